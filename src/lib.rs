@@ -1,5 +1,6 @@
 //! conversion-relay: an Envoy filter that watches the tracking requests of a gateway and delivers the conversions in
 //! them to Flashtalking and Podsights.
 
+pub mod delivery;
 #[cfg(target_arch = "wasm32")]
 mod host;
