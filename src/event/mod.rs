@@ -56,9 +56,10 @@ pub struct Fields {
     pub consent: Slot,
     pub consent_management: Slot,
     pub integrations: Slot,
+    pub context_ip: Slot,
+    pub context_user_agent: Slot,
+    pub library_name: Slot,
     pub emails: [Slot; 3],
-    pub urls: [Slot; 2],
-    pub paths: [Slot; 2],
 }
 
 impl Fields {
@@ -72,13 +73,14 @@ impl Fields {
             consent: slot(&[&["context"], &["consent"]]),
             consent_management: slot(&[&["context"], &["consentManagement", "consent_management"]]),
             integrations: slot(&[&["integrations"]]),
+            context_ip: slot(&[&["context"], &["ip"]]),
+            context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
+            library_name: slot(&[&["context"], &["library"], &["name"]]),
             emails: [
                 slot(&[&["properties"], &["email"]]),
                 slot(&[&["traits"], &["email"]]),
                 slot(&[&["context"], &["traits"], &["email"]]),
             ],
-            urls: [slot(&[&["context"], &["page"], &["url"]]), slot(&[&["properties"], &["url"]])],
-            paths: [slot(&[&["context"], &["page"], &["path"]]), slot(&[&["properties"], &["path"]])],
         }
     }
 }

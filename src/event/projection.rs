@@ -84,6 +84,15 @@ impl Projection {
         deserializer.deserialize_map(Walk { projection: self, node: ROOT, depth: 0, slots })
     }
 
+    /// Fills `slots` from an object as [`Projection::read`] does, as if it stood under `key` in an event.
+    pub fn read_member<'a>(&self, key: &str, member: Json<'a>, slots: &mut Slots<'a>) {
+        if let Some(node) = self.find(ROOT, key.as_bytes()) {
+            let mut deserializer = serde_json::Deserializer::from_str(member.as_str());
+            // A batch's context that is no object says nothing about its items.
+            drop(deserializer.deserialize_map(Walk { projection: self, node, depth: 1, slots }));
+        }
+    }
+
     /// Empties every slot at or below a node, for a key that occurs twice: the last one counts, and counts alone.
     fn clear(&self, node: usize, slots: &mut Slots<'_>) {
         let Some(node) = self.nodes.get(node) else { return };

@@ -10,6 +10,8 @@ pub mod plan;
 pub mod transform;
 pub mod value;
 
+use std::borrow::Cow;
+
 use crate::event::Event;
 use crate::json::Json;
 use crate::request::Request;
@@ -80,6 +82,13 @@ impl Rule {
     }
 }
 
+impl Rule {
+    fn reads_header(&self, name: &str) -> bool {
+        let Origin::Sources(sources) = &self.origin else { return false };
+        sources.iter().any(|source| matches!(source, Source::Header(known) if **known == *name))
+    }
+}
+
 impl ValueMap {
     fn look_up<'a>(&'a self, value: Value<'a>) -> Option<Value<'a>> {
         let text = value.scalar()?;
@@ -97,7 +106,7 @@ fn each<'a>(list: Value<'a>, rules: &'a [(Box<str>, Rule)], subject: &Subject<'a
         let members: Vec<_> = rules
             .iter()
             .filter_map(|(target, rule)| match rule.map(&subject) {
-                Mapped::Value(value) => Some((&**target, value)),
+                Mapped::Value(value) => Some((Cow::Borrowed(&**target), value)),
                 Mapped::Absent | Mapped::LeftOut => None,
             })
             .collect();

@@ -121,12 +121,12 @@ impl Source {
             Source::Item(rest) => follow(subject.item?, rest),
             Source::EventName => text(Cow::Borrowed(&*subject.event.name)),
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
-            Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id?)),
+            Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
             Source::Header(name) => text(subject.request.header_text(name)?),
-            Source::Cookie(name) => text(subject.request.cookie_text(name)?),
+            Source::Cookie(name) => text(subject.cookies.get_text(name)?),
             Source::Query(name) => text(subject.request.query(name)?),
-            Source::ClientIp => text(Cow::Owned(subject.visitor.ip?.to_string())),
-            Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.user_agent?)),
+            Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
+            Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
         }
     }
 }

@@ -159,6 +159,12 @@ impl Plan {
         }
     }
 
+    /// Whether any mapping reads this request header, given in lowercase.
+    pub fn reads_header(&self, name: &str) -> bool {
+        let entries = self.entries.iter().map(|entry| &entry.fields);
+        entries.chain(&self.others).any(|fields| fields.reads_header(name))
+    }
+
     /// The names of the events that this plan sends, as they were written.
     pub fn events(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| &*entry.name)
@@ -197,6 +203,14 @@ impl Entry {
 }
 
 impl Fields {
+    /// The request headers that any of these mappings reads.
+    fn reads_header(&self, name: &str) -> bool {
+        self.0.iter().any(|(_, node)| match node {
+            Node::Leaf(rule) => rule.reads_header(name),
+            Node::Branch(fields) => fields.reads_header(name),
+        })
+    }
+
     /// The values of one event, in order. `left_out` is told of each that the event has but the target doesn't take.
     pub fn map<'a>(&'a self, subject: &Subject<'a>, left_out: &mut dyn FnMut()) -> Vec<(&'a str, Value<'a>)> {
         let mut values = Vec::with_capacity(self.0.len());
@@ -210,7 +224,8 @@ impl Fields {
                 Node::Branch(fields) => {
                     let members = fields.map(subject, left_out);
                     if !members.is_empty() {
-                        values.push((&**target, Value::Object(members)));
+                        let members = members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value));
+                        values.push((&**target, Value::Object(members.collect())));
                     }
                 }
             }

@@ -15,7 +15,7 @@ pub enum Value<'a> {
     Json(Json<'a>),
     List(Vec<Value<'a>>),
     /// What `each` made of one item.
-    Object(Vec<(&'a str, Value<'a>)>),
+    Object(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
 impl<'a> Value<'a> {
