@@ -127,7 +127,7 @@ impl Note {
 /// Counts what is not about a delivery in the engine's hands.
 pub trait Counters {
     /// `integration` is its place in the newest configuration.
-    fn delivery(&mut self, integration: usize, outcome: Delivery);
+    fn count(&mut self, integration: usize, outcome: Delivery);
     fn event_ignored(&mut self, reason: EventIgnored);
     fn request_ignored(&mut self, reason: RequestIgnored);
     fn note(&mut self, note: Note);

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::config::Compiled;
 use crate::event::{Event, Fields};
-use crate::identity::{Client, Cookies, EmailHash, EventContext, anonymous_id, email};
+use crate::identity::client::EventContext;
+use crate::identity::{Client, Cookies, EmailHash, anonymous_id, email};
 
 /// What an event itself says about its client, decoded.
 #[derive(Debug)]

@@ -112,27 +112,20 @@ impl<P: Parcel> Engine<P> {
     /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
     /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. What is left over makes
     /// [`next_due`](Self::next_due) a time that has passed.
-    pub fn step<C: Callouts<P>, L: Ledger>(
-        &mut self,
-        now: Instant,
-        rng: &mut Rng,
-        callouts: &mut C,
-        ledger: &mut L,
-        budget: usize,
-    ) {
+    pub fn step<H: Callouts<P> + Ledger>(&mut self, now: Instant, rng: &mut Rng, host: &mut H, budget: usize) {
         let now = self.advance(now);
         for _ in 0..budget {
             let Some(flight) = self.flights.pop_overdue(now) else { break };
-            self.conclude(flight, Answer::Transport, now, rng, ledger);
+            self.conclude(flight, Answer::Transport, now, rng, host);
         }
         for lane in self.lanes.values_mut() {
-            lane.expire(&self.limits, now, budget, ledger);
+            lane.expire(&self.limits, now, budget, host);
         }
         let (mut dispatched, mut idle) = (0, 0);
         while dispatched < budget && idle < self.order.len() {
             let id = LaneId(self.turn);
             self.turn = self.turn.saturating_add(1).checked_rem(self.order.len()).unwrap_or(0);
-            match self.dispatch(id, now, rng, callouts, ledger) {
+            match self.dispatch(id, now, rng, host) {
                 Some(()) => (dispatched, idle) = (dispatched.saturating_add(1), 0),
                 None => idle = idle.saturating_add(1),
             }
@@ -140,25 +133,24 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// Dispatches one delivery of the lane; none if nothing is due.
-    fn dispatch<C: Callouts<P>, L: Ledger>(
+    fn dispatch<H: Callouts<P> + Ledger>(
         &mut self,
         id: LaneId,
         now: Instant,
         rng: &mut Rng,
-        callouts: &mut C,
-        ledger: &mut L,
+        host: &mut H,
     ) -> Option<()> {
         let key = *self.order.get(id.0)?;
         let lane = self.lanes.get_mut(&key)?;
         let parcel = lane.due(&self.limits, now)?;
-        match callouts.dispatch(id, parcel) {
+        match host.dispatch(id, parcel) {
             Ok(token) => {
                 let flight = lane.launch(key, &self.limits, now)?;
                 if let Some(displaced) = self.flights.insert(token, flight) {
-                    self.conclude(displaced, Answer::Transport, now, rng, ledger);
+                    self.conclude(displaced, Answer::Transport, now, rng, host);
                 }
             }
-            Err(refusal) => lane.refuse(refusal, &mut Context { now, limits: &self.limits, rng, ledger }),
+            Err(refusal) => lane.refuse(refusal, &mut Context { now, limits: &self.limits, rng, ledger: host }),
         }
         Some(())
     }

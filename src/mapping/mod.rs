@@ -13,6 +13,7 @@ pub mod value;
 use std::borrow::Cow;
 
 use crate::event::Event;
+use crate::identity::Cookies;
 use crate::json::Json;
 use crate::request::Request;
 use crate::visitor::Visitor;
@@ -25,6 +26,7 @@ use value::Value;
 pub struct Subject<'a> {
     pub event: &'a Event<'a>,
     pub request: &'a Request,
+    pub cookies: &'a Cookies<'a>,
     pub visitor: &'a Visitor<'a>,
     /// The item that `each` is at.
     pub item: Option<Json<'a>>,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Subject, value::Value};
 use crate::event::projection::{Projection, Slot};
-use crate::event::{ANONYMOUS_ID, MESSAGE_ID, USER_ID};
+use crate::event::{MESSAGE_ID, USER_ID};
 use crate::json::{Json, Kind};
 
 /// A source, resolved when the configuration was compiled.
@@ -123,7 +123,7 @@ impl Source {
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
             Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
             Source::Header(name) => text(subject.request.header_text(name)?),
-            Source::Cookie(name) => text(subject.cookies.get_text(name)?),
+            Source::Cookie(name) => text(Cow::Borrowed(std::str::from_utf8(subject.cookies.get(name)?).ok()?)),
             Source::Query(name) => text(subject.request.query(name)?),
             Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),

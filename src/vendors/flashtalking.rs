@@ -16,7 +16,6 @@ use crate::config::load::Invalid;
 use crate::delivery::Redirects;
 use crate::identity::Cookies;
 use crate::mapping::plan::Targets;
-use crate::request::Request;
 
 pub struct Flashtalking;
 
@@ -171,10 +170,9 @@ impl Destination for Spotlight {
     }
 
     /// `optout=1` in Flashtalking's own cookie, or in its first-party one.
-    fn opted_out(&self, request: &Request) -> bool {
-        let cookies: Cookies = request.header_lines("cookie").collect();
+    fn opted_out(&self, cookies: &Cookies<'_>) -> bool {
         let own = cookies.get("flashtalkingad1");
-        let first_party = self.ftrack_cookie(&cookies).map(|(_, value)| value);
+        let first_party = self.ftrack_cookie(cookies).map(|(_, value)| value);
         let says_so = |value: &[u8]| value.windows(8).any(|part| part == b"optout=1");
         own.into_iter().chain(first_party).any(says_so)
     }
@@ -194,8 +192,7 @@ impl Destination for Spotlight {
                 notes.push(Note::PathCut);
             }
         }
-        let cookies: Cookies = content.request.header_lines("cookie").collect();
-        let cookie = self.ftrack_cookie(&cookies).and_then(|(name, value)| {
+        let cookie = self.ftrack_cookie(content.cookies).and_then(|(name, value)| {
             let value = std::str::from_utf8(value).ok();
             forwardable(value, notes).map(|value| format!("{name}={value}").into())
         });

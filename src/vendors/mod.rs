@@ -9,11 +9,11 @@ use crate::accounting::Note;
 use crate::config::Settings;
 use crate::config::load::Invalid;
 use crate::delivery::{self, Redirects};
+use crate::identity::Cookies;
 use crate::mapping::document::Document;
 use crate::mapping::plan::Targets;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
-use crate::request::Request;
 use crate::visitor::Visitor;
 
 /// Every vendor that an integration can name.
@@ -77,7 +77,7 @@ pub trait Destination {
     }
 
     /// Whether the visitor has opted out of this vendor.
-    fn opted_out(&self, _request: &Request) -> bool {
+    fn opted_out(&self, _cookies: &Cookies<'_>) -> bool {
         false
     }
 
@@ -95,7 +95,7 @@ pub struct Content<'a> {
     /// The mapped values, in the order of the vendor's targets.
     pub values: Vec<(&'a str, Value<'a>)>,
     pub visitor: &'a Visitor<'a>,
-    pub request: &'a Request,
+    pub cookies: &'a Cookies<'a>,
 }
 
 /// A delivery as it waits in the queue. Holds no cluster, authority, key, id or cachebuster: those are put in when it is
@@ -159,6 +159,3 @@ fn forwardable(value: Option<&str>, notes: &mut Vec<Note>) -> Option<Box<str>> {
     }
     presentable(value, notes).map(Into::into)
 }
-
-#[cfg(test)]
-mod tests;
