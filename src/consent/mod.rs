@@ -5,6 +5,10 @@
 //! `context.consentManagement`, OneTrust's cookie, Cookiebot's cookie, the IAB TCF string. A category that this source
 //! does not grant is denied, whatever the sources after it say. A cookie that cannot be read says nothing.
 
+mod event;
+mod integrations;
+mod json;
 mod vocabulary;
 
+pub use integrations::EventIntegrations;
 pub use vocabulary::{AliasError, Categories, Category, Requirement, UnknownCategory, Vocabulary};
