@@ -21,5 +21,7 @@ pub mod delivery;
 pub mod accounting;
 pub mod relay;
 
+pub mod consent;
+
 #[cfg(target_arch = "wasm32")]
 mod host;
