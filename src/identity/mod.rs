@@ -6,9 +6,11 @@ pub mod anonymous_id;
 pub mod client;
 pub mod cookies;
 pub mod email;
+pub mod remember;
 pub mod set_cookie;
 
 pub use client::{Client, ClientFromContext};
 pub use cookies::Cookies;
 pub use email::EmailHash;
+pub use remember::Secrets;
 pub use set_cookie::{CookieDomain, CookieName, SetCookie};
