@@ -23,5 +23,8 @@ pub mod relay;
 
 pub mod consent;
 
+pub mod identity;
+pub mod privacy;
+
 #[cfg(target_arch = "wasm32")]
 mod host;
