@@ -98,8 +98,8 @@ impl Gateway {
         self.stand_in.forget();
     }
 
-    /// Tells `to` how to answer from now on: `status headers body delay_ms reset share times hold refuse`, `{}` as usual.
-    /// See `stand-in --help`.
+    /// Tells `to` how to answer from now on: `status headers body delay_ms reset share times hold early refuse`, `{}` as
+    /// usual. See `stand-in --help`.
     pub fn behave(&self, to: Destination, behaviour: Value) {
         self.stand_in.behave(to, &behaviour);
     }
