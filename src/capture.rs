@@ -27,13 +27,23 @@ pub enum Moment {
 
 impl Capture {
     /// Begins with the request's headers, which count against the worker's budget like the body.
-    pub fn begin(mut request: Request, relay_when: RelayWhen, limits: &CaptureLimits) -> Result<Self, RequestIgnored> {
+    pub fn begin(
+        mut request: Request,
+        relay_when: RelayWhen,
+        limits: &CaptureLimits,
+    ) -> Result<Self, RequestIgnored> {
         let headers = request.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
         let size = headers.fold(request.path.len(), usize::saturating_add);
         if !request.lease.grow(size) {
             return Err(RequestIgnored::Overloaded);
         }
-        Ok(Self { request: Some(request), complete: false, accepted: false, relay_when, body_bytes: limits.body_bytes })
+        Ok(Self {
+            request: Some(request),
+            complete: false,
+            accepted: false,
+            relay_when,
+            body_bytes: limits.body_bytes,
+        })
     }
 
     /// Whether body bytes are still wanted.
@@ -149,7 +159,10 @@ mod tests {
         for status in [Some(400), Some(503), None] {
             let mut capture = accepted();
             capture.end_of_request();
-            assert!(matches!(capture.answer(status), Moment::Ignored(RequestIgnored::NotAccepted)), "{status:?}");
+            assert!(
+                matches!(capture.answer(status), Moment::Ignored(RequestIgnored::NotAccepted)),
+                "{status:?}"
+            );
         }
         let mut capture = begin(&Budget::default(), RelayWhen::Always);
         assert!(matches!(capture.end_of_request(), Moment::HandOver(_, None)));

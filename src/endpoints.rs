@@ -21,7 +21,9 @@ impl Endpoints {
     /// `base_path` is empty or begins with a slash and doesn't end with one.
     pub fn new(base_path: &str) -> Result<Self, String> {
         let legal = base_path.is_empty()
-            || (base_path.starts_with('/') && !base_path.ends_with('/') && !base_path.contains(['?', '#', ' ']));
+            || (base_path.starts_with('/')
+                && !base_path.ends_with('/')
+                && !base_path.contains(['?', '#', ' ']));
         if !legal {
             return Err(format!("expected nothing or a path like /collect, got {base_path:?}"));
         }

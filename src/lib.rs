@@ -6,25 +6,27 @@
 
 pub mod config;
 
-pub mod endpoints;
-pub mod request;
+// What a client sends: which requests count, capturing them, reading their events.
 pub mod capture;
-pub mod json;
+pub mod endpoints;
 pub mod event;
+pub mod json;
+pub mod request;
+
+// Whom it is about, and what they allow.
 pub mod consent;
 pub mod identity;
 pub mod visitor;
+
+// What a vendor gets.
 pub mod mapping;
 pub mod privacy;
 pub mod vendors;
-pub mod delivery;
+
+// How it gets there, and the books.
 pub mod accounting;
+pub mod delivery;
 pub mod relay;
-
-pub mod consent;
-
-pub mod identity;
-pub mod privacy;
 
 #[cfg(target_arch = "wasm32")]
 mod host;

@@ -44,8 +44,9 @@ pub fn parse(
     if text.trim().is_empty() {
         return Err(Invalid::new("", "the plugin has no configuration: it needs at least integrations"));
     }
-    let mut value: Value = serde_json::from_str(text)
-        .map_err(|error| Invalid::new("", format!("not JSON: line {} column {}", error.line(), error.column())))?;
+    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+        Invalid::new("", format!("not JSON: line {} column {}", error.line(), error.column()))
+    })?;
     expand(&mut value, &mut String::new(), environment, secrets)?;
     Ok(value)
 }
@@ -68,7 +69,7 @@ fn written(path: &Path) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => drop(write!(text, "[{index}]")),
+            Segment::Seq { index } => _ = write!(text, "[{index}]"),
             Segment::Map { key } | Segment::Enum { variant: key } => push_key(&mut text, key),
             Segment::Unknown => {}
         }
@@ -80,8 +81,8 @@ fn push_key(text: &mut String, key: &str) {
     let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match plain {
         true if text.is_empty() => text.push_str(key),
-        true => drop(write!(text, ".{key}")),
-        false => drop(write!(text, "[{key:?}]")),
+        true => _ = write!(text, ".{key}"),
+        false => _ = write!(text, "[{key:?}]"),
     }
 }
 
@@ -100,7 +101,7 @@ fn expand(
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                drop(write!(path, "[{index}]"));
+                _ = write!(path, "[{index}]");
                 expand(item, path, environment, secrets)?;
                 path.truncate(length);
             }

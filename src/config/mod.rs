@@ -12,12 +12,12 @@ use crate::delivery;
 use crate::endpoints::Endpoints;
 use crate::event::Fields;
 use crate::event::projection::Projection;
+use crate::identity::{ClientFromContext, CookieName};
 use crate::mapping::plan::Plan;
 use crate::vendors::{self, Destination, Vendor};
-use crate::identity::{ClientFromContext, CookieName};
 use load::{Invalid, Secrets};
-pub use types::RelayWhen;
 use types::Config;
+pub use types::RelayWhen;
 
 /// A configuration ready to run.
 pub struct Compiled {
@@ -147,22 +147,35 @@ fn compile_integration(
     }
     let vendor = vendors::find(&integration.vendor).ok_or_else(|| {
         let known = vendors::VENDORS.map(Vendor::name).join(", ");
-        Invalid::new(format!("{at}.vendor"), format!("unknown vendor {:?}: expected one of {known}", integration.vendor))
+        Invalid::new(
+            format!("{at}.vendor"),
+            format!("unknown vendor {:?}: expected one of {known}", integration.vendor),
+        )
     })?;
-    let destination = vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
+    let destination =
+        vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
     let preset = vendor.preset(integration.preset.as_deref()).map_err(|known| {
-        let problem = format!("unknown preset {:?}: expected one of {known}", integration.preset.unwrap_or_default());
+        let problem =
+            format!("unknown preset {:?}: expected one of {known}", integration.preset.unwrap_or_default());
         Invalid::new(format!("{at}.preset"), problem)
     })?;
     let user = integration.field_mappings.as_ref();
     let plan = Plan::compile(&preset, user, integration.events.as_deref(), vendor.targets(), projection)
         .map_err(|bad| {
-            let below = if user.is_some() && !bad.place.starts_with(".events[") { ".field_mappings" } else { "" };
+            let below =
+                if user.is_some() && !bad.place.starts_with(".events[") { ".field_mappings" } else { "" };
             Invalid::new(format!("{at}{below}{}", bad.place), bad.problem)
         })?;
     let requirement = Requirement::compile(&integration.consent_categories, &consent.vocabulary)
         .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
-    Ok(Integration { name: integration.name, vendor, dry_run: integration.dry_run, plan, requirement, destination })
+    Ok(Integration {
+        name: integration.name,
+        vendor,
+        dry_run: integration.dry_run,
+        plan,
+        requirement,
+        destination,
+    })
 }
 
 /// No two integrations with one name, also not once the names are metric labels.
@@ -204,8 +217,10 @@ fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> R
 
 fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
     let types::Cookies { onetrust, cookiebot, tcf } = consent.cookies.clone();
-    let vocabulary = Vocabulary::new(consent.aliases.iter().map(|(name, codes)| (name.as_str(), codes.iter().map(String::as_str))))
-        .map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
+    let vocabulary = Vocabulary::new(
+        consent.aliases.iter().map(|(name, codes)| (name.as_str(), codes.iter().map(String::as_str))),
+    )
+    .map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
     Ok(ConsentRules {
         when_absent: consent.when_absent,
         require: consent.require,
@@ -227,7 +242,12 @@ fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid
     Ok(CaptureLimits {
         body_bytes: within("endpoints.max_body_bytes", endpoints.max_body_bytes, 1, 16 << 20)?,
         events: within("endpoints.max_events", endpoints.max_events, 1, 100_000)?,
-        captured_bytes: within("endpoints.max_captured_bytes", endpoints.max_captured_bytes, 1 << 10, 512 << 20)?,
+        captured_bytes: within(
+            "endpoints.max_captured_bytes",
+            endpoints.max_captured_bytes,
+            1 << 10,
+            512 << 20,
+        )?,
     })
 }
 
@@ -241,7 +261,12 @@ fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Inval
     let in_flight = within("delivery.max_in_flight", delivery.max_in_flight as usize, 1, 1024)?;
     let attempts = within("delivery.max_attempts", delivery.max_attempts as usize, 1, 1000)?;
     Ok(delivery::Limits {
-        timeout: within_time("delivery.timeout", delivery.timeout, Duration::from_millis(1), second.saturating_mul(300))?,
+        timeout: within_time(
+            "delivery.timeout",
+            delivery.timeout,
+            Duration::from_millis(1),
+            second.saturating_mul(300),
+        )?,
         max_attempts: NonZeroU32::new(attempts as u32).unwrap_or(NonZeroU32::MIN),
         max_age: within_time("delivery.max_age", delivery.max_age, second, day.saturating_mul(30))?,
         backoff: backoff.map_err(|error| Invalid::new("delivery.backoff", error.to_string()))?,
@@ -263,5 +288,8 @@ fn within_time(path: &str, value: Duration, least: Duration, most: Duration) -> 
         return Ok(value);
     }
     let written = humantime::format_duration;
-    Err(Invalid::new(path, format!("expected {} to {}, got {}", written(least), written(most), written(value))))
+    Err(Invalid::new(
+        path,
+        format!("expected {} to {}, got {}", written(least), written(most), written(value)),
+    ))
 }

@@ -227,6 +227,7 @@ fn yes() -> bool {
 /// `500ms`, `5s`, `10m`, `1h`, `400d`.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map_err(|_| D::Error::custom(format!("expected a duration like 500ms, 5s, 10m, 1h or 400d, got {text:?}")))
+    humantime::parse_duration(&text).map_err(|_| {
+        D::Error::custom(format!("expected a duration like 500ms, 5s, 10m, 1h or 400d, got {text:?}"))
+    })
 }

@@ -112,7 +112,13 @@ impl<P: Parcel> Engine<P> {
     /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
     /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. What is left over makes
     /// [`next_due`](Self::next_due) a time that has passed.
-    pub fn step<H: Callouts<P> + Ledger>(&mut self, now: Instant, rng: &mut Rng, host: &mut H, budget: usize) {
+    pub fn step<H: Callouts<P> + Ledger>(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        host: &mut H,
+        budget: usize,
+    ) {
         let now = self.advance(now);
         for _ in 0..budget {
             let Some(flight) = self.flights.pop_overdue(now) else { break };
@@ -150,7 +156,9 @@ impl<P: Parcel> Engine<P> {
                     self.conclude(displaced, Answer::Transport, now, rng, host);
                 }
             }
-            Err(refusal) => lane.refuse(refusal, &mut Context { now, limits: &self.limits, rng, ledger: host }),
+            Err(refusal) => {
+                lane.refuse(refusal, &mut Context { now, limits: &self.limits, rng, ledger: host })
+            }
         }
         Some(())
     }

@@ -124,7 +124,9 @@ mod tests {
 
     #[test]
     fn a_batch_is_an_object_with_batch_or_events_or_a_bare_array() {
-        for body in [r#"{"sentAt":"x","batch":[{"a":1}, 2]}"#, r#"{"events":[{"a":1},2 ]}"#, r#" [{"a":1},2]"#] {
+        for body in
+            [r#"{"sentAt":"x","batch":[{"a":1}, 2]}"#, r#"{"events":[{"a":1},2 ]}"#, r#" [{"a":1},2]"#]
+        {
             assert_eq!(items(body, Form::Batch), Ok(vec![r#"{"a":1}"#, "2"]), "{body}");
         }
     }

@@ -22,7 +22,8 @@ pub fn snake_case(name: &str) -> String {
     while let Some(character) = characters.next() {
         if character.is_alphanumeric() {
             let after_lower = previous.is_lowercase() || previous.is_numeric();
-            let ends_acronym = previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase());
+            let ends_acronym =
+                previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase());
             if character.is_uppercase() && (after_lower || ends_acronym) && !snake.ends_with('_') {
                 snake.push('_');
             }
@@ -73,9 +74,14 @@ mod tests {
 
     #[test]
     fn every_dialect_of_a_purchase_is_an_order_completed() {
-        for name in
-            ["Order Completed", "order_completed", "orderCompleted", "OrderCompleted", "ORDER COMPLETED", "purchase"]
-        {
+        for name in [
+            "Order Completed",
+            "order_completed",
+            "orderCompleted",
+            "OrderCompleted",
+            "ORDER COMPLETED",
+            "purchase",
+        ] {
             assert!(Dialects::of(name).include("order_completed"), "{name}");
         }
         assert!(!Dialects::of("Order Updated").include("order_completed"));

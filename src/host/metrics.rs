@@ -28,8 +28,10 @@ impl Metrics {
     /// Defines what a configuration needs. Defining a metric again gives it the same number, so this is no side effect.
     pub fn define(&mut self, config: &Compiled) {
         if self.notes.is_empty() {
-            self.events_ignored = EventIgnored::ALL.map(|reason| counter(&names::event_ignored(reason))).into();
-            self.requests_ignored = RequestIgnored::ALL.map(|reason| counter(&names::request_ignored(reason))).into();
+            self.events_ignored =
+                EventIgnored::ALL.map(|reason| counter(&names::event_ignored(reason))).into();
+            self.requests_ignored =
+                RequestIgnored::ALL.map(|reason| counter(&names::request_ignored(reason))).into();
             self.notes = Note::ALL.map(|note| counter(&names::note(note))).into();
         }
         for integration in &config.integrations {
@@ -52,7 +54,7 @@ impl Metrics {
         let Some(metrics) = self.of(name, vendor) else { return };
         increase(metrics.callouts.get(status as usize));
         if status != CalloutStatus::Refused {
-            drop(hostcalls::record_metric(metrics.callout_duration, milliseconds));
+            _ = hostcalls::record_metric(metrics.callout_duration, milliseconds);
         }
     }
 
@@ -76,8 +78,13 @@ impl IntegrationMetrics {
         Self {
             name: name.to_owned(),
             vendor,
-            deliveries: Delivery::all().map(|outcome| counter(&names::delivery(&written, vendor, outcome))).collect(),
-            callouts: CalloutStatus::ALL.iter().map(|status| counter(&names::callout(&written, vendor, *status))).collect(),
+            deliveries: Delivery::all()
+                .map(|outcome| counter(&names::delivery(&written, vendor, outcome)))
+                .collect(),
+            callouts: CalloutStatus::ALL
+                .iter()
+                .map(|status| counter(&names::callout(&written, vendor, *status)))
+                .collect(),
             callout_duration: hostcalls::define_metric(MetricType::Histogram, &duration).unwrap_or_default(),
         }
     }
@@ -90,6 +97,6 @@ fn counter(name: &str) -> u32 {
 
 fn increase(metric: Option<&u32>) {
     if let Some(metric) = metric {
-        drop(hostcalls::increment_metric(*metric, 1));
+        _ = hostcalls::increment_metric(*metric, 1);
     }
 }

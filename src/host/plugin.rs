@@ -30,6 +30,19 @@ pub struct Plugin {
     log_level_read: Option<Instant>,
 }
 
+/// The context whose callback is running, and the root that it belongs to.
+#[derive(Clone, Copy)]
+pub struct Current {
+    pub context: u32,
+    pub root: u32,
+}
+
+impl Current {
+    pub fn root(root: u32) -> Self {
+        Self { context: root, root }
+    }
+}
+
 /// How often the log level is asked for, so that a change by Envoy's admin takes effect.
 const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
 
@@ -68,7 +81,7 @@ impl Plugin {
         self.armed = None;
         // What is counted while the configuration changes belongs to the old one's integrations.
         self.with_host(|relay, host| relay.configure(config, host));
-        self.arm(root);
+        self.arm(Current::root(root));
     }
 
     /// Runs a step of the relay with its surroundings; answers how many callouts it sent.
@@ -95,7 +108,7 @@ impl Plugin {
     }
 
     /// The newest root's timer fired. Answers how many callouts it sent.
-    pub fn tick(&mut self, root: u32) -> usize {
+    pub fn tick(&mut self, root: Current) -> usize {
         self.read_log_level();
         self.armed = None;
         let ((), sent) = self.with_host(|relay, host| relay.work(host));
@@ -104,13 +117,13 @@ impl Plugin {
     }
 
     /// A callout that `root` sent came back.
-    pub fn settle(&mut self, root: u32, token: Token, answer: Answer) {
+    pub fn settle(&mut self, root: Current, token: Token, answer: Answer) {
         self.with_host(|relay, host| relay.settle(token, answer, host));
         self.arm(root);
     }
 
     /// A stream hands its request over.
-    pub fn hand_over(&mut self, stream: u32, request: Request, note: Option<Note>) {
+    pub fn hand_over(&mut self, stream: Current, request: Request, note: Option<Note>) {
         if let Some(note) = note {
             self.metrics.note(note);
         }
@@ -124,29 +137,31 @@ impl Plugin {
 
     /// Arms the newest root's timer for what is due next, from a callback of the context `current`. A timer that is
     /// armed for something earlier stays; one that fires with nothing to do is switched off.
-    fn arm(&mut self, current: u32) {
+    fn arm(&mut self, current: Current) {
         let now = self.now();
         let due = self.relay.next_due(now);
         let already = self.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due.max(now)));
         if already {
             return;
         }
-        // A stream's own root is the newest but for the moments after a reconfiguration.
-        let _ = current;
         let wait = due.map(|due| due.saturating_sub(now).max(Duration::from_millis(1)));
-        self.set_timer(wait);
         self.armed = wait.map(|wait| now.saturating_add(wait));
+        if current.root == self.newest {
+            return set_timer(wait);
+        }
+        // Just after a reconfiguration streams and answers still come to the old root; the timer is the new one's.
+        _ = hostcalls::set_effective_context(self.newest);
+        set_timer(wait);
+        _ = hostcalls::set_effective_context(current.context);
     }
 
-    fn set_timer(&self, wait: Option<Duration>) {
-        // Rounded up: a timer that fires early would find nothing to do.
-        let period = wait.map_or(Duration::ZERO, |wait| {
-            let whole = wait.as_millis().saturating_add(u128::from(wait.subsec_nanos() % 1_000_000 > 0));
-            Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX).min(LONGEST_TIMER))
-        });
-        drop(hostcalls::set_tick_period(period));
+    /// Switches the timer of a root off that is about to end: armed, it would fire for ever.
+    pub fn stop_timer_of(&mut self, root: u32) {
+        set_timer(None);
+        if self.newest == root {
+            self.armed = None;
+        }
     }
-
     fn read_log_level(&mut self) {
         let now = self.now();
         if self.log_level_read.is_none_or(|read| now.saturating_sub(read) >= LOG_LEVEL_AGE) {
@@ -154,6 +169,15 @@ impl Plugin {
             proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));
         }
     }
+}
+
+fn set_timer(wait: Option<Duration>) {
+    // Rounded up: a timer that fires early would find nothing to do.
+    let period = wait.map_or(Duration::ZERO, |wait| {
+        let whole = wait.as_millis().saturating_add(u128::from(wait.subsec_nanos() % 1_000_000 > 0));
+        Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX).min(LONGEST_TIMER))
+    });
+    _ = hostcalls::set_tick_period(period);
 }
 
 /// In milliseconds; a later time is armed for again when this one fires.

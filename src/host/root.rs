@@ -8,7 +8,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use super::plugin::{self, Plugin};
+use super::plugin::{self, Current, Plugin};
 use super::stream::Stream;
 use crate::config::Compiled;
 use crate::delivery::{Answer, Facts, Token};
@@ -56,10 +56,12 @@ impl Context for Root {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(plugin) = &self.plugin else { return };
         // With no headers there is nothing that may be read.
-        let header = |name| if num_headers > 0 { self.get_http_call_response_header_bytes(name) } else { None };
+        let header =
+            |name| if num_headers > 0 { self.get_http_call_response_header_bytes(name) } else { None };
         let status = header(":status");
         let redirected = status.as_ref().is_some_and(|status| status.starts_with(b"3"));
-        let (retry_after, location) = (header("retry-after"), if redirected { header("location") } else { None });
+        let (retry_after, location) =
+            (header("retry-after"), if redirected { header("location") } else { None });
         let facts = Facts {
             num_headers,
             status: status.as_deref(),
@@ -68,7 +70,7 @@ impl Context for Root {
             location: location.as_deref(),
         };
         let answer = Answer::read(&facts, SystemTime::now());
-        plugin.borrow_mut().settle(self.context_id, Token(token), answer);
+        plugin.borrow_mut().settle(Current::root(self.context_id), Token(token), answer);
         self.end_if_finished();
     }
 
@@ -89,7 +91,9 @@ impl RootContext for Root {
         match Compiled::load(&text, &|name| std::env::var(name).ok()) {
             Ok(config) => {
                 for path in &config.literal_secrets {
-                    log::warn!("{path}: a secret written out; anybody who sees Envoy's config_dump sees it. Use ${{NAME}}");
+                    log::warn!(
+                        "{path}: a secret written out; anybody who sees Envoy's config_dump sees it. Use ${{NAME}}"
+                    );
                 }
                 let name = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();
                 self.plugin = Some(plugin::configure(name, self.context_id, config));
@@ -104,7 +108,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(plugin) = &self.plugin else { return };
-        let sent = plugin.borrow_mut().tick(self.context_id);
+        let sent = plugin.borrow_mut().tick(Current::root(self.context_id));
         self.in_flight = self.in_flight.saturating_add(sent);
         self.end_if_finished();
     }
@@ -114,6 +118,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(context_id, self.plugin.clone())))
+        let context = Current { context: context_id, root: self.context_id };
+        Some(Box::new(Stream::new(context, self.plugin.clone())))
     }
 }

@@ -7,22 +7,22 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::plugin::Plugin;
+use super::plugin::{Current, Plugin};
 use crate::accounting::RequestIgnored;
 use crate::capture::{Capture, Moment};
 use crate::endpoints::Endpoint;
 use crate::request::Request;
 
 pub struct Stream {
-    context_id: u32,
+    context: Current,
     plugin: Option<Rc<RefCell<Plugin>>>,
     /// Some while the stream carries a tracking request that may still be relayed.
     capture: Option<Capture>,
 }
 
 impl Stream {
-    pub fn new(context_id: u32, plugin: Option<Rc<RefCell<Plugin>>>) -> Self {
-        Self { context_id, plugin, capture: None }
+    pub fn new(context: Current, plugin: Option<Rc<RefCell<Plugin>>>) -> Self {
+        Self { context, plugin, capture: None }
     }
 
     /// Captures the headers of a tracking request. They can only be read now: after this phase they are gone.
@@ -50,7 +50,7 @@ impl Stream {
         let Some(plugin) = &self.plugin else { return };
         match moment {
             Moment::Nothing => return,
-            Moment::HandOver(request, note) => plugin.borrow_mut().hand_over(self.context_id, request, note),
+            Moment::HandOver(request, note) => plugin.borrow_mut().hand_over(self.context, request, note),
             Moment::Ignored(reason) => plugin.borrow().ignore(reason),
         }
         self.capture = None;
@@ -69,7 +69,8 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(path) = self.get_http_request_header_bytes(":path") else { return Action::Continue };
-        let endpoint = self.plugin.as_ref().and_then(|plugin| plugin.borrow().relay.config().endpoints.find(&path));
+        let endpoint =
+            self.plugin.as_ref().and_then(|plugin| plugin.borrow().relay.config().endpoints.find(&path));
         match endpoint.and_then(|endpoint| self.begin(path, endpoint)) {
             Some(Ok(capture)) => self.capture = Some(capture),
             Some(Err(reason)) => self.act(Moment::Ignored(reason)),

@@ -27,7 +27,13 @@ impl Host for Surroundings<'_> {
         self.started.elapsed()
     }
 
-    fn send(&mut self, cluster: &str, authority: &str, callout: &Callout, timeout: Duration) -> Result<Token, Refusal> {
+    fn send(
+        &mut self,
+        cluster: &str,
+        authority: &str,
+        callout: &Callout,
+        timeout: Duration,
+    ) -> Result<Token, Refusal> {
         let mut headers = Vec::with_capacity(callout.headers.len().saturating_add(3));
         headers.extend([(":method", callout.method), (":path", &*callout.path), (":authority", authority)]);
         headers.extend(callout.headers.iter().copied());
@@ -111,19 +117,25 @@ fn write(lane: LaneRef<'_>, notice: Notice<'_>, config: &Compiled) {
     let name = lane.name;
     match notice {
         Notice::Failing(reason) => {
-            log::warn!("{name:?}: five failures in a row ({reason:?}): one probe at a time until the vendor answers");
+            log::warn!(
+                "{name:?}: five failures in a row ({reason:?}): one probe at a time until the vendor answers"
+            );
         }
         Notice::Recovered => log::info!("{name:?}: the vendor answers again"),
         Notice::UnknownCluster => {
             let integration = lane.id.and_then(|id| config.integrations.get(id.0));
             let cluster = integration.map_or("?", |integration| integration.destination.cluster());
-            log::error!("{name:?}: Envoy has no cluster {cluster:?}: deliveries wait for it up to delivery.max_age");
+            log::error!(
+                "{name:?}: Envoy has no cluster {cluster:?}: deliveries wait for it up to delivery.max_age"
+            );
         }
         Notice::Redirected { host } => {
             let host = host.unwrap_or("(no Location)");
             log::warn!("{name:?}: the vendor redirects to {host}: the delivery is not sent there");
         }
-        Notice::Rejected { status } => log::error!("{name:?}: the vendor answered {status}: a delivery is lost"),
+        Notice::Rejected { status } => {
+            log::error!("{name:?}: the vendor answered {status}: a delivery is lost")
+        }
         Notice::Lost(DropReason::QueueFull) => {
             log::error!("{name:?}: its share of the queue is full: a delivery is lost");
         }

@@ -30,7 +30,8 @@ const SERVER_LIBRARIES: [&str; 13] = [
 ];
 
 /// When an event's `context.ip` and `context.userAgent` are believed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ClientFromContext {
     /// Only where the request's signature was verified.
     #[default]

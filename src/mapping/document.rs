@@ -157,7 +157,9 @@ impl<'de> Deserialize<'de> for Scalar {
                 if number.fract() == 0.0 && number.abs() < 9e15 {
                     return Ok(Scalar::Number((number as i64).into()));
                 }
-                serde_json::Number::from_f64(number).map(Scalar::Number).ok_or_else(|| E::custom("not a finite number"))
+                serde_json::Number::from_f64(number)
+                    .map(Scalar::Number)
+                    .ok_or_else(|| E::custom("not a finite number"))
             }
         }
         deserializer.deserialize_any(ScalarVisitor)

@@ -109,7 +109,8 @@ impl Source {
             })
             .collect();
         let slot_path: Vec<[&str; 1]> = keys.iter().map(|key| [*key]).collect();
-        let spelled: Vec<&[&str]> = std::iter::once(first).chain(slot_path.iter().map(|key| &key[..])).collect();
+        let spelled: Vec<&[&str]> =
+            std::iter::once(first).chain(slot_path.iter().map(|key| &key[..])).collect();
         let rest = below.iter().skip(keys.len()).cloned().collect();
         Ok(Source::Field(projection.slot(&spelled), rest))
     }
@@ -123,7 +124,9 @@ impl Source {
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
             Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
             Source::Header(name) => text(subject.request.header_text(name)?),
-            Source::Cookie(name) => text(Cow::Borrowed(std::str::from_utf8(subject.cookies.get(name)?).ok()?)),
+            Source::Cookie(name) => {
+                text(Cow::Borrowed(std::str::from_utf8(subject.cookies.get(name)?).ok()?))
+            }
             Source::Query(name) => text(subject.request.query(name)?),
             Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
@@ -136,7 +139,8 @@ fn text(text: Cow<'_, str>) -> Option<Value<'_>> {
 }
 
 fn named(name: &str, path: &str) -> Result<Box<str>, BadSource> {
-    let legal = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=' && byte != b';');
+    let legal =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=' && byte != b';');
     if legal { Ok(name.into()) } else { Err(BadSource::Syntax(path.to_owned())) }
 }
 
@@ -193,10 +197,25 @@ mod tests {
     #[test]
     fn every_documented_source_compiles() {
         for path in [
-            "event", "type", "name", "user_id", "userId", "anonymous_id", "anonymousId", "message_id", "timestamp",
-            "properties.order_id", "properties.products[*].quantity", "properties.items[0].price", "traits.plan",
-            "context.campaign.source", "request.header.referer", "request.cookie.FTrack", "request.query.utm_source",
-            "client.ip", "client.user_agent",
+            "event",
+            "type",
+            "name",
+            "user_id",
+            "userId",
+            "anonymous_id",
+            "anonymousId",
+            "message_id",
+            "timestamp",
+            "properties.order_id",
+            "properties.products[*].quantity",
+            "properties.items[0].price",
+            "traits.plan",
+            "context.campaign.source",
+            "request.header.referer",
+            "request.cookie.FTrack",
+            "request.query.utm_source",
+            "client.ip",
+            "client.user_agent",
         ] {
             assert_eq!(refusal(path), None, "{path}");
         }
@@ -204,11 +223,23 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_or_must_not_be_read_is_refused() {
-        for path in ["", "properties", "props.x", "user_id.x", "properties..x", "properties.x[", "properties.x[a]", "properties.x[0]y"] {
+        for path in [
+            "",
+            "properties",
+            "props.x",
+            "user_id.x",
+            "properties..x",
+            "properties.x[",
+            "properties.x[a]",
+            "properties.x[0]y",
+        ] {
             assert!(refusal(path).is_some(), "{path}");
         }
         for header in ["Authorization", "cookie", "proxy-authorization", "x-signature"] {
-            assert!(matches!(refusal(&format!("request.header.{header}")), Some(BadSource::Credentials(_))), "{header}");
+            assert!(
+                matches!(refusal(&format!("request.header.{header}")), Some(BadSource::Credentials(_))),
+                "{header}"
+            );
         }
     }
 

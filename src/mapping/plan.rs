@@ -100,7 +100,10 @@ impl Plan {
         };
         let mut plan = Plan { entries: Vec::new(), others: None };
         for (name, mapping) in user.iter().flat_map(|user| &user.events) {
-            let base = presets.iter().find(|(known, _)| filed_under(known) == filed_under(name)).map(|(_, base)| *base);
+            let base = presets
+                .iter()
+                .find(|(known, _)| filed_under(known) == filed_under(name))
+                .map(|(_, base)| *base);
             if mapping.enabled {
                 plan.entries.push(compiler.entry(name, base, Some(mapping), &global)?);
             }
@@ -184,7 +187,9 @@ impl Plan {
 
 /// Of the preset's events, those that the user's document names, in whatever dialect.
 fn named_by<'p>(preset: &'p Document, user: Option<&Document>) -> BTreeMap<&'p String, &'p EventMapping> {
-    let named = |name: &str| user.is_some_and(|user| user.events.keys().any(|own| filed_under(own) == filed_under(name)));
+    let named = |name: &str| {
+        user.is_some_and(|user| user.events.keys().any(|own| filed_under(own) == filed_under(name)))
+    };
     preset.events.iter().filter(|(name, _)| named(name)).collect()
 }
 
@@ -307,7 +312,8 @@ impl Compiler<'_> {
             all.overlay(self.fields(&over.mappings, &place)?);
         }
         all.0.sort_by_key(|(target, _)| self.targets.order(target));
-        let named = |mapping: Option<&EventMapping>| mapping.and_then(|mapping| mapping.vendor_event_name.clone());
+        let named =
+            |mapping: Option<&EventMapping>| mapping.and_then(|mapping| mapping.vendor_event_name.clone());
         let vendor_event = named(over).or_else(|| named(base)).unwrap_or_else(|| snake_case(name));
         Ok(Entry::new(name, vendor_event, all))
     }
@@ -334,19 +340,27 @@ impl Compiler<'_> {
         };
         let mut transforms = Vec::new();
         for name in mapping.transform.iter().flat_map(|names| &names.0) {
-            let transform = Transform::parse(name).ok_or_else(|| bad(".transform", unknown_transform(name)))?;
+            let transform =
+                Transform::parse(name).ok_or_else(|| bad(".transform", unknown_transform(name)))?;
             transforms.push(transform);
         }
         let each = match &mapping.each {
             None => None,
             Some(_) if of_item => return Err(bad(".each", "each inside each is not supported".to_owned())),
             Some(_) if !transforms.is_empty() || mapping.value_map.is_some() => {
-                return Err(bad(".each", "each goes with neither transform nor value_map; give them inside it".to_owned()));
+                return Err(bad(
+                    ".each",
+                    "each goes with neither transform nor value_map; give them inside it".to_owned(),
+                ));
             }
             Some(mappings) => Some(self.each(mappings, place)?),
         };
         let value_map = mapping.value_map.as_ref().map(|map| ValueMap {
-            known: map.iter().filter(|(from, _)| *from != "*").map(|(from, to)| ((**from).into(), constant(to))).collect(),
+            known: map
+                .iter()
+                .filter(|(from, _)| *from != "*")
+                .map(|(from, to)| ((**from).into(), constant(to)))
+                .collect(),
             other: map.get("*").map(constant),
         });
         Ok(Rule { origin, transforms, value_map, each })
@@ -373,7 +387,9 @@ impl Compiler<'_> {
         let mut sources = Vec::new();
         for path in paths {
             if !self.targets.takes_contact_data() && names_contact_data(path) {
-                return Err(bad(format!("{path:?}: this vendor gets no email and no phone number, hashed or not")));
+                return Err(bad(format!(
+                    "{path:?}: this vendor gets no email and no phone number, hashed or not"
+                )));
             }
             let source = if of_item { Source::of_item(path) } else { Source::compile(path, self.projection) };
             sources.push(source.map_err(|error| bad(error.to_string()))?);

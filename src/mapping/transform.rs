@@ -75,7 +75,8 @@ impl Transform {
             }
             each => match value {
                 Value::List(items) => {
-                    let items: Vec<_> = items.into_iter().filter_map(|item| each.apply_scalar(item)).collect();
+                    let items: Vec<_> =
+                        items.into_iter().filter_map(|item| each.apply_scalar(item)).collect();
                     (!items.is_empty()).then_some(Value::List(items))
                 }
                 one => each.apply_scalar(one),
@@ -181,7 +182,9 @@ fn url_path(text: Cow<'_, str>) -> Cow<'_, str> {
             head(text, end)
         }
         Some(rest) => match rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)) {
-            Some(path) if path.starts_with('/') => Cow::Owned(path.get(..end_of_path(path)).unwrap_or("/").to_owned()),
+            Some(path) if path.starts_with('/') => {
+                Cow::Owned(path.get(..end_of_path(path)).unwrap_or("/").to_owned())
+            }
             _ => Cow::Borrowed("/"),
         },
     }
@@ -237,14 +240,20 @@ mod tests {
     #[test]
     fn the_path_and_the_host_of_a_url_are_found() {
         for (url, path) in [
-            ("https://shop.example/a/b?x=1#y", "/a/b"), ("/a/b?x", "/a/b"), ("https://shop.example", "/"),
-            ("https://shop.example?x", "/"), ("//shop.example/p", "/p"), ("thanks", "thanks"),
+            ("https://shop.example/a/b?x=1#y", "/a/b"),
+            ("/a/b?x", "/a/b"),
+            ("https://shop.example", "/"),
+            ("https://shop.example?x", "/"),
+            ("//shop.example/p", "/p"),
+            ("thanks", "thanks"),
         ] {
             assert_eq!(apply("url_path", url).as_deref(), Some(path), "{url}");
         }
         for (url, host) in [
-            ("https://u:p@shop.example:8080/a", Some("shop.example")), ("http://[::1]:80/", Some("[::1]")),
-            ("/a", None), ("https:///x", None),
+            ("https://u:p@shop.example:8080/a", Some("shop.example")),
+            ("http://[::1]:80/", Some("[::1]")),
+            ("/a", None),
+            ("https:///x", None),
         ] {
             assert_eq!(apply("url_host", url).as_deref(), host, "{url}");
         }

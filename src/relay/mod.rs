@@ -14,7 +14,8 @@ use fastrand::Rng;
 use crate::accounting::{Counters, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{
-    Answer, CalloutStatus, Callouts, Engine, Instant, LaneId, LaneRef, LaneSpec, Ledger, Notice, Outcome, Refusal, Token,
+    Answer, CalloutStatus, Callouts, Engine, Instant, LaneId, LaneRef, LaneSpec, Ledger, Notice, Outcome,
+    Refusal, Token,
 };
 use crate::event::envelope::{Envelope, Unreadable};
 use crate::request::{Budget, Request};
@@ -33,7 +34,13 @@ pub trait Host: Counters + Ledger {
     fn now(&self) -> Instant;
 
     /// Sends one callout.
-    fn send(&mut self, cluster: &str, authority: &str, callout: &Callout, timeout: Duration) -> Result<Token, Refusal>;
+    fn send(
+        &mut self,
+        cluster: &str,
+        authority: &str,
+        callout: &Callout,
+        timeout: Duration,
+    ) -> Result<Token, Refusal>;
 
     /// Tells of a callout that a dry run didn't send, in full; the log masks it.
     fn dry_run(&mut self, integration: &str, callout: &Callout);
@@ -149,7 +156,14 @@ impl Relay {
             },
             Some(Work::Open(mut opened)) => {
                 if let Some(item) = opened.items.next() {
-                    station::relay(&opened, item, &self.config, &mut self.engine, &mut self.cachebusters, host);
+                    station::relay(
+                        &opened,
+                        item,
+                        &self.config,
+                        &mut self.engine,
+                        &mut self.cachebusters,
+                        host,
+                    );
                     self.inbox.push_front(Work::Open(opened));
                 }
             }
@@ -160,7 +174,8 @@ impl Relay {
 
 fn open(mut request: Request, config: &Compiled) -> Result<Opened, RequestIgnored> {
     let body = std::mem::take(&mut request.body);
-    let body = String::from_utf8(body).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
+    let body =
+        String::from_utf8(body).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
     let Envelope { items, context } = Envelope::open(&body, request.endpoint.form, config.limits.events)
         .map_err(|reason| match reason {
             Unreadable::Malformed => RequestIgnored::Malformed,
@@ -203,4 +218,3 @@ impl<H: Ledger> Ledger for Outbound<'_, H> {
 fn cachebuster(rng: &mut Rng) -> u64 {
     rng.u64(1_000_000..1_000_000_000_000_000)
 }
-

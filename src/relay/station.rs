@@ -56,7 +56,10 @@ pub(super) fn relay(
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {
-            host.dry_run(&integration.name, &integration.destination.callout(&parcel, cachebuster(cachebusters)));
+            host.dry_run(
+                &integration.name,
+                &integration.destination.callout(&parcel, cachebuster(cachebusters)),
+            );
             host.count(at, Delivery::DryRun);
             continue;
         }
@@ -65,7 +68,7 @@ pub(super) fn relay(
             Importance::Conversion => Rank::Conversion,
         };
         // What the engine doesn't take, it has counted.
-        drop(engine.offer(LaneId(at), parcel, rank, host.now(), host));
+        _ = engine.offer(LaneId(at), parcel, rank, host.now(), host);
     }
 }
 
@@ -132,7 +135,12 @@ fn note_client(client: &Client<'_>, host: &mut impl Host) {
 }
 
 /// Maps the event and makes the vendor's parcel of it.
-fn pack(integration: &Integration, planned: &Planned<'_>, subject: &Subject<'_>, host: &mut impl Host) -> Parcel {
+fn pack(
+    integration: &Integration,
+    planned: &Planned<'_>,
+    subject: &Subject<'_>,
+    host: &mut impl Host,
+) -> Parcel {
     let mut notes = Vec::new();
     let values = planned.fields.map(subject, &mut || notes.push(Note::ValueLeftOut));
     let content =

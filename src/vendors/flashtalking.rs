@@ -73,7 +73,17 @@ struct Parameters;
 
 impl Targets for Parameters {
     fn check(&self, target: &str) -> Result<(), String> {
-        if matches!(target, "cachebuster" | "advertiser_id" | "spotlight_id" | "spotlight_group_id" | "key" | "event" | "ip" | "user_agent") {
+        if matches!(
+            target,
+            "cachebuster"
+                | "advertiser_id"
+                | "spotlight_id"
+                | "spotlight_group_id"
+                | "key"
+                | "event"
+                | "ip"
+                | "user_agent"
+        ) {
             return Err(format!("{target:?} is set by the relay itself"));
         }
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
@@ -131,7 +141,9 @@ impl<'de> Deserialize<'de> for Id {
         let value = serde_json::Value::deserialize(deserializer)?;
         let id = match &value {
             serde_json::Value::Number(number) => whole(number),
-            serde_json::Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            serde_json::Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok()
+            }
             _ => None,
         };
         let got = || match &value {
@@ -186,7 +198,7 @@ impl Destination for Spotlight {
             };
             let Some(text) = presentable(&text, notes) else { continue };
             let length = query.len();
-            drop(write!(query, "&{target}={}", utf8_percent_encode(&text, COMPONENT)));
+            _ = write!(query, "&{target}={}", utf8_percent_encode(&text, COMPONENT));
             if query.len() > LONGEST_PATH - RESERVED {
                 query.truncate(length);
                 notes.push(Note::PathCut);
@@ -215,7 +227,8 @@ impl Destination for Spotlight {
             ("user-agent", &parcel.user_agent),
             ("cookie", &parcel.cookie),
         ];
-        let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+        let headers =
+            headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
         Callout { method: "GET", path: Cow::Owned(path), headers, body: None }
     }
 }

@@ -114,7 +114,11 @@ impl delivery::Parcel for Parcel {
     fn bytes(&self) -> usize {
         let headers = [&self.forwarded_for, &self.user_agent, &self.cookie];
         let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        headers.into_iter().map(length).fold(self.content.len(), usize::saturating_add).saturating_add(OVERHEAD)
+        headers
+            .into_iter()
+            .map(length)
+            .fold(self.content.len(), usize::saturating_add)
+            .saturating_add(OVERHEAD)
     }
 }
 
@@ -129,6 +133,29 @@ pub struct Callout<'a> {
     /// Beside `:method`, `:path` and `:authority`.
     pub headers: Vec<(&'static str, &'a str)>,
     pub body: Option<String>,
+}
+
+impl Callout<'_> {
+    /// The callout for a log: no key, hash, address, id, User-Agent or cookie in it.
+    pub fn masked(&self) -> String {
+        let body = self.body.as_deref().map(masked_body).unwrap_or_default();
+        format!("{} {} {body}", self.method, self.path)
+    }
+}
+
+/// Members of a body that are secret or personal.
+const MASKED: [&str; 5] = ["key", "em", "ip", "id", "user_agent"];
+
+fn masked_body(body: &str) -> String {
+    let Ok(serde_json::Value::Object(mut members)) = serde_json::from_str(body) else {
+        return "***".to_owned();
+    };
+    for name in MASKED {
+        if let Some(value) = members.get_mut(name) {
+            *value = "***".into();
+        }
+    }
+    serde_json::Value::Object(members).to_string()
 }
 
 /// A value as it may leave: without an email address, and without characters that end a header or a line. Counts what is

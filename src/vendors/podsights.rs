@@ -52,12 +52,26 @@ struct BodyPaths;
 impl Targets for BodyPaths {
     fn check(&self, target: &str) -> Result<(), String> {
         let first = target.split('.').next().unwrap_or_default();
-        if matches!(first, "key" | "event" | "ip" | "user_agent" | "cachebuster" | "advertiser_id" | "spotlight_id" | "spotlight_group_id") {
+        if matches!(
+            first,
+            "key"
+                | "event"
+                | "ip"
+                | "user_agent"
+                | "cachebuster"
+                | "advertiser_id"
+                | "spotlight_id"
+                | "spotlight_group_id"
+        ) {
             return Err(format!("{first:?} is set by the relay itself"));
         }
-        let name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
         if !target.split('.').all(name) || target.split('.').count() > 8 {
-            return Err(format!("expected a dotted path of the body like order_id or custom.plan, got {target:?}"));
+            return Err(format!(
+                "expected a dotted path of the body like order_id or custom.plan, got {target:?}"
+            ));
         }
         Ok(())
     }
@@ -106,7 +120,9 @@ impl<'de> Deserialize<'de> for PixelKey {
             serde_json::Value::String(key) if !key.trim().is_empty() => {
                 serde_json::to_string(key.trim()).map(PixelKey).map_err(D::Error::custom)
             }
-            serde_json::Value::String(_) => Err(D::Error::custom("expected a pixel key, got an empty string")),
+            serde_json::Value::String(_) => {
+                Err(D::Error::custom("expected a pixel key, got an empty string"))
+            }
             _ => Err(D::Error::custom("expected a pixel key as a string like \"${PODSIGHTS_KEY}\"")),
         }
     }
@@ -127,7 +143,8 @@ impl Destination for Pixel {
 
     fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
         let visitor = content.visitor;
-        let mapped = |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
+        let mapped =
+            |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
         let mut body = Body { text: Vec::with_capacity(512), notes };
         body.text("event", Some(content.event));
         match mapped("id") {

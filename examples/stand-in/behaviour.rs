@@ -1,0 +1,240 @@
+//! How a destination answers: as the real one does, or as a test or a user told it to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::destination::Destination;
+
+/// What `PUT /behaviour/{destination}` takes. Every key may be left out; `{}` is the default behaviour.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Behaviour {
+    pub status: Option<u16>,
+    /// Added to the answer's own headers, or put in their place.
+    pub headers: BTreeMap<String, String>,
+    pub body: Option<String>,
+    pub delay_ms: u64,
+    pub reset: Option<Reset>,
+    /// 0 to 1: to which share of the requests it applies, spread evenly. The others are answered normally.
+    pub share: f64,
+    /// To how many requests it applies, from now on. Later ones are answered normally.
+    pub times: Option<u64>,
+    /// Withholds answers until the behaviour is changed; the new one then answers them.
+    pub hold: bool,
+    /// Answers before the request's body is read. HTTP/1 only.
+    pub early: bool,
+    /// Refuses connections (the collector) or resets the TLS handshake (a vendor), and closes what is open.
+    pub refuse: bool,
+}
+
+/// Where an answer breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reset {
+    BeforeHeaders,
+    MidResponse,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            status: None,
+            headers: BTreeMap::new(),
+            body: None,
+            delay_ms: 0,
+            reset: None,
+            share: 1.0,
+            times: None,
+            hold: false,
+            early: false,
+            refuse: false,
+        }
+    }
+}
+
+impl Behaviour {
+    /// # Errors
+    /// Says what is wrong with the JSON, and with values that cannot be sent.
+    pub fn parse(json: &[u8]) -> Result<Self> {
+        let behaviour: Self = serde_json::from_slice(json)?;
+        if let Some(status) = behaviour.status {
+            let final_status = (200..=599).contains(&status) && StatusCode::from_u16(status).is_ok();
+            ensure!(final_status, "status: expected 200 to 599, got {status}");
+        }
+        for (name, value) in &behaviour.headers {
+            HeaderName::try_from(name).with_context(|| format!("headers: {name:?} is no header name"))?;
+            HeaderValue::try_from(value).with_context(|| format!("headers.{name}: {value:?} is no value"))?;
+        }
+        ensure!((0.0..=1.0).contains(&behaviour.share), "share: expected 0 to 1, got {}", behaviour.share);
+        Ok(behaviour)
+    }
+}
+
+/// One answer, ready to be written in any HTTP version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub reset: Option<Reset>,
+}
+
+impl Reply {
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        Self { status, headers, body: body.into(), reset: None }
+    }
+
+    /// As the real destination answers a request that it accepts.
+    fn normal(to: Destination, path: &[u8]) -> Self {
+        match to {
+            Destination::Flashtalking => Self::new(200, "text/html", "<html></html>"),
+            Destination::Podsights => Self::new(200, "application/json", "{}"),
+            Destination::Collector if path.starts_with(b"/v1/pixel/") => Self::new(200, "image/gif", GIF),
+            Destination::Collector => Self::new(200, "application/json", r#"{"success":true}"#),
+        }
+    }
+}
+
+/// A transparent GIF of one pixel.
+const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+/// A behaviour and how many requests it has seen.
+#[derive(Debug, Default)]
+struct Active {
+    behaviour: Behaviour,
+    seen: AtomicU64,
+}
+
+impl Active {
+    fn applies_to_next(&self) -> bool {
+        let before = self.seen.fetch_add(1, Ordering::Relaxed);
+        let within = self.behaviour.times.is_none_or(|times| before < times);
+        // Evenly and without chance: the n-th request is one of them if n x share steps over a whole number.
+        let steps = |n: u64| (n as f64 * self.behaviour.share).floor();
+        within && steps(before + 1) > steps(before)
+    }
+}
+
+/// The behaviour of one destination, which can change at any time.
+pub struct Behaviours {
+    to: Destination,
+    current: watch::Sender<Arc<Active>>,
+}
+
+impl Behaviours {
+    pub fn new(to: Destination) -> Self {
+        Self { to, current: watch::Sender::new(Arc::default()) }
+    }
+
+    pub fn set(&self, behaviour: Behaviour) {
+        self.current.send_replace(Arc::new(Active { behaviour, seen: AtomicU64::new(0) }));
+    }
+
+    pub fn refuses(&self) -> bool {
+        self.current.borrow().behaviour.refuse
+    }
+
+    /// Resolves once connections are refused (`true`) or accepted (`false`), at once if they are already.
+    pub async fn until_refusing(&self, refusing: bool) {
+        let mut current = self.current.subscribe();
+        // The sender lives as long as `self`, so there is always a next value to wait for.
+        let _ = current.wait_for(|active| active.behaviour.refuse == refusing).await;
+    }
+
+    /// The answer to a request of which only the head was read, where the behaviour is to answer so early.
+    pub async fn early_reply(&self, path: &[u8]) -> Option<Reply> {
+        let early = self.current.borrow().behaviour.early;
+        if early { Some(self.reply(path).await) } else { None }
+    }
+
+    /// The answer to one request, after as long as the behaviour lets it wait.
+    pub async fn reply(&self, path: &[u8]) -> Reply {
+        let normal = Reply::normal(self.to, path);
+        let mut current = self.current.subscribe();
+        loop {
+            let active = current.borrow_and_update().clone();
+            if !active.applies_to_next() {
+                return normal;
+            }
+            let behaviour = &active.behaviour;
+            if behaviour.hold {
+                let _ = current.changed().await;
+                continue;
+            }
+            if behaviour.delay_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(behaviour.delay_ms)).await;
+            }
+            return altered(normal, behaviour);
+        }
+    }
+}
+
+fn altered(mut reply: Reply, behaviour: &Behaviour) -> Reply {
+    reply.status = behaviour.status.unwrap_or(reply.status);
+    if let Some(body) = &behaviour.body {
+        reply.body = body.clone().into_bytes();
+    }
+    for (name, value) in &behaviour.headers {
+        reply.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        reply.headers.push((name.to_ascii_lowercase(), value.clone()));
+    }
+    reply.reset = behaviour.reset;
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active(json: &str) -> Active {
+        Active { behaviour: Behaviour::parse(json.as_bytes()).unwrap(), seen: AtomicU64::new(0) }
+    }
+
+    fn applied(json: &str, requests: usize) -> usize {
+        let active = active(json);
+        (0..requests).filter(|_| active.applies_to_next()).count()
+    }
+
+    #[test]
+    fn a_share_applies_to_that_share_of_the_requests() {
+        assert_eq!(applied("{}", 10), 10);
+        assert_eq!(applied(r#"{"share": 0}"#, 10), 0);
+        assert_eq!(applied(r#"{"share": 0.1}"#, 1000), 100);
+    }
+
+    #[test]
+    fn times_applies_to_the_first_requests_only() {
+        assert_eq!(applied(r#"{"times": 2}"#, 10), 2);
+    }
+
+    #[test]
+    fn a_mistake_in_a_behaviour_is_refused_and_named() {
+        for (json, complaint) in [
+            (r#"{"stats": 503}"#, "unknown field `stats`"),
+            (r#"{"status": 99}"#, "status: expected 200 to 599"),
+            (r#"{"reset": "now"}"#, "before_headers"),
+            (r#"{"share": 2}"#, "share: expected 0 to 1"),
+            (r#"{"headers": {"a b": ""}}"#, "is no header name"),
+        ] {
+            let error = format!("{:#}", Behaviour::parse(json.as_bytes()).unwrap_err());
+            assert!(error.contains(complaint), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_take_the_place_of_those_of_the_same_name() {
+        let behaviour = active(r#"{"status": 429, "headers": {"Content-Type": "a/b", "Retry-After": "1"}}"#);
+        let reply = altered(Reply::normal(Destination::Podsights, b"/v1/server"), &behaviour.behaviour);
+        assert_eq!(reply.status, 429);
+        let headers = [("content-type", "a/b"), ("retry-after", "1")];
+        assert_eq!(reply.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}

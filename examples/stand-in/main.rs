@@ -1,0 +1,209 @@
+//! Plays Flashtalking, Podsights and the collector on this machine, so that the gateway can be run, tested and measured
+//! without any of them. `stand-in --help` says how; CONTROL below is its interface for tests.
+#![allow(clippy::indexing_slicing)] // a tool of ours: what is indexed here was measured the line before
+
+mod behaviour;
+mod certificates;
+mod control;
+mod destination;
+mod gateway;
+mod http1;
+mod journal;
+mod print;
+mod serve;
+mod stand_in;
+mod tally;
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use lexopt::{Arg, Parser, ValueExt};
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::certificates::Authority;
+use crate::control::Control;
+use crate::gateway::Local;
+use crate::serve::Port;
+use crate::stand_in::StandIn;
+
+const HELP: &str = "\
+stand-in: Flashtalking, Podsights and the collector on this machine
+
+USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTIONS]
+
+  --vendors ADDR        where both vendors are served, by TLS; told apart by SNI (port 0: any free one)
+  --collector ADDR      where the collector is served, in plain HTTP
+  --control ADDR        where the control interface is served
+  --dir DIR             where files are written: ca.pem, and with --envoy-yaml the gateway's
+  --envoy-yaml FILE     write DIR/envoy.yaml: this file with local addresses, trusted CA and paths
+  --filter-yaml FILE    write DIR/conversion-relay.yaml: this file with the module's path
+  --module FILE         the WebAssembly module
+  --gateway-port PORT   the gateway's port on 127.0.0.1 (default 0: any free one)
+  --admin-port PORT     Envoy's admin port on 127.0.0.1 (default 0: any free one)
+  --journal N           requests kept for GET /requests (default 100000)
+  --quiet               don't print the callouts
+
+Prints `stand-in ready {json}` once it serves, then each callout, with secrets as ***.
+
+CONTROL
+  GET /requests[?to=D]                            what D received; D: flashtalking, podsights or collector
+  GET /requests/wait?to=D&count=N&timeout_ms=T    the same once there are N of them; 408 if there aren't in time
+  DELETE /requests                                forget them
+  PUT /behaviour/D                                {status, headers, body, delay_ms, reset: before_headers|mid_response,
+                                                  share: 0..1, times: N, hold: bool, early: bool,
+                                                  refuse: bool}; {} as usual again
+  GET /tally[?ids=1]                              requests, answers by status, orders seen and seen repeatedly
+";
+
+struct Options {
+    vendors: SocketAddr,
+    collector: SocketAddr,
+    control: SocketAddr,
+    dir: PathBuf,
+    gateway: Option<Gateway>,
+    journal: usize,
+    quiet: bool,
+}
+
+/// The gateway's files to write.
+struct Gateway {
+    envoy_yaml: PathBuf,
+    filter_yaml: PathBuf,
+    module: PathBuf,
+    gateway_port: u16,
+    admin_port: u16,
+}
+
+fn main() -> Result<()> {
+    let Some(options) = options(Parser::from_env()).context("see --help")? else {
+        print!("{HELP}");
+        return Ok(());
+    };
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        eprintln!("cannot raise the limit on open files, so there may be too few connections: {error}");
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(options))
+}
+
+/// None where help was asked for.
+fn options(mut arguments: Parser) -> Result<Option<Options>> {
+    let (mut vendors, mut collector, mut control, mut dir) = (None, None, None, None);
+    let (mut envoy_yaml, mut filter_yaml, mut module) = (None, None, None);
+    let (mut gateway_port, mut admin_port, mut journal, mut quiet) = (0, 0, 100_000, false);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("vendors") => vendors = Some(arguments.value()?.parse()?),
+            Arg::Long("collector") => collector = Some(arguments.value()?.parse()?),
+            Arg::Long("control") => control = Some(arguments.value()?.parse()?),
+            Arg::Long("dir") => dir = Some(PathBuf::from(arguments.value()?)),
+            Arg::Long("envoy-yaml") => envoy_yaml = Some(PathBuf::from(arguments.value()?)),
+            Arg::Long("filter-yaml") => filter_yaml = Some(PathBuf::from(arguments.value()?)),
+            Arg::Long("module") => module = Some(PathBuf::from(arguments.value()?)),
+            Arg::Long("gateway-port") => gateway_port = arguments.value()?.parse()?,
+            Arg::Long("admin-port") => admin_port = arguments.value()?.parse()?,
+            Arg::Long("journal") => journal = arguments.value()?.parse()?,
+            Arg::Long("quiet") => quiet = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(None),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let gateway = envoy_yaml.map(|envoy_yaml| {
+        let filter_yaml = filter_yaml.context("--envoy-yaml needs --filter-yaml")?;
+        let module = module.context("--envoy-yaml needs --module")?;
+        anyhow::Ok(Gateway { envoy_yaml, filter_yaml, module, gateway_port, admin_port })
+    });
+    Ok(Some(Options {
+        vendors: vendors.context("--vendors is missing")?,
+        collector: collector.context("--collector is missing")?,
+        control: control.context("--control is missing")?,
+        dir: dir.context("--dir is missing")?,
+        gateway: gateway.transpose()?,
+        journal,
+        quiet,
+    }))
+}
+
+async fn run(options: Options) -> Result<()> {
+    std::fs::create_dir_all(&options.dir)
+        .with_context(|| format!("cannot make {}", options.dir.display()))?;
+    let dir = options.dir.canonicalize()?;
+    let authority = Authority::new().context("cannot make certificates")?;
+    let ca = dir.join("ca.pem");
+    std::fs::write(&ca, authority.pem()).with_context(|| format!("cannot write {}", ca.display()))?;
+
+    let vendors = Port::reserve(options.vendors).context("--vendors")?;
+    let collector = Port::reserve(options.collector).context("--collector")?;
+    let control = Port::reserve(options.control).context("--control")?;
+    let (vendors_listener, control_listener) = (vendors.listen()?, control.listen()?);
+
+    let mut ready = json!({
+        "vendors": vendors.address,
+        "collector": collector.address,
+        "control": control.address,
+        "ca": ca,
+    });
+    if let Some(gateway) = &options.gateway {
+        let local = Local {
+            gateway_port: free_port(gateway.gateway_port)?,
+            admin_port: free_port(gateway.admin_port)?,
+            vendors: vendors.address,
+            collector: collector.address,
+            ca,
+            filter_yaml: dir.join("conversion-relay.yaml"),
+            module: existing(&gateway.module)?,
+        };
+        write_gateway(gateway, &local, &dir.join("envoy.yaml"))?;
+        ready["envoy_yaml"] = json!(dir.join("envoy.yaml"));
+        ready["filter_yaml"] = json!(local.filter_yaml);
+        ready["gateway"] = json!(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), local.gateway_port));
+        ready["admin"] = json!(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), local.admin_port));
+    }
+
+    let stand_in = Arc::new(StandIn::new(options.journal, options.quiet));
+    let (listening, mut collector_listens) = watch::channel(false);
+    let configs = Arc::new(serve::Vendors::new(&authority)?);
+    tokio::spawn(serve::vendors(stand_in.clone(), vendors_listener, configs));
+    tokio::spawn(control::serve(
+        Control { stand_in: stand_in.clone(), collector_listens: collector_listens.clone() },
+        control_listener,
+    ));
+    let announce = async {
+        collector_listens.wait_for(|listens| *listens).await?;
+        writeln!(std::io::stdout(), "stand-in ready {ready}")?;
+        std::future::pending().await
+    };
+    tokio::select! {
+        failed = serve::collector(stand_in, collector, listening) => failed,
+        failed = announce => failed,
+    }
+}
+
+fn write_gateway(gateway: &Gateway, local: &Local, envoy_yaml: &Path) -> Result<()> {
+    let shipped = read(&gateway.envoy_yaml)?;
+    let document = local.envoy_yaml(&shipped).with_context(|| gateway.envoy_yaml.display().to_string())?;
+    gateway::write(envoy_yaml, &document)?;
+    let shipped = read(&gateway.filter_yaml)?;
+    let document = local.filter_yaml(&shipped).with_context(|| gateway.filter_yaml.display().to_string())?;
+    gateway::write(&local.filter_yaml, &document)
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn existing(module: &Path) -> Result<PathBuf> {
+    ensure!(module.is_file(), "--module: there is no {}", module.display());
+    Ok(module.canonicalize()?)
+}
+
+/// `port`, or for 0 one that was free a moment ago.
+fn free_port(port: u16) -> Result<u16> {
+    if port != 0 {
+        return Ok(port);
+    }
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

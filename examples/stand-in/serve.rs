@@ -1,0 +1,321 @@
+//! Connections: TCP for the collector, TLS for the vendors with HTTP/2 or HTTP/1.1 in it.
+
+use std::io::{self, Cursor, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use h2::Reason;
+use h2::server::SendResponse;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::behaviour::{Reply, Reset};
+use crate::certificates::Authority;
+use crate::destination::{Destination, PerDestination};
+use crate::http1::{self, Http1};
+use crate::stand_in::{Arrived, Peer, StandIn};
+use crate::tally::Ending;
+
+const BACKLOG: u32 = 4096;
+/// HTTP/2 streams of one connection; vendors' front ends allow about as many.
+const MAX_STREAMS: u32 = 1000;
+const WINDOW_BYTES: u32 = 1 << 20;
+
+/// A port that stays ours while nobody listens on it, so that connections can be refused for a while.
+pub struct Port {
+    pub address: SocketAddr,
+    _reserved: TcpSocket,
+}
+
+impl Port {
+    /// # Errors
+    /// Where the address is taken.
+    pub fn reserve(address: SocketAddr) -> Result<Self> {
+        let reserved = bind(address).with_context(|| format!("cannot bind {address}"))?;
+        Ok(Self { address: reserved.local_addr()?, _reserved: reserved })
+    }
+
+    pub fn listen(&self) -> Result<TcpListener> {
+        let listener = bind(self.address).and_then(|socket| socket.listen(BACKLOG));
+        listener.with_context(|| format!("cannot listen on {}", self.address))
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Accepts connections for ever.
+pub async fn accept(listener: &TcpListener, serve: impl Fn(TcpStream)) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let _ = stream.set_nodelay(true);
+                serve(stream);
+            }
+            Err(error) => {
+                eprintln!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Serves the collector for ever. `listening` says whether it listens, which it doesn't while it is told to refuse.
+pub async fn collector(stand_in: Arc<StandIn>, port: Port, listening: watch::Sender<bool>) -> Result<()> {
+    let peer = Peer { to: Destination::Collector, sni: None, alpn: None };
+    let behaviour = stand_in.behaviour(Destination::Collector);
+    loop {
+        let listener = port.listen()?;
+        listening.send_replace(true);
+        tokio::select! {
+            () = behaviour.until_refusing(true) => {}
+            () = accept(&listener, |stream| {
+                tokio::spawn(http1_connection(stand_in.clone(), peer.clone(), stream));
+            }) => {}
+        }
+        drop(listener);
+        listening.send_replace(false);
+        behaviour.until_refusing(false).await;
+    }
+}
+
+/// The TLS configuration of each vendor.
+pub struct Vendors(PerDestination<Option<Arc<ServerConfig>>>);
+
+impl Vendors {
+    pub fn new(authority: &Authority) -> Result<Self> {
+        let mut configs = PerDestination::new(|_| None);
+        for to in Destination::ALL {
+            *configs.of_mut(to) = to.host().map(|host| authority.server(host)).transpose()?;
+        }
+        Ok(Self(configs))
+    }
+}
+
+/// Serves both vendors for ever; the name that a client asks for in its TLS handshake decides which.
+pub async fn vendors(stand_in: Arc<StandIn>, listener: TcpListener, vendors: Arc<Vendors>) {
+    accept(&listener, |stream| {
+        let (stand_in, vendors) = (stand_in.clone(), vendors.clone());
+        tokio::spawn(async move {
+            if let Err(error) = vendor(&stand_in, &vendors, stream).await {
+                eprintln!("vendors: {error:#}");
+            }
+        });
+    })
+    .await;
+}
+
+async fn vendor(stand_in: &Arc<StandIn>, vendors: &Vendors, stream: TcpStream) -> Result<()> {
+    let handshake = match LazyConfigAcceptor::new(Acceptor::default(), stream).await {
+        Ok(handshake) => handshake,
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+        Err(error) => return Err(error).context("no TLS handshake"),
+    };
+    let sni = handshake.client_hello().server_name().map(str::to_owned);
+    let to = sni.as_deref().and_then(Destination::with_host);
+    let (to, config) = to
+        .and_then(|to| Some((to, vendors.0.of(to).clone()?)))
+        .with_context(|| format!("a client asked for the server name {sni:?}, which is no vendor's"))?;
+    if stand_in.behaviour(to).refuses() {
+        handshake.io.abort();
+        return Ok(());
+    }
+    let stream = match handshake.into_stream(config).await {
+        Ok(stream) => stream,
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(error).with_context(|| format!("TLS handshake of {}", to.name()));
+        }
+        Err(_) => return Ok(()), // the client left
+    };
+    let alpn = stream.get_ref().1.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let is_http2 = alpn.as_deref() == Some("h2");
+    let peer = Peer { to, sni, alpn };
+    if is_http2 {
+        http2_connection(stand_in.clone(), peer, stream).await;
+    } else {
+        http1_connection(stand_in.clone(), peer, stream).await;
+    }
+    Ok(())
+}
+
+/// A connection that can be reset.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {
+    fn socket(&self) -> &TcpStream;
+
+    /// Makes the close that follows a TCP reset.
+    fn abort(&self) {
+        let _ = self.socket().set_zero_linger();
+    }
+}
+
+impl Connection for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Connection for TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+async fn http1_connection<S: Connection>(stand_in: Arc<StandIn>, peer: Peer, stream: S) {
+    let mut connection = Http1::new(stream);
+    let refusing = stand_in.behaviour(peer.to).until_refusing(true);
+    tokio::select! {
+        () = refusing => {}
+        result = http1_requests(&stand_in, &peer, &mut connection) => match result {
+            Err(error) if error.kind() == ErrorKind::InvalidData => eprintln!("{}: {error}", peer.to.name()),
+            _ => {}
+        },
+    }
+}
+
+async fn http1_requests<S: Connection>(
+    stand_in: &StandIn,
+    peer: &Peer,
+    connection: &mut Http1<S>,
+) -> io::Result<()> {
+    loop {
+        let Some(mut request) = aborts(stand_in, peer, connection.head().await)? else { return Ok(()) };
+        let early = stand_in.behaviour(peer.to).early_reply(&request.path).await;
+        if let Some(reply) = &early {
+            connection.respond(reply).await?;
+        }
+        aborts(stand_in, peer, connection.body(&mut request).await)?;
+        let closes = request.closes_connection();
+        let pending = stand_in.receive(peer, request.into());
+        let reply = match early {
+            Some(reply) => {
+                pending.settle(Ending::Answered(reply.status));
+                continue;
+            }
+            None => tokio::select! {
+                reply = pending.reply() => reply,
+                () = connection.closed() => return Ok(()),
+            },
+        };
+        if reply.reset == Some(Reset::BeforeHeaders) {
+            pending.settle(Ending::Reset);
+            connection.io.abort();
+            return Ok(());
+        }
+        connection.respond(&reply).await?;
+        if reply.reset == Some(Reset::MidResponse) {
+            pending.settle(Ending::Reset);
+            return Ok(());
+        }
+        pending.settle(Ending::Answered(reply.status));
+        if closes {
+            return Ok(());
+        }
+    }
+}
+
+/// Counts a request that broke off.
+fn aborts<T>(stand_in: &StandIn, peer: &Peer, read: io::Result<T>) -> io::Result<T> {
+    read.inspect_err(|_| stand_in.tallies().of_mut(peer.to).abort())
+}
+
+impl From<http1::Request> for Arrived {
+    fn from(request: http1::Request) -> Self {
+        let http1::Request { method, path, version, headers, head, body } = request;
+        Self { method, path, version, headers, head: Some(head), body }
+    }
+}
+
+type Body = Cursor<Vec<u8>>;
+
+async fn http2_connection(stand_in: Arc<StandIn>, peer: Peer, stream: TlsStream<TcpStream>) {
+    let handshake = h2::server::Builder::new()
+        .initial_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_local_error_reset_streams(None) // resets on demand are no attack
+        .handshake::<_, Body>(stream);
+    let Ok(mut connection) = handshake.await else { return };
+    loop {
+        let next = tokio::select! {
+            () = stand_in.behaviour(peer.to).until_refusing(true) => return,
+            next = connection.accept() => next,
+        };
+        let (request, respond) = match next {
+            Some(Ok(next)) => next,
+            Some(Err(error)) if !error.is_io() => return eprintln!("{}: {error}", peer.to.name()),
+            _ => return,
+        };
+        let (stand_in, peer) = (stand_in.clone(), peer.clone());
+        tokio::spawn(async move {
+            match arrived(request).await {
+                Ok(request) => http2_answer(&stand_in, &peer, request, respond).await,
+                Err(_) => stand_in.tallies().of_mut(peer.to).abort(),
+            }
+        });
+    }
+}
+
+async fn arrived(request: http::Request<h2::RecvStream>) -> Result<Arrived, h2::Error> {
+    let (parts, mut stream) = request.into_parts();
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.data().await {
+        let chunk = chunk?;
+        stream.flow_control().release_capacity(chunk.len())?;
+        body.extend_from_slice(&chunk);
+    }
+    let mut headers: Vec<_> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    if let Some(authority) = parts.uri.authority() {
+        headers.insert(0, ("host".to_owned(), authority.as_str().into())); // :authority, under its HTTP/1 name
+    }
+    let path = parts.uri.path_and_query().map(|path| path.as_str().into()).unwrap_or_default();
+    Ok(Arrived { method: parts.method.to_string(), path, version: "HTTP/2", headers, head: None, body })
+}
+
+async fn http2_answer(stand_in: &StandIn, peer: &Peer, request: Arrived, mut respond: SendResponse<Body>) {
+    let pending = stand_in.receive(peer, request);
+    let reply = tokio::select! {
+        reply = pending.reply() => reply,
+        _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
+    };
+    if reply.reset == Some(Reset::BeforeHeaders) {
+        pending.settle(Ending::Reset);
+        return respond.send_reset(Reason::INTERNAL_ERROR);
+    }
+    match http2_respond(&reply, respond).await {
+        Ok(()) if reply.reset.is_some() => pending.settle(Ending::Reset),
+        Ok(()) => pending.settle(Ending::Answered(reply.status)),
+        Err(error) => eprintln!("{}: cannot send the answer: {error:#}", peer.to.name()),
+    }
+}
+
+async fn http2_respond(reply: &Reply, mut respond: SendResponse<Body>) -> Result<()> {
+    let mut head = http::Response::builder().status(reply.status);
+    for (name, value) in &reply.headers {
+        head = head.header(name, value);
+    }
+    let mut stream = respond.send_response(head.body(())?, false)?;
+    if reply.reset == Some(Reset::MidResponse) {
+        let half = reply.body.len() / 2;
+        stream.send_data(Cursor::new(reply.body[..half].to_vec()), false)?;
+        // A reset overtakes what is not yet written: let the first half go.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stream.send_reset(Reason::INTERNAL_ERROR);
+        return Ok(());
+    }
+    Ok(stream.send_data(Cursor::new(reply.body.clone()), true)?)
+}

@@ -1,0 +1,136 @@
+//! What all connections share: the way of a request from its arrival to its answer.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::behaviour::{Behaviours, Reply};
+use crate::destination::{Destination, PerDestination};
+use crate::journal::{Journal, Received};
+use crate::print::readable;
+use crate::tally::{Ending, Tally};
+
+pub struct StandIn {
+    pub journal: Journal,
+    pub behaviours: PerDestination<Behaviours>,
+    tallies: Mutex<PerDestination<Tally>>,
+    started: Instant,
+    received: AtomicU64,
+    quiet: bool,
+}
+
+/// Whom a connection is with.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub to: Destination,
+    pub sni: Option<String>,
+    pub alpn: Option<String>,
+}
+
+/// A complete request, before it is numbered and journaled.
+pub struct Arrived {
+    pub method: String,
+    pub path: Vec<u8>,
+    pub version: &'static str,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub head: Option<Vec<u8>>,
+    pub body: Vec<u8>,
+}
+
+/// A request that waits for its answer: it counts as unanswered unless [`Pending::settle`] says how that ended.
+pub struct Pending<'a> {
+    stand_in: &'a StandIn,
+    to: Destination,
+    path: Vec<u8>,
+    misdirected: Option<Reply>,
+    order_id: Option<String>,
+    ending: Ending,
+}
+
+impl StandIn {
+    /// `journal`: how many requests are kept. `quiet`: callouts are not printed.
+    pub fn new(journal: usize, quiet: bool) -> Self {
+        Self {
+            journal: Journal::new(journal),
+            behaviours: PerDestination::new(Behaviours::new),
+            tallies: Mutex::new(PerDestination::new(|_| Tally::default())),
+            started: Instant::now(),
+            received: AtomicU64::new(0),
+            quiet,
+        }
+    }
+
+    pub fn tallies(&self) -> MutexGuard<'_, PerDestination<Tally>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn behaviour(&self, of: Destination) -> &Behaviours {
+        self.behaviours.of(of)
+    }
+
+    /// Notes a request.
+    pub fn receive(&self, peer: &Peer, request: Arrived) -> Pending<'_> {
+        let Arrived { method, path, version, headers, head, body } = request;
+        let received = Received {
+            seq: self.received.fetch_add(1, Ordering::Relaxed),
+            at_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            to: peer.to,
+            method,
+            path,
+            version,
+            sni: peer.sni.clone(),
+            alpn: peer.alpn.clone(),
+            headers,
+            head,
+            body,
+        };
+        if !self.quiet {
+            // A reader that went away is no reason to stop serving.
+            let _ = std::io::stdout().write_all(readable(&received).as_bytes());
+        }
+        let pending = Pending {
+            stand_in: self,
+            to: peer.to,
+            path: received.path.clone(),
+            misdirected: misdirected(&received),
+            order_id: self.tallies().of_mut(peer.to).receive(&received),
+            ending: Ending::Unanswered,
+        };
+        self.journal.record(received);
+        pending
+    }
+}
+
+impl Pending<'_> {
+    /// The answer, when the destination's behaviour lets it go.
+    pub async fn reply(&self) -> Reply {
+        match &self.misdirected {
+            Some(reply) => reply.clone(),
+            None => self.stand_in.behaviour(self.to).reply(&self.path).await,
+        }
+    }
+
+    pub fn settle(mut self, ending: Ending) {
+        self.ending = ending;
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let ending = std::mem::replace(&mut self.ending, Ending::Unanswered);
+        self.stand_in.tallies().of_mut(self.to).settle(self.order_id.as_deref(), ending);
+    }
+}
+
+/// 421 for a request that asks another host than the one TLS was made with, as a vendor's front end would answer it.
+fn misdirected(request: &Received) -> Option<Reply> {
+    let expected = request.to.host()?;
+    let authority = request.header("host").unwrap_or_default();
+    let asked = authority.strip_suffix(b":443").unwrap_or(authority);
+    if asked.eq_ignore_ascii_case(expected.as_bytes()) {
+        return None;
+    }
+    let text = format!("this is {expected}, and you asked {}\n", String::from_utf8_lossy(authority));
+    Some(Reply::new(421, "text/plain", text))
+}

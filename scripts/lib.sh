@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# What the scripts share: where things are, and which toolchain and Envoy scripts/setup chose.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+TOOLS=$ROOT/.tools
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# Make exports its variables even where they are empty, hence the colons.
+ENVOY_VERSION=${ENVOY_VERSION:-1.40.0}
+ENVOY_FETCHED=$TOOLS/envoy-$ENVOY_VERSION/envoy
+ENVOY=${ENVOY:-$ENVOY_FETCHED}
+export ENVOY ENVOY_VERSION
+
+# Puts the toolchain that scripts/setup chose on PATH. .tools/env is its note of that.
+use_toolchain() {
+    WASM_WITH=target
+    # shellcheck source=/dev/null
+    . "$TOOLS/env" || die "run \`make setup\` first"
+}
+
+# Makes the cargo calls that follow build WebAssembly with that toolchain. Native ones need a process of their own.
+wasm_environment() {
+    local flags=()
+    if [ "$WASM_WITH" = std-source ]; then
+        # Debian ships the standard library for WebAssembly as source only: build it along, with Debian's libc and linker.
+        export RUSTC_BOOTSTRAP=1                                 # -Zbuild-std is not stable yet
+        export CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+        export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
+        flags+=(-Lnative=/usr/lib/wasm32-wasi -Clink-self-contained=no)
+        # A folder of its own: build scripts look at RUSTC_BOOTSTRAP, so sharing one would rebuild half of it each time.
+        export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}/wasm
+    fi
+    # No path of this machine gets into the module: the same source gives the same bytes wherever it is checked out.
+    flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$ROOT=/conversion-relay")
+    CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
+    export CARGO_ENCODED_RUSTFLAGS
+}
