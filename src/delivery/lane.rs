@@ -158,7 +158,7 @@ impl<P> Lane<P> {
 
     /// When the next delivery may be dispatched; none if there is none, or if an answer has to come first.
     pub fn next_dispatch(&self, limits: &Limits) -> Option<Instant> {
-        let (due, _) = self.queue.first_due()?;
+        let (due, _) = self.queue.next(self.pace.is_failing())?;
         Some(self.pace.opens_at(limits.max_in_flight.get())?.max(due))
     }
 
@@ -181,12 +181,13 @@ impl<P> Lane<P> {
     /// The delivery to dispatch now, if there is one. Too old ones have to be dropped first.
     pub fn due(&self, limits: &Limits, now: Instant) -> Option<&P> {
         let due = self.next_dispatch(limits)? <= now && self.next_expiry(limits)? > now;
-        self.queue.first_due().filter(|_| due).map(|(_, delivery)| &delivery.parcel)
+        let next = self.queue.next(self.pace.is_failing()).filter(|_| due);
+        next.map(|(_, delivery)| &delivery.parcel)
     }
 
     /// The delivery that was due has been dispatched: takes it out of the queue.
     pub fn launch(&mut self, key: u64, limits: &Limits, now: Instant) -> Option<Flight<P>> {
-        let delivery = self.queue.pop_first_due()?;
+        let delivery = self.queue.pop_next(self.pace.is_failing())?;
         self.cluster = Cluster::Known;
         self.in_flight_bytes = self.in_flight_bytes.saturating_add(delivery.bytes);
         let probe = self.pace.started();
@@ -204,10 +205,11 @@ impl<P> Lane<P> {
                 Cluster::Unknown { reported: true }
             }
         };
+        let delivery = self.queue.pop_next(self.pace.is_failing());
         if self.pace.refused(&cx.limits.backoff, cx.now, cx.rng) {
             cx.ledger.notice(self.reference(), Notice::Failing(RetryReason::Refused(refusal)));
         }
-        if let Some(delivery) = self.queue.pop_first_due() {
+        if let Some(delivery) = delivery {
             self.queue.push(delivery, self.pace.held_until());
         }
     }
@@ -276,8 +278,7 @@ impl<P> Lane<P> {
         } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
             self.lose(DropReason::Expired, cx.ledger);
         } else {
-            // A failed probe goes behind those that wait for the next one: if it is what the vendor chokes on, the
-            // others are not stuck behind it.
+            // A failed probe goes behind the others that wait for the next one, so that each has its turn.
             let due = if probe && self.pace.is_failing() {
                 self.pace.held_until()
             } else {

@@ -274,11 +274,10 @@ impl Simulation {
         let lanes = order.into_iter().map(lane).collect();
         self.engine.configure(limits, lanes, self.now, &mut self.books);
         let retired_now = self.engine.lanes().filter(|(lane, _)| lane.id.is_none()).count();
-        self.books.0.borrow_mut().see(match retired_now.cmp(&retired) {
-            std::cmp::Ordering::Less => "lane revived",
-            std::cmp::Ordering::Equal => "as many retired lanes as before",
-            std::cmp::Ordering::Greater => "lane retired",
-        });
+        if retired_now != retired {
+            let event = if retired_now < retired { "lane revived" } else { "lane retired" };
+            self.books.0.borrow_mut().see(event);
+        }
     }
 
     /// All faults end: what is pending now is delivered, every bit of it, and then the engine rests.

@@ -178,6 +178,24 @@ fn an_unknown_cluster_is_reported_once_and_costs_the_delivery_only_at_max_age() 
 }
 
 #[test]
+fn a_cluster_that_was_known_in_between_is_reported_anew_and_no_reason_to_drop_anything() {
+    let mut world = World::new(limits(), &["a"]);
+    for reports in 1..=2 {
+        world.offer("purchase");
+        world.host.refusal = Some(Refusal::UnknownCluster);
+        world.step();
+        assert_eq!(world.notices("UnknownCluster"), reports);
+        world.host.refusal = None;
+        world.wait_for_callout();
+        world.answer_last(Answer::status(200));
+    }
+    world.offer("too old");
+    world.now += 600 * SECOND;
+    world.step();
+    assert_eq!(world.outcomes(), [DELIVERED, DELIVERED, dropped(DropReason::Expired)]);
+}
+
+#[test]
 fn a_new_configuration_tries_an_unknown_cluster_at_once_and_reports_it_anew() {
     let mut world = World::new(limits(), &["a"]);
     world.offer("purchase");
