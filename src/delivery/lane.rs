@@ -1,5 +1,7 @@
 //! The lane of one integration: what it holds, how fast it sends, and what becomes of each delivery.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 
 use super::flights::Flight;
@@ -97,7 +99,6 @@ impl<P> Lane<P> {
             // The new configuration may be what mends it: try at once, and report it anew if it is not.
             self.cluster = Cluster::Unknown { reported: false };
             self.pace.end_hold();
-            self.queue.make_due(now);
         }
     }
 
@@ -135,7 +136,7 @@ impl<P> Lane<P> {
         if fits(held, bytes, share) {
             return true;
         }
-        if rank == Rank::Ordinary || bytes > share.bytes || share.deliveries == 0 {
+        if rank == Rank::Ordinary {
             return false;
         }
         // A lane that holds more than its share, because that has shrunk, must not grow; neither is it cut back.
@@ -194,7 +195,8 @@ impl<P> Lane<P> {
         Some(Flight { lane: key, delivery, started: now, deadline: limits.deadline(now), probe })
     }
 
-    /// The host refused to dispatch the delivery that was due: it goes behind the others, in case it is to blame.
+    /// The host refused to dispatch the delivery that was due: the lane waits, and it goes behind the others that are
+    /// due, in case it is to blame.
     pub fn refuse<L: Ledger>(&mut self, refusal: Refusal, cx: &mut Context<'_, L>) {
         cx.ledger.callout(self.reference(), CalloutStatus::Refused, Instant::ZERO);
         self.cluster = match (refusal, self.cluster) {
@@ -210,7 +212,7 @@ impl<P> Lane<P> {
             cx.ledger.notice(self.reference(), Notice::Failing(RetryReason::Refused(refusal)));
         }
         if let Some(delivery) = delivery {
-            self.queue.push(delivery, self.pace.held_until());
+            self.queue.push(delivery, cx.now);
         }
     }
 
@@ -278,13 +280,11 @@ impl<P> Lane<P> {
         } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
             self.lose(DropReason::Expired, cx.ledger);
         } else {
-            // A failed probe goes behind the others that wait for the next one, so that each has its turn.
-            let due = if probe && self.pace.is_failing() {
-                self.pace.held_until()
-            } else {
-                cx.now.saturating_add(backoff.delay(delivery.attempts, cx.rng))
-            };
-            self.queue.push(delivery, due);
+            // After a probe it is the lane that waits; the delivery only goes behind the others that are due, so that
+            // each has its turn.
+            let waits = !(probe && self.pace.is_failing());
+            let delay = if waits { backoff.delay(delivery.attempts, cx.rng) } else { Duration::ZERO };
+            self.queue.push(delivery, cx.now.saturating_add(delay));
         }
     }
 

@@ -88,14 +88,6 @@ impl<P> Queue<P> {
         self.take(seq)
     }
 
-    /// Makes every delivery due by `now`.
-    pub fn make_due(&mut self, now: Instant) {
-        for (due, _) in self.deliveries.values_mut() {
-            *due = now.min(*due);
-        }
-        self.by_due = self.deliveries.iter().map(|(seq, (due, _))| (*due, *seq)).collect();
-    }
-
     fn take(&mut self, seq: u64) -> Option<Delivery<P>> {
         let (due, delivery) = self.deliveries.remove(&seq)?;
         self.by_due.remove(&(due, seq));

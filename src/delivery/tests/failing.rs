@@ -93,13 +93,29 @@ fn deliveries_that_the_vendor_chokes_on_take_turns_and_let_a_new_one_probe_first
 }
 
 #[test]
+fn a_probe_that_fails_after_the_vendor_has_recovered_waits_like_any_other_delivery() {
+    let mut world = World::new(limits(), &["a"]);
+    (0..6).for_each(|_| assert!(world.offer("purchase")));
+    world.step();
+    (0..5).for_each(|token| assert!(world.answer(token, Answer::status(503))));
+    world.wait_for_callout();
+    world.answer(5, Answer::status(200));
+    assert_eq!((world.notices("Recovered"), world.engine.in_flight()), (1, 1));
+    world.answer_last(Answer::status(503));
+    let sent = world.sent().len();
+    world.step();
+    assert_eq!(world.sent().len(), sent);
+}
+
+#[test]
 fn a_delivery_that_the_host_always_refuses_does_not_block_the_others() {
     let mut world = World::new(limits(), &["a"]);
     world.host.unsendable = Some("unsendable");
     world.offer("unsendable");
     world.offer("purchase");
-    world.step();
-    world.wait_for_callout();
+    for _ in 0..3 {
+        world.wait();
+    }
     assert_eq!(world.sent(), ["purchase"]);
 }
 
