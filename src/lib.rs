@@ -1,5 +1,32 @@
 //! conversion-relay: an Envoy filter that watches the tracking requests of a gateway and delivers the conversions in
 //! them to Flashtalking and Podsights.
+//!
+//! The modules below are the stations of an event's way, in its order. All but `host` are pure: plain data in, plain data
+//! out, clock and randomness passed in.
+
+pub mod config;
+
+// What a client sends: which requests count, capturing them, reading their events.
+pub mod capture;
+pub mod endpoints;
+pub mod event;
+pub mod json;
+pub mod request;
+
+// Whom it is about, and what they allow.
+pub mod consent;
+pub mod identity;
+pub mod visitor;
+
+// What a vendor gets.
+pub mod mapping;
+pub mod privacy;
+pub mod vendors;
+
+// How it gets there, and the books.
+pub mod accounting;
+pub mod delivery;
+pub mod relay;
 
 #[cfg(target_arch = "wasm32")]
 mod host;

@@ -28,6 +28,8 @@ pub struct Behaviour {
     pub times: Option<u64>,
     /// Withholds answers until the behaviour is changed; the new one then answers them.
     pub hold: bool,
+    /// Answers before the request's body is read. HTTP/1 only.
+    pub early: bool,
     /// Refuses connections (the collector) or resets the TLS handshake (a vendor), and closes what is open.
     pub refuse: bool,
 }
@@ -51,6 +53,7 @@ impl Default for Behaviour {
             share: 1.0,
             times: None,
             hold: false,
+            early: false,
             refuse: false,
         }
     }
@@ -144,6 +147,12 @@ impl Behaviours {
         let mut current = self.current.subscribe();
         // The sender lives as long as `self`, so there is always a next value to wait for.
         let _ = current.wait_for(|active| active.behaviour.refuse == refusing).await;
+    }
+
+    /// The answer to a request of which only the head was read, where the behaviour is to answer so early.
+    pub async fn early_reply(&self, path: &[u8]) -> Option<Reply> {
+        let early = self.current.borrow().behaviour.early;
+        if early { Some(self.reply(path).await) } else { None }
     }
 
     /// The answer to one request, after as long as the behaviour lets it wait.

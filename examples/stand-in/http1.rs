@@ -25,6 +25,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether the client asked that no other request follow on the connection.
+    pub fn closes_connection(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
+    }
+
     fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers
             .iter()
@@ -56,14 +61,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// `UnexpectedEof` for a request that broke off, `InvalidData` for one that isn't HTTP/1 or is too large.
     pub async fn request(&mut self) -> Result<Option<Request>> {
         let Some(mut request) = self.head().await? else { return Ok(None) };
-        request.body = match framing(&request)? {
-            Framing::Length(length) => self.exactly(length).await?,
-            Framing::Chunked => self.chunks().await?,
-        };
+        self.body(&mut request).await?;
         Ok(Some(request))
     }
 
-    async fn head(&mut self) -> Result<Option<Request>> {
+    /// Reads the body that belongs to a head.
+    pub async fn body(&mut self, request: &mut Request) -> Result<()> {
+        request.body = match framing(request)? {
+            Framing::Length(length) => self.exactly(length).await?,
+            Framing::Chunked => self.chunks().await?,
+        };
+        Ok(())
+    }
+
+    /// The next request without its body, which must be read before the next one.
+    pub async fn head(&mut self) -> Result<Option<Request>> {
         loop {
             if let Some(request) = parse_head(&self.buffer)? {
                 self.buffer.drain(..request.head.len());
@@ -117,8 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         while self.buffer.len() < length {
             self.fill().await?;
         }
-        let rest = self.buffer.split_off(length);
-        Ok(std::mem::replace(&mut self.buffer, rest))
+        Ok(self.buffer.drain(..length).collect())
     }
 
     /// Reads more.

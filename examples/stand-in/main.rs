@@ -54,7 +54,8 @@ CONTROL
   GET /requests/wait?to=D&count=N&timeout_ms=T    the same once there are N of them; 408 if there aren't in time
   DELETE /requests                                forget them
   PUT /behaviour/D                                {status, headers, body, delay_ms, reset: before_headers|mid_response,
-                                                  share: 0..1, times: N, hold: bool, refuse: bool}; {} as usual again
+                                                  share: 0..1, times: N, hold: bool, early: bool,
+                                                  refuse: bool}; {} as usual again
   GET /tally[?ids=1]                              requests, answers by status, orders seen and seen repeatedly
 ";
 

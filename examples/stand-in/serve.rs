@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 use crate::behaviour::{Reply, Reset};
 use crate::certificates::Authority;
 use crate::destination::{Destination, PerDestination};
-use crate::http1::Http1;
+use crate::http1::{self, Http1};
 use crate::stand_in::{Arrived, Peer, StandIn};
 use crate::tally::Ending;
 
@@ -81,7 +81,7 @@ pub async fn collector(stand_in: Arc<StandIn>, port: Port, listening: watch::Sen
         tokio::select! {
             () = behaviour.until_refusing(true) => {}
             () = accept(&listener, |stream| {
-                tokio::spawn(http1(stand_in.clone(), peer.clone(), stream));
+                tokio::spawn(http1_connection(stand_in.clone(), peer.clone(), stream));
             }) => {}
         }
         drop(listener);
@@ -142,9 +142,9 @@ async fn vendor(stand_in: &Arc<StandIn>, vendors: &Vendors, stream: TcpStream) -
     let is_http2 = alpn.as_deref() == Some("h2");
     let peer = Peer { to, sni, alpn };
     if is_http2 {
-        http2(stand_in.clone(), peer, stream).await;
+        http2_connection(stand_in.clone(), peer, stream).await;
     } else {
-        http1(stand_in.clone(), peer, stream).await;
+        http1_connection(stand_in.clone(), peer, stream).await;
     }
     Ok(())
 }
@@ -171,7 +171,7 @@ impl Connection for TlsStream<TcpStream> {
     }
 }
 
-async fn http1<S: Connection>(stand_in: Arc<StandIn>, peer: Peer, stream: S) {
+async fn http1_connection<S: Connection>(stand_in: Arc<StandIn>, peer: Peer, stream: S) {
     let mut connection = Http1::new(stream);
     let refusing = stand_in.behaviour(peer.to).until_refusing(true);
     tokio::select! {
@@ -189,28 +189,23 @@ async fn http1_requests<S: Connection>(
     connection: &mut Http1<S>,
 ) -> io::Result<()> {
     loop {
-        let request = match connection.request().await {
-            Ok(Some(request)) => request,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                stand_in.tallies().of_mut(peer.to).abort();
-                return Err(error);
+        let Some(mut request) = aborts(stand_in, peer, connection.head().await)? else { return Ok(()) };
+        let early = stand_in.behaviour(peer.to).early_reply(&request.path).await;
+        if let Some(reply) = &early {
+            connection.respond(reply).await?;
+        }
+        aborts(stand_in, peer, connection.body(&mut request).await)?;
+        let closes = request.closes_connection();
+        let pending = stand_in.receive(peer, request.into());
+        let reply = match early {
+            Some(reply) => {
+                pending.settle(Ending::Answered(reply.status));
+                continue;
             }
-        };
-        let closes = request.headers.iter().any(|(name, value)| {
-            name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case(b"close")
-        });
-        let arrived = Arrived {
-            method: request.method,
-            path: request.path,
-            version: request.version,
-            headers: request.headers,
-            head: Some(request.head),
-            body: request.body,
-        };
-        let (reply, pending) = tokio::select! {
-            answer = stand_in.answer(peer, arrived) => answer,
-            () = connection.closed() => return Ok(()),
+            None => tokio::select! {
+                reply = pending.reply() => reply,
+                () = connection.closed() => return Ok(()),
+            },
         };
         if reply.reset == Some(Reset::BeforeHeaders) {
             pending.settle(Ending::Reset);
@@ -229,9 +224,21 @@ async fn http1_requests<S: Connection>(
     }
 }
 
+/// Counts a request that broke off.
+fn aborts<T>(stand_in: &StandIn, peer: &Peer, read: io::Result<T>) -> io::Result<T> {
+    read.inspect_err(|_| stand_in.tallies().of_mut(peer.to).abort())
+}
+
+impl From<http1::Request> for Arrived {
+    fn from(request: http1::Request) -> Self {
+        let http1::Request { method, path, version, headers, head, body } = request;
+        Self { method, path, version, headers, head: Some(head), body }
+    }
+}
+
 type Body = Cursor<Vec<u8>>;
 
-async fn http2(stand_in: Arc<StandIn>, peer: Peer, stream: TlsStream<TcpStream>) {
+async fn http2_connection(stand_in: Arc<StandIn>, peer: Peer, stream: TlsStream<TcpStream>) {
     let handshake = h2::server::Builder::new()
         .initial_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
@@ -280,8 +287,9 @@ async fn arrived(request: http::Request<h2::RecvStream>) -> Result<Arrived, h2::
 }
 
 async fn http2_answer(stand_in: &StandIn, peer: &Peer, request: Arrived, mut respond: SendResponse<Body>) {
-    let (reply, pending) = tokio::select! {
-        answer = stand_in.answer(peer, request) => answer,
+    let pending = stand_in.receive(peer, request);
+    let reply = tokio::select! {
+        reply = pending.reply() => reply,
         _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
     };
     if reply.reset == Some(Reset::BeforeHeaders) {

@@ -38,10 +38,12 @@ pub struct Arrived {
     pub body: Vec<u8>,
 }
 
-/// An answer on its way: it counts as unanswered unless [`Pending::settle`] says how it ended.
+/// A request that waits for its answer: it counts as unanswered unless [`Pending::settle`] says how that ended.
 pub struct Pending<'a> {
     stand_in: &'a StandIn,
     to: Destination,
+    path: Vec<u8>,
+    misdirected: Option<Reply>,
     order_id: Option<String>,
     ending: Ending,
 }
@@ -67,8 +69,8 @@ impl StandIn {
         self.behaviours.of(of)
     }
 
-    /// Notes a request, at once, and gives its answer when the destination's behaviour lets it go.
-    pub async fn answer(&self, peer: &Peer, request: Arrived) -> (Reply, Pending<'_>) {
+    /// Notes a request.
+    pub fn receive(&self, peer: &Peer, request: Arrived) -> Pending<'_> {
         let Arrived { method, path, version, headers, head, body } = request;
         let received = Received {
             seq: self.received.fetch_add(1, Ordering::Relaxed),
@@ -87,20 +89,28 @@ impl StandIn {
             // A reader that went away is no reason to stop serving.
             let _ = std::io::stdout().write_all(readable(&received).as_bytes());
         }
-        let order_id = self.tallies().of_mut(peer.to).receive(&received);
-        let pending = Pending { stand_in: self, to: peer.to, order_id, ending: Ending::Unanswered };
-        let misdirected = misdirected(&received);
-        let path = received.path.clone();
-        self.journal.record(received);
-        let reply = match misdirected {
-            Some(reply) => reply,
-            None => self.behaviour(peer.to).reply(&path).await,
+        let pending = Pending {
+            stand_in: self,
+            to: peer.to,
+            path: received.path.clone(),
+            misdirected: misdirected(&received),
+            order_id: self.tallies().of_mut(peer.to).receive(&received),
+            ending: Ending::Unanswered,
         };
-        (reply, pending)
+        self.journal.record(received);
+        pending
     }
 }
 
 impl Pending<'_> {
+    /// The answer, when the destination's behaviour lets it go.
+    pub async fn reply(&self) -> Reply {
+        match &self.misdirected {
+            Some(reply) => reply.clone(),
+            None => self.stand_in.behaviour(self.to).reply(&self.path).await,
+        }
+    }
+
     pub fn settle(mut self, ending: Ending) {
         self.ending = ending;
     }

@@ -1,26 +1,22 @@
 //! All that touches the host (Envoy) through proxy-wasm. Compiled for wasm32 only.
+//!
+//! A [`root::Root`] is one configuration of the plugin, a [`stream::Stream`] one HTTP request. What outlives both is the
+//! VM's [`plugin::Plugin`]: the relay with its queue, and the metrics.
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{ContextType, LogLevel};
+mod log;
+mod metrics;
+mod plugin;
+mod root;
+mod stream;
+mod surroundings;
 
-#[allow(unsafe_code)] // the macro exports `_initialize`, which needs `no_mangle`
+#[allow(unsafe_code, missing_docs)] // the macro exports `_initialize`, which needs `no_mangle`
 mod entry {
+    use super::root::Root;
+    use proxy_wasm::types::LogLevel;
+
     proxy_wasm::main! {{
-        proxy_wasm::set_log_level(super::LogLevel::Trace);
-        proxy_wasm::set_root_context(|_| Box::new(super::Root));
+        proxy_wasm::set_log_level(LogLevel::Info);
+        proxy_wasm::set_root_context(|context_id| Box::new(Root::new(context_id)));
     }}
 }
-
-struct Root;
-impl Context for Root {}
-impl RootContext for Root {
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream))
-    }
-}
-struct Stream;
-impl Context for Stream {}
-impl HttpContext for Stream {}

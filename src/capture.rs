@@ -1,0 +1,216 @@
+//! Capturing a stream: which of its moments hands the request over, and which ends it unrelayed.
+//!
+//! A request is handed over at the later of its end and the collector's answer below 400. Nothing here ever delays or
+//! changes the stream.
+
+use crate::accounting::{Note, RequestIgnored};
+use crate::config::{CaptureLimits, RelayWhen};
+use crate::request::Request;
+
+/// One stream that carries a tracking request.
+#[derive(Debug)]
+pub struct Capture {
+    request: Option<Request>,
+    complete: bool,
+    accepted: bool,
+    relay_when: RelayWhen,
+    body_bytes: usize,
+}
+
+/// What a moment of the stream means for its request. At most one of a stream's moments means anything.
+#[derive(Debug)]
+pub enum Moment {
+    Nothing,
+    HandOver(Request, Option<Note>),
+    Ignored(RequestIgnored),
+}
+
+impl Capture {
+    /// Begins with the request's headers, which count against the worker's budget like the body.
+    pub fn begin(
+        mut request: Request,
+        relay_when: RelayWhen,
+        limits: &CaptureLimits,
+    ) -> Result<Self, RequestIgnored> {
+        let headers = request.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let size = headers.fold(request.path.len(), usize::saturating_add);
+        if !request.lease.grow(size) {
+            return Err(RequestIgnored::Overloaded);
+        }
+        Ok(Self {
+            request: Some(request),
+            complete: false,
+            accepted: false,
+            relay_when,
+            body_bytes: limits.body_bytes,
+        })
+    }
+
+    /// Whether body bytes are still wanted.
+    pub fn wants_body(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// The next part of the body.
+    pub fn body(&mut self, chunk: Vec<u8>) -> Moment {
+        let Some(request) = &mut self.request else { return Moment::Nothing };
+        if request.body.len().saturating_add(chunk.len()) > self.body_bytes {
+            return self.ignore(RequestIgnored::TooLarge);
+        }
+        if !request.lease.grow(chunk.len()) {
+            return self.ignore(RequestIgnored::Overloaded);
+        }
+        if request.body.is_empty() {
+            request.body = chunk;
+        } else {
+            request.body.extend_from_slice(&chunk);
+        }
+        Moment::Nothing
+    }
+
+    /// The request is there as a whole.
+    pub fn end_of_request(&mut self) -> Moment {
+        self.complete = true;
+        self.hand_over()
+    }
+
+    /// The collector answered, maybe before the request had ended.
+    pub fn answer(&mut self, status: Option<u16>) -> Moment {
+        self.accepted = status.is_some_and(|status| status < 400);
+        if !self.accepted && self.relay_when == RelayWhen::Accepted {
+            return self.ignore(RequestIgnored::NotAccepted);
+        }
+        self.hand_over()
+    }
+
+    /// The stream is gone. A complete request without an answer was left by its client, as a page that is navigated away
+    /// from after a purchase leaves it.
+    pub fn gone(&mut self) -> Moment {
+        if !self.complete {
+            return self.ignore(RequestIgnored::Aborted);
+        }
+        match self.request.take() {
+            Some(request) => Moment::HandOver(request, Some(Note::ClientGone)),
+            None => Moment::Nothing,
+        }
+    }
+
+    fn hand_over(&mut self) -> Moment {
+        if !self.complete || !(self.accepted || self.relay_when == RelayWhen::Always) {
+            return Moment::Nothing;
+        }
+        match self.request.take() {
+            Some(request) => Moment::HandOver(request, None),
+            None => Moment::Nothing,
+        }
+    }
+
+    fn ignore(&mut self, reason: RequestIgnored) -> Moment {
+        if self.request.take().is_some() { Moment::Ignored(reason) } else { Moment::Nothing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::Endpoints;
+    use crate::request::Budget;
+    use proptest::prelude::*;
+
+    const LIMITS: CaptureLimits = CaptureLimits { body_bytes: 10, events: 1, captured_bytes: 100 };
+
+    fn begin(budget: &Budget, relay_when: RelayWhen) -> Capture {
+        budget.set_limit(LIMITS.captured_bytes);
+        let request = Request {
+            endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
+            path: b"/v1/t".to_vec(),
+            source_address: Vec::new(),
+            headers: vec![("user-agent".to_owned(), b"x".to_vec())],
+            body: Vec::new(),
+            lease: budget.lease(),
+        };
+        Capture::begin(request, relay_when, &LIMITS).unwrap()
+    }
+
+    fn accepted() -> Capture {
+        begin(&Budget::default(), RelayWhen::Accepted)
+    }
+
+    #[test]
+    fn a_request_is_handed_over_when_the_collector_has_accepted_it() {
+        let mut capture = accepted();
+        assert!(matches!(capture.body(b"ab".to_vec()), Moment::Nothing));
+        assert!(matches!(capture.body(b"c".to_vec()), Moment::Nothing));
+        assert!(matches!(capture.end_of_request(), Moment::Nothing));
+        let Moment::HandOver(request, None) = capture.answer(Some(200)) else { panic!() };
+        assert_eq!(request.body, b"abc");
+        assert!(matches!(capture.gone(), Moment::Nothing));
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_request_waits_for_that_end() {
+        let mut capture = accepted();
+        assert!(matches!(capture.answer(Some(202)), Moment::Nothing));
+        assert!(matches!(capture.end_of_request(), Moment::HandOver(_, None)));
+    }
+
+    #[test]
+    fn what_the_collector_refuses_is_not_relayed_unless_always_is_configured() {
+        for status in [Some(400), Some(503), None] {
+            let mut capture = accepted();
+            capture.end_of_request();
+            assert!(
+                matches!(capture.answer(status), Moment::Ignored(RequestIgnored::NotAccepted)),
+                "{status:?}"
+            );
+        }
+        let mut capture = begin(&Budget::default(), RelayWhen::Always);
+        assert!(matches!(capture.end_of_request(), Moment::HandOver(_, None)));
+        assert!(matches!(capture.answer(Some(503)), Moment::Nothing));
+    }
+
+    #[test]
+    fn a_client_that_leaves_after_its_whole_request_is_relayed_and_one_that_leaves_before_is_not() {
+        let mut capture = accepted();
+        capture.end_of_request();
+        assert!(matches!(capture.gone(), Moment::HandOver(_, Some(Note::ClientGone))));
+        let mut capture = accepted();
+        capture.body(b"a".to_vec());
+        assert!(matches!(capture.gone(), Moment::Ignored(RequestIgnored::Aborted)));
+    }
+
+    #[test]
+    fn a_body_over_the_limit_or_the_budget_is_let_go_at_once() {
+        let budget = Budget::default();
+        let mut capture = begin(&budget, RelayWhen::Accepted);
+        assert!(matches!(capture.body(vec![0; 11]), Moment::Ignored(RequestIgnored::TooLarge)));
+        assert_eq!(budget.used(), 0);
+        let mut capture = begin(&budget, RelayWhen::Accepted);
+        budget.set_limit(budget.used() + 5);
+        assert!(matches!(capture.body(vec![0; 6]), Moment::Ignored(RequestIgnored::Overloaded)));
+        assert_eq!(budget.used(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_to_a_stream_its_request_ends_exactly_once_and_the_budget_is_given_back(
+            moments in proptest::collection::vec(0u8..4, 0..8), status in 100u16..600, always: bool,
+        ) {
+            let budget = Budget::default();
+            let relay_when = if always { RelayWhen::Always } else { RelayWhen::Accepted };
+            let mut capture = begin(&budget, relay_when);
+            let mut ends = 0;
+            for moment in moments.into_iter().chain([3]) {
+                let moment = match moment {
+                    0 => capture.body(vec![0; 4]),
+                    1 => capture.end_of_request(),
+                    2 => capture.answer(Some(status)),
+                    _ => capture.gone(),
+                };
+                ends += usize::from(!matches!(moment, Moment::Nothing));
+            }
+            prop_assert_eq!(ends, 1);
+            prop_assert_eq!(budget.used(), 0);
+        }
+    }
+}

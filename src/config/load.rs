@@ -1,0 +1,176 @@
+//! From the text that Envoy hands over to the typed configuration: environment variables, types, and errors that name
+//! the place.
+
+use std::fmt::Write;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+/// A configuration that is refused: one line that names the path, the problem and the fix, and never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{problem}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct Invalid {
+    pub path: String,
+    pub problem: String,
+}
+
+impl Invalid {
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into() }
+    }
+}
+
+/// The shortest value from the environment that is masked in messages: below, a mask would hide more than it guards.
+const SHORTEST_SECRET: usize = 4;
+
+/// The values that came from the environment, so that no message shows them.
+#[derive(Default)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// The text with every value of the environment as `***`.
+    pub fn mask(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    }
+}
+
+/// Parses the plugin configuration and replaces `${NAME}` in its strings.
+pub fn parse(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    secrets: &mut Secrets,
+) -> Result<Value, Invalid> {
+    if text.trim().is_empty() {
+        return Err(Invalid::new("", "the plugin has no configuration: it needs at least integrations"));
+    }
+    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+        Invalid::new("", format!("not JSON: line {} column {}", error.line(), error.column()))
+    })?;
+    expand(&mut value, &mut String::new(), environment, secrets)?;
+    Ok(value)
+}
+
+/// Reads a value into its type. `at` is the path of `value` in the whole configuration.
+pub fn read<T: DeserializeOwned>(value: Value, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = join(at, &written(error.path()));
+        Invalid::new(path, secrets.mask(&error.inner().to_string()))
+    })
+}
+
+/// Joins two parts of a path; the second may begin with a dot, a bracket or a key.
+pub fn join(at: &str, below: &str) -> String {
+    let dot = if at.is_empty() || below.is_empty() || below.starts_with(['.', '[']) { "" } else { "." };
+    format!("{at}{dot}{below}")
+}
+
+fn written(path: &Path) -> String {
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => _ = write!(text, "[{index}]"),
+            Segment::Map { key } | Segment::Enum { variant: key } => push_key(&mut text, key),
+            Segment::Unknown => {}
+        }
+    }
+    text
+}
+
+fn push_key(text: &mut String, key: &str) {
+    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match plain {
+        true if text.is_empty() => text.push_str(key),
+        true => _ = write!(text, ".{key}"),
+        false => _ = write!(text, "[{key:?}]"),
+    }
+}
+
+fn expand(
+    value: &mut Value,
+    path: &mut String,
+    environment: &dyn Fn(&str) -> Option<String>,
+    secrets: &mut Secrets,
+) -> Result<(), Invalid> {
+    let length = path.len();
+    match value {
+        Value::String(text) => {
+            if let Some(expanded) = expand_text(text, path, environment, secrets)? {
+                *text = expanded;
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                _ = write!(path, "[{index}]");
+                expand(item, path, environment, secrets)?;
+                path.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (key, member) in members.iter_mut() {
+                push_key(path, key);
+                expand(member, path, environment, secrets)?;
+                path.truncate(length);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn expand_text(
+    text: &str,
+    path: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    secrets: &mut Secrets,
+) -> Result<Option<String>, Invalid> {
+    if !text.contains("${") {
+        return Ok(None);
+    }
+    let mut expanded = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, behind)) = after.split_once('}') else {
+            return Err(Invalid::new(path, "\"${\" without \"}\": expected ${NAME}"));
+        };
+        let Some(value) = environment(name) else {
+            return Err(Invalid::new(
+                path,
+                format!(
+                    "the environment variable {name} is not set in the VM: set it for Envoy and name it in \
+                     vm_config.environment_variables.host_env_keys"
+                ),
+            ));
+        };
+        expanded.push_str(before);
+        expanded.push_str(&value);
+        if value.len() >= SHORTEST_SECRET {
+            secrets.0.push(value);
+        }
+        rest = behind;
+    }
+    expanded.push_str(rest);
+    Ok(Some(expanded))
+}
+
+/// The paths of secrets that are written out instead of taken from the environment. `keys` tells which settings of a
+/// vendor's `config` are secret.
+pub fn literal_secrets(text: &str, keys: &dyn Fn(&str) -> &'static [&'static str]) -> Vec<String> {
+    let Ok(Value::Object(config)) = serde_json::from_str::<Value>(text) else { return Vec::new() };
+    let integrations = config.get("integrations").and_then(Value::as_array);
+    let mut found = Vec::new();
+    for (at, integration) in integrations.into_iter().flatten().enumerate() {
+        let vendor = integration.get("vendor").and_then(Value::as_str).unwrap_or_default();
+        let settings = integration.get("config").and_then(Value::as_object);
+        for key in keys(vendor) {
+            if settings.and_then(|settings| literal(settings, key)).is_some() {
+                found.push(format!("integrations[{at}].config.{key}"));
+            }
+        }
+    }
+    found
+}
+
+fn literal<'v>(settings: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
+    settings.get(key).and_then(Value::as_str).filter(|text| !text.contains("${"))
+}

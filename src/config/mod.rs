@@ -1,0 +1,295 @@
+//! The plugin configuration: read, checked and compiled once, so that nothing is worked out per event that could have
+//! been decided before.
+
+pub mod load;
+pub mod types;
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use crate::consent::{ConsentCookies, ConsentRules, Requirement, Vocabulary};
+use crate::delivery;
+use crate::endpoints::Endpoints;
+use crate::event::Fields;
+use crate::event::projection::Projection;
+use crate::identity::{ClientFromContext, CookieName};
+use crate::mapping::plan::Plan;
+use crate::vendors::{self, Destination, Vendor};
+use load::{Invalid, Secrets};
+use types::Config;
+pub use types::RelayWhen;
+
+/// A configuration ready to run.
+pub struct Compiled {
+    pub endpoints: Endpoints,
+    pub relay_when: RelayWhen,
+    pub limits: CaptureLimits,
+    pub anonymous_id_cookies: Vec<CookieName>,
+    pub client_from_context: ClientFromContext,
+    pub consent: ConsentRules,
+    pub projection: Projection,
+    pub fields: Fields,
+    pub delivery: delivery::Limits,
+    /// The enabled ones, in the order of the configuration. A lane of the delivery engine has the same index.
+    pub integrations: Vec<Integration>,
+    /// Paths of secrets that are written out; each deserves a warning.
+    pub literal_secrets: Vec<String>,
+}
+
+/// How much of the requests is held and read.
+#[derive(Clone, Copy, Debug)]
+pub struct CaptureLimits {
+    /// Of one body, in bytes.
+    pub body_bytes: usize,
+    /// Of one request.
+    pub events: usize,
+    /// Of all requests of a worker, in bytes.
+    pub captured_bytes: usize,
+}
+
+/// One enabled integration.
+pub struct Integration {
+    pub name: String,
+    pub vendor: &'static dyn Vendor,
+    pub dry_run: bool,
+    pub plan: Plan,
+    pub requirement: Requirement,
+    pub destination: Box<dyn Destination>,
+}
+
+/// The settings of a vendor's own `config`, for the vendor to read.
+pub struct Settings<'s> {
+    values: serde_json::Map<String, serde_json::Value>,
+    at: String,
+    secrets: &'s Secrets,
+}
+
+impl Settings<'_> {
+    /// Reads them into the vendor's type; an error names the place in the whole configuration and shows no secret.
+    pub fn read<T: serde::de::DeserializeOwned>(self) -> Result<T, Invalid> {
+        load::read(serde_json::Value::Object(self.values), &self.at, self.secrets)
+    }
+}
+
+/// An integration's name as a metric label: anything outside `[A-Za-z0-9_-]` becomes `_`.
+pub fn label(name: &str) -> String {
+    let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    name.chars().map(|character| if legal(character) { character } else { '_' }).collect()
+}
+
+impl Compiled {
+    /// Compiles the text of the plugin configuration. No side effects: Envoy asks several VMs.
+    ///
+    /// `environment` is the VM's. The error is one line that names the path, the problem and the fix.
+    pub fn load(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let mut secrets = Secrets::default();
+        let value = load::parse(text, environment, &mut secrets)?;
+        let config: Config = load::read(value, "", &secrets)?;
+        let mut compiled = Self::compile(config, &secrets)
+            .map_err(|invalid| Invalid::new(invalid.path, secrets.mask(&invalid.problem)))?;
+        compiled.literal_secrets =
+            load::literal_secrets(text, &|vendor| vendors::find(vendor).map_or(&[], Vendor::secret_settings));
+        Ok(compiled)
+    }
+
+    fn compile(config: Config, secrets: &Secrets) -> Result<Self, Invalid> {
+        let mut projection = Projection::new();
+        let fields = Fields::compile(&mut projection);
+        let consent = consent_rules(&config.consent)?;
+        let limits = capture_limits(&config.endpoints)?;
+        let delivery = delivery_limits(&config.delivery)?;
+        let mut integrations = Vec::new();
+        if config.integrations.is_empty() {
+            return Err(Invalid::new("integrations", "expected at least one integration"));
+        }
+        unique_names(&config.integrations)?;
+        for (at, integration) in config.integrations.into_iter().enumerate() {
+            let at = format!("integrations[{at}]");
+            let enabled = integration.enabled;
+            let compiled = compile_integration(integration, &at, &consent, &mut projection, secrets)?;
+            if enabled {
+                refuse_double_count(&integrations, &compiled, &at)?;
+                integrations.push(compiled);
+            }
+        }
+        Ok(Self {
+            endpoints: Endpoints::new(&config.endpoints.base_path)
+                .map_err(|problem| Invalid::new("endpoints.base_path", problem))?,
+            relay_when: config.endpoints.relay_when,
+            limits,
+            anonymous_id_cookies: anonymous_id_cookies(&config.identity.anonymous_id_cookies)?,
+            client_from_context: config.identity.client_from_context,
+            consent,
+            projection,
+            fields,
+            delivery,
+            integrations,
+            literal_secrets: Vec::new(),
+        })
+    }
+
+    /// The request headers that any station can use, in lowercase; no other is kept.
+    pub fn keeps_header(&self, name: &str) -> bool {
+        matches!(name, "user-agent" | "cookie" | "referer" | "sec-gpc" | "content-encoding")
+            || self.integrations.iter().any(|integration| integration.plan.reads_header(name))
+    }
+}
+
+fn compile_integration(
+    integration: types::Integration,
+    at: &str,
+    consent: &ConsentRules,
+    projection: &mut Projection,
+    secrets: &Secrets,
+) -> Result<Integration, Invalid> {
+    if integration.name.trim().is_empty() {
+        return Err(Invalid::new(format!("{at}.name"), "expected a name"));
+    }
+    let vendor = vendors::find(&integration.vendor).ok_or_else(|| {
+        let known = vendors::VENDORS.map(Vendor::name).join(", ");
+        Invalid::new(
+            format!("{at}.vendor"),
+            format!("unknown vendor {:?}: expected one of {known}", integration.vendor),
+        )
+    })?;
+    let destination =
+        vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
+    let preset = vendor.preset(integration.preset.as_deref()).map_err(|known| {
+        let problem =
+            format!("unknown preset {:?}: expected one of {known}", integration.preset.unwrap_or_default());
+        Invalid::new(format!("{at}.preset"), problem)
+    })?;
+    let user = integration.field_mappings.as_ref();
+    let plan = Plan::compile(&preset, user, integration.events.as_deref(), vendor.targets(), projection)
+        .map_err(|bad| {
+            let below =
+                if user.is_some() && !bad.place.starts_with(".events[") { ".field_mappings" } else { "" };
+            Invalid::new(format!("{at}{below}{}", bad.place), bad.problem)
+        })?;
+    let requirement = Requirement::compile(&integration.consent_categories, &consent.vocabulary)
+        .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
+    Ok(Integration {
+        name: integration.name,
+        vendor,
+        dry_run: integration.dry_run,
+        plan,
+        requirement,
+        destination,
+    })
+}
+
+/// No two integrations with one name, also not once the names are metric labels.
+fn unique_names(integrations: &[types::Integration]) -> Result<(), Invalid> {
+    for (at, integration) in integrations.iter().enumerate() {
+        let same = |other: &&types::Integration| label(&other.name) == label(&integration.name);
+        if let Some(first) = integrations.iter().take(at).find(same) {
+            let problem = format!(
+                "{:?} and {:?} are both {:?} as a metric label: give each integration a name of its own",
+                first.name,
+                integration.name,
+                label(&integration.name)
+            );
+            return Err(Invalid::new(format!("integrations[{at}].name"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Two integrations that would send one event to the same place count it twice.
+fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> Result<(), Invalid> {
+    let same = |other: &&Integration| {
+        other.vendor.name() == new.vendor.name()
+            && new.destination.counts_as().is_some_and(|place| other.destination.counts_as() == Some(place))
+            && other.plan.overlaps(&new.plan)
+    };
+    match before.iter().find(same) {
+        None => Ok(()),
+        Some(other) => Err(Invalid::new(
+            at,
+            format!(
+                "sends the same events to {} as {:?}, so each would count twice: give them different ids or events",
+                new.destination.counts_as().unwrap_or_default(),
+                other.name
+            ),
+        )),
+    }
+}
+
+fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
+    let types::Cookies { onetrust, cookiebot, tcf } = consent.cookies.clone();
+    let vocabulary = Vocabulary::new(
+        consent.aliases.iter().map(|(name, codes)| (name.as_str(), codes.iter().map(String::as_str))),
+    )
+    .map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
+    Ok(ConsentRules {
+        when_absent: consent.when_absent,
+        require: consent.require,
+        respect_gpc: consent.respect_gpc,
+        cookies: ConsentCookies { onetrust, cookiebot, tcf },
+        vocabulary,
+    })
+}
+
+fn anonymous_id_cookies(names: &[String]) -> Result<Vec<CookieName>, Invalid> {
+    let parse = |(at, name): (usize, &String)| {
+        CookieName::parse(name)
+            .map_err(|error| Invalid::new(format!("identity.anonymous_id_cookies[{at}]"), error.to_string()))
+    };
+    names.iter().enumerate().map(parse).collect()
+}
+
+fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid> {
+    Ok(CaptureLimits {
+        body_bytes: within("endpoints.max_body_bytes", endpoints.max_body_bytes, 1, 16 << 20)?,
+        events: within("endpoints.max_events", endpoints.max_events, 1, 100_000)?,
+        captured_bytes: within(
+            "endpoints.max_captured_bytes",
+            endpoints.max_captured_bytes,
+            1 << 10,
+            512 << 20,
+        )?,
+    })
+}
+
+fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Invalid> {
+    let second = Duration::from_secs(1);
+    let day = second.saturating_mul(86_400);
+    let backoff = delivery::Backoff::try_new(
+        within_time("delivery.backoff.base", delivery.backoff.base, Duration::from_millis(1), day)?,
+        within_time("delivery.backoff.max", delivery.backoff.max, Duration::from_millis(1), day)?,
+    );
+    let in_flight = within("delivery.max_in_flight", delivery.max_in_flight as usize, 1, 1024)?;
+    let attempts = within("delivery.max_attempts", delivery.max_attempts as usize, 1, 1000)?;
+    Ok(delivery::Limits {
+        timeout: within_time(
+            "delivery.timeout",
+            delivery.timeout,
+            Duration::from_millis(1),
+            second.saturating_mul(300),
+        )?,
+        max_attempts: NonZeroU32::new(attempts as u32).unwrap_or(NonZeroU32::MIN),
+        max_age: within_time("delivery.max_age", delivery.max_age, second, day.saturating_mul(30))?,
+        backoff: backoff.map_err(|error| Invalid::new("delivery.backoff", error.to_string()))?,
+        max_in_flight: NonZeroUsize::new(in_flight).unwrap_or(NonZeroUsize::MIN),
+        max_deliveries: within("delivery.queue.max_deliveries", delivery.queue.max_deliveries, 1, 1_000_000)?,
+        max_bytes: within("delivery.queue.max_bytes", delivery.queue.max_bytes, 1 << 10, 512 << 20)?,
+    })
+}
+
+fn within(path: &str, value: usize, least: usize, most: usize) -> Result<usize, Invalid> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(Invalid::new(path, format!("expected {least} to {most}, got {value}")))
+}
+
+fn within_time(path: &str, value: Duration, least: Duration, most: Duration) -> Result<Duration, Invalid> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    let written = humantime::format_duration;
+    Err(Invalid::new(
+        path,
+        format!("expected {} to {}, got {}", written(least), written(most), written(value)),
+    ))
+}

@@ -1,0 +1,233 @@
+//! The plugin configuration as users write it. Defaults and limits stand on the fields.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use crate::consent::{ConsentCookies, Require, WhenAbsent};
+use crate::identity::ClientFromContext;
+use crate::mapping::document::Document;
+
+/// The whole plugin configuration.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub endpoints: Endpoints,
+    #[serde(default)]
+    pub identity: Identity,
+    #[serde(default)]
+    pub consent: Consent,
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// The vendors' destinations; at least one.
+    pub integrations: Vec<Integration>,
+}
+
+/// Which requests are tracking requests, and how much of them is held.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Endpoints {
+    /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
+    pub base_path: String,
+    pub relay_when: RelayWhen,
+    /// The largest body that is read, in bytes. Default 512000.
+    pub max_body_bytes: usize,
+    /// The most events of one request. Default 500.
+    pub max_events: usize,
+    /// The most bytes of open streams and requests not yet parsed that one worker holds. Default 33554432.
+    pub max_captured_bytes: usize,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self {
+            base_path: String::new(),
+            relay_when: RelayWhen::Accepted,
+            max_body_bytes: 512_000,
+            max_events: 500,
+            max_captured_bytes: 32 << 20,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayWhen {
+    /// The collector answered below 400. The default.
+    Accepted,
+    /// Whatever the collector answered.
+    Always,
+}
+
+/// Who an event is about.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// Where the anonymous id is when the event has none: the first of these cookies that is present. Default: _dfid,
+    /// ajs_anonymous_id, rl_anonymous_id.
+    pub anonymous_id_cookies: Vec<String>,
+    /// When the IP address and User-Agent in an event's `context` are believed: signed, always or never. Default signed.
+    pub client_from_context: ClientFromContext,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            anonymous_id_cookies: ["_dfid", "ajs_anonymous_id", "rl_anonymous_id"].map(str::to_owned).into(),
+            client_from_context: ClientFromContext::Signed,
+        }
+    }
+}
+
+/// What counts as consent.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Consent {
+    /// What counts when nothing says anything about consent at all. Default deny.
+    pub when_absent: WhenAbsent,
+    /// How many of an integration's consent_categories must be granted: all or any. Default all.
+    pub require: Require,
+    /// `Sec-GPC: 1` stops every delivery. Default true.
+    pub respect_gpc: bool,
+    pub cookies: Cookies,
+    /// Category names of your own, e.g. `marketing: [my_ads]`, added to the built-in ones.
+    pub aliases: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for Consent {
+    fn default() -> Self {
+        Self {
+            when_absent: WhenAbsent::Deny,
+            require: Require::All,
+            respect_gpc: true,
+            cookies: Cookies::default(),
+            aliases: BTreeMap::new(),
+        }
+    }
+}
+
+/// The names of the cookies of consent tools; an empty name: that tool is not asked.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cookies {
+    /// Default OptanonConsent.
+    pub onetrust: String,
+    /// Default CookieConsent.
+    pub cookiebot: String,
+    /// Default euconsent-v2.
+    pub tcf: String,
+}
+
+impl Default for Cookies {
+    fn default() -> Self {
+        let ConsentCookies { onetrust, cookiebot, tcf } = ConsentCookies::default();
+        Self { onetrust, cookiebot, tcf }
+    }
+}
+
+/// How deliveries are queued, sent and retried.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// How long a vendor has to answer. Default 5s.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// Attempts at one delivery. Default 8.
+    pub max_attempts: u32,
+    /// How long a delivery is tried at all. Default 1h.
+    #[serde(deserialize_with = "duration")]
+    pub max_age: Duration,
+    pub backoff: Backoff,
+    /// Callouts under way at once, per integration and worker. Default 64.
+    pub max_in_flight: u32,
+    pub queue: Queue,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            max_attempts: 8,
+            max_age: Duration::from_secs(3600),
+            backoff: Backoff::default(),
+            max_in_flight: 64,
+            queue: Queue::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backoff {
+    /// The longest delay before the second attempt; it doubles from there. Default 1s.
+    #[serde(deserialize_with = "duration")]
+    pub base: Duration,
+    /// The longest delay of all. Default 5m.
+    #[serde(deserialize_with = "duration")]
+    pub max: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { base: Duration::from_secs(1), max: Duration::from_secs(300) }
+    }
+}
+
+/// The queue of one worker; each integration has its equal share.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Queue {
+    /// Default 10000.
+    pub max_deliveries: usize,
+    /// Default 16777216.
+    pub max_bytes: usize,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { max_deliveries: 10_000, max_bytes: 16 << 20 }
+    }
+}
+
+/// One configured vendor destination: the object of Signal's Management API, plus what is ours.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Integration {
+    /// Unique, also once it is written as a metric label.
+    pub name: String,
+    pub vendor: String,
+    /// Default true.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// true: everything but the dispatch. Default false.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// A label, as long as no sources are configured.
+    pub source_id: Option<String>,
+    /// Default: the vendor's first preset.
+    pub preset: Option<String>,
+    /// Restricts the integration to these events. Default: all of preset and field_mappings.
+    pub events: Option<Vec<String>>,
+    /// The vendor's own settings.
+    #[serde(default)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What a visitor must have granted; none: no consent is needed.
+    #[serde(default)]
+    pub consent_categories: Vec<String>,
+    /// Signal's version-2 document, applied over the preset.
+    pub field_mappings: Option<Document>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `500ms`, `5s`, `10m`, `1h`, `400d`.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|_| {
+        D::Error::custom(format!("expected a duration like 500ms, 5s, 10m, 1h or 400d, got {text:?}"))
+    })
+}

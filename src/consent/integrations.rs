@@ -1,0 +1,111 @@
+//! The event's own `integrations` object (Segment, RudderStack): which destinations the sender wants it to reach.
+
+use std::borrow::Cow;
+
+use super::json::for_each_member;
+
+/// An event's `integrations` object, read once and asked for each integration.
+#[derive(Clone, Debug, Default)]
+pub struct EventIntegrations<'j> {
+    all: Option<bool>,
+    /// Every name but `All`, with what the event says of it.
+    named: Vec<(Cow<'j, [u8]>, bool)>,
+}
+
+impl<'j> EventIntegrations<'j> {
+    /// Reads the raw JSON text of the event's `integrations`. False disables; true enables, and so does an object (the
+    /// destination's options, in Segment's protocol). Everything else says nothing, as does a value that is no object.
+    pub fn read(integrations: Option<&'j str>) -> Self {
+        let mut read = EventIntegrations::default();
+        let Some(integrations) = integrations else { return read };
+        for_each_member(integrations, |name, value| {
+            let enabled = match value.as_bytes() {
+                b"false" => false,
+                b"true" | [b'{', ..] => true,
+                _ => return,
+            };
+            if name.eq_ignore_ascii_case(b"all") {
+                read.all = Some(enabled && read.all != Some(false));
+            } else {
+                read.named.push((name, enabled));
+            }
+        });
+        read
+    }
+
+    /// Whether the event must not reach this integration, called by its vendor's or its own name, in any ASCII case. A
+    /// name overrides `All`; where names contradict each other, false wins.
+    pub fn disables(&self, vendor: &str, integration: &str) -> bool {
+        let is_meant = |name: &[u8]| {
+            name.eq_ignore_ascii_case(vendor.as_bytes()) || name.eq_ignore_ascii_case(integration.as_bytes())
+        };
+        let named = self.named.iter().filter(|(name, _)| is_meant(name)).map(|(_, enabled)| *enabled);
+        !named.reduce(|one, other| one && other).or(self.all).unwrap_or(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn disabled(integrations: &str) -> bool {
+        EventIntegrations::read(Some(integrations)).disables("podsights", "Podsights Production")
+    }
+
+    #[test]
+    fn false_for_all_or_for_a_name_disables() {
+        for integrations in [
+            r#"{"All":false}"#,
+            r#"{"all": false, "Flashtalking": true}"#,
+            r#"{"Podsights":false}"#,
+            r#"{"PODSIGHTS PRODUCTION":false,"All":true}"#,
+            r#"{"podsights":true,"Podsights Production":false}"#,
+            r#"{"podsights":true,"podsights":false}"#,
+            r#"{"All":false,"Podsights":null}"#,
+            r#"{"All":false,"Podsights":"true"}"#,
+            r#"{"\ud83d":true,"All":false}"#,
+            r#"{"Pod\u0073ights":false}"#,
+        ] {
+            assert!(disabled(integrations), "{integrations}");
+        }
+    }
+
+    #[test]
+    fn a_named_true_overrides_all_false() {
+        for integrations in [
+            r#"{"All":false,"Podsights":true}"#,
+            r#"{"podsights production":true,"All":false}"#,
+            r#"{"All":false,"Podsights":{"key":"x"}}"#,
+        ] {
+            assert!(!disabled(integrations), "{integrations}");
+        }
+    }
+
+    #[test]
+    fn what_says_nothing_disables_nothing() {
+        assert!(!EventIntegrations::read(None).disables("podsights", "x"));
+        for integrations in [
+            "{}",
+            "null",
+            "false",
+            "[]",
+            r#"{"All":true}"#,
+            r#"{"All":{}}"#,
+            r#"{"Flashtalking":false}"#,
+            "{",
+        ] {
+            assert!(!disabled(integrations), "{integrations}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "\\PC*", name in "[a-z]{1,8}") {
+            EventIntegrations::read(Some(&text)).disables(&name, &name);
+            let one = format!("{{\"{name}\":false}}");
+            prop_assert!(EventIntegrations::read(Some(&one)).disables(&name.to_uppercase(), "other"));
+        }
+    }
+}

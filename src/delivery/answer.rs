@@ -1,0 +1,276 @@
+//! What came back from a callout, and what that means for the delivery.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use super::{CalloutStatus, Refusal};
+
+/// What the host tells about a callout that called back; nothing in it is trusted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// Number of response headers. 0: there is no response, and none of its headers may be read.
+    pub num_headers: usize,
+    /// `:status`.
+    pub status: Option<&'a [u8]>,
+    /// Whether `x-envoy-upstream-service-time` is there. Envoy adds it to what an upstream answered, and not to the
+    /// 503 and 504 that it makes itself.
+    pub from_upstream: bool,
+    /// `retry-after`.
+    pub retry_after: Option<&'a [u8]>,
+    /// `location`.
+    pub location: Option<&'a [u8]>,
+}
+
+/// The answer to one callout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// The vendor answered.
+    Status {
+        code: u16,
+        /// How long from now the vendor wants to be left alone; as the vendor says, without an upper bound.
+        retry_after: Option<Duration>,
+        /// The host that a redirect points to. Never the whole URL: it can hold what the visitor typed.
+        location_host: Option<&'a str>,
+    },
+    /// Envoy gave up waiting for the vendor.
+    Timeout,
+    /// No answer: connection refused, reset, or no callback at all.
+    Transport,
+}
+
+impl<'a> Answer<'a> {
+    /// Reads the facts. Envoy makes a 503 itself for a connection that was refused or reset, and a 504 for a timeout;
+    /// a response that broke off midway has no headers at all.
+    ///
+    /// `wall_clock` is needed for a Retry-After that names a date.
+    pub fn read(facts: &Facts<'a>, wall_clock: SystemTime) -> Self {
+        if facts.num_headers == 0 {
+            return Self::Transport;
+        }
+        match (facts.status.and_then(status_code), facts.from_upstream) {
+            (None, _) | (Some(503), false) => Self::Transport,
+            (Some(504), false) => Self::Timeout,
+            (Some(code), _) => Self::Status {
+                code,
+                retry_after: facts.retry_after.and_then(|value| retry_after(value, wall_clock)),
+                location_host: facts.location.and_then(location_host),
+            },
+        }
+    }
+
+    /// The answer to a callout whose vendor sent a plain `code`.
+    pub fn status(code: u16) -> Self {
+        Self::Status { code, retry_after: None, location_host: None }
+    }
+
+    /// What the answer means for the delivery, and so for its lane.
+    pub fn verdict(&self, redirects: Redirects) -> Verdict {
+        match *self {
+            Self::Timeout => Verdict::Retry(RetryReason::Timeout),
+            Self::Transport => Verdict::Retry(RetryReason::Transport),
+            Self::Status { code, .. } => match code {
+                200..=299 => Verdict::Delivered,
+                300..=399 if redirects == Redirects::Delivered => Verdict::Delivered,
+                // Not implemented, HTTP version not supported: the next attempt would be answered the same.
+                501 | 505 => Verdict::Rejected,
+                408 | 429 | 500..=599 => Verdict::Retry(RetryReason::Status(code)),
+                _ => Verdict::Rejected,
+            },
+        }
+    }
+
+    /// The label under which the callout is counted.
+    pub fn callout_status(&self) -> CalloutStatus {
+        match *self {
+            Self::Timeout => CalloutStatus::Timeout,
+            Self::Transport => CalloutStatus::Transport,
+            Self::Status { code, .. } => match code {
+                200..=299 => CalloutStatus::Success,
+                300..=399 => CalloutStatus::Redirect,
+                429 => CalloutStatus::TooManyRequests,
+                400..=499 => CalloutStatus::ClientError,
+                500..=599 => CalloutStatus::ServerError,
+                _ => CalloutStatus::Transport,
+            },
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match *self {
+            Self::Status { retry_after, .. } => retry_after,
+            Self::Timeout | Self::Transport => None,
+        }
+    }
+}
+
+/// What a 3xx means to a vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// The hit was counted and the redirect leads on to somebody else's pixel (Flashtalking).
+    Delivered,
+    /// The endpoint has moved, and nothing was taken (Podsights).
+    Rejected,
+}
+
+/// What an answer means for a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The vendor has it.
+    Delivered,
+    /// Worth another attempt.
+    Retry(RetryReason),
+    /// The vendor is alive and does not want it: final.
+    Rejected,
+}
+
+/// Why a delivery is tried again. Displays as a few words for a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryReason {
+    Status(u16),
+    Timeout,
+    Transport,
+    Refused(Refusal),
+}
+
+impl fmt::Display for RetryReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(code) => write!(f, "status {code}"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Transport => f.write_str("transport failure"),
+            Self::Refused(Refusal::NoHost) => f.write_str("no healthy host or circuit breaker overflow"),
+            Self::Refused(Refusal::UnknownCluster) => f.write_str("unknown cluster"),
+        }
+    }
+}
+
+fn status_code(value: &[u8]) -> Option<u16> {
+    let code = std::str::from_utf8(value).ok()?.parse().ok()?;
+    (200..=599).contains(&code).then_some(code)
+}
+
+/// Seconds, or an HTTP date (RFC 9110, section 10.2.3). A date that has passed means now.
+fn retry_after(value: &[u8], wall_clock: SystemTime) -> Option<Duration> {
+    let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a u64 holds still mean: not for a very long time.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(wall_clock).unwrap_or_default())
+}
+
+/// The host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into a
+/// log line.
+fn location_host(url: &[u8]) -> Option<&str> {
+    let url = std::str::from_utf8(url).ok()?;
+    let rest = url.strip_prefix("//").or_else(|| url.split_once("://").map(|(_, rest)| rest))?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    let valid = (1..=253).contains(&host.len())
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    valid.then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(status: &str, from_upstream: bool) -> Answer<'_> {
+        let status = Some(status.as_bytes());
+        Answer::read(&Facts { num_headers: 5, status, from_upstream, ..Facts::default() }, UNIX_EPOCH)
+    }
+
+    fn read_retry_after(value: &str, wall_clock: SystemTime) -> Option<Duration> {
+        retry_after(value.as_bytes(), wall_clock)
+    }
+
+    #[test]
+    fn a_503_or_504_that_envoy_made_is_told_from_the_vendors_own() {
+        assert_eq!(read("503", false), Answer::Transport);
+        assert_eq!(read("504", false), Answer::Timeout);
+        assert_eq!(read("503", true), Answer::status(503));
+        assert_eq!(read("504", true), Answer::status(504));
+        assert_eq!(read("200", false), Answer::status(200));
+    }
+
+    #[test]
+    fn a_response_without_headers_or_without_a_sane_status_is_a_transport_failure() {
+        let nothing = Facts { status: Some(b"200"), from_upstream: true, ..Facts::default() };
+        assert_eq!(Answer::read(&nothing, UNIX_EPOCH), Answer::Transport);
+        for status in ["", "abc", "0", "100", "600", "99999", "-200", "2 00"] {
+            assert_eq!(read(status, true), Answer::Transport, "{status}");
+        }
+    }
+
+    #[test]
+    fn exactly_the_statuses_that_may_pass_are_retried() {
+        let retried: Vec<u16> = (200..600)
+            .filter(|&code| matches!(Answer::status(code).verdict(Redirects::Rejected), Verdict::Retry(_)))
+            .collect();
+        let expected = [408, 429].into_iter().chain((500..600).filter(|code| ![501, 505].contains(code)));
+        assert_eq!(retried, expected.collect::<Vec<_>>());
+        assert!(matches!(Answer::Timeout.verdict(Redirects::Rejected), Verdict::Retry(_)));
+        assert!(matches!(Answer::Transport.verdict(Redirects::Rejected), Verdict::Retry(_)));
+    }
+
+    #[test]
+    fn a_redirect_is_delivered_or_rejected_as_the_vendor_has_it() {
+        assert_eq!(Answer::status(302).verdict(Redirects::Delivered), Verdict::Delivered);
+        assert_eq!(Answer::status(302).verdict(Redirects::Rejected), Verdict::Rejected);
+        assert_eq!(Answer::status(204).verdict(Redirects::Rejected), Verdict::Delivered);
+        assert_eq!(Answer::status(404).verdict(Redirects::Delivered), Verdict::Rejected);
+    }
+
+    #[test]
+    fn every_callout_status_has_the_label_of_its_class() {
+        let labels = [200, 302, 404, 408, 429, 503].map(|code| Answer::status(code).callout_status().label());
+        assert_eq!(labels, ["2xx", "3xx", "4xx", "4xx", "429", "5xx"]);
+        assert_eq!(Answer::Timeout.callout_status().label(), "timeout");
+        assert_eq!(Answer::Transport.callout_status().label(), "transport");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let noon = httpdate::parse_http_date("Sun, 06 Nov 1994 12:00:00 GMT").unwrap();
+        assert_eq!(read_retry_after("120", noon), Some(Duration::from_secs(120)));
+        assert_eq!(read_retry_after(" 7 ", noon), Some(Duration::from_secs(7)));
+        assert_eq!(read_retry_after("Sun, 06 Nov 1994 12:00:37 GMT", noon), Some(Duration::from_secs(37)));
+        assert_eq!(read_retry_after("Sun, 06 Nov 1994 11:59:59 GMT", noon), Some(Duration::ZERO));
+        assert_eq!(read_retry_after("9".repeat(50).as_str(), noon), Some(Duration::from_secs(u64::MAX)));
+        for nonsense in ["", "-1", "+5", "1.5", "soon", "Sun, 06 Nov 1994"] {
+            assert_eq!(read_retry_after(nonsense, noon), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn of_a_location_only_the_host_is_kept() {
+        let host = |url: &'static str| location_host(url.as_bytes());
+        assert_eq!(host("https://ads.example.com:8443/a?email=jane@example.org"), Some("ads.example.com"));
+        assert_eq!(host("//jane:secret@ads.example.com#x"), Some("ads.example.com"));
+        for url in ["/relative", "https://", "https://a\nb/", "https://b\u{fc}cher.example/"] {
+            assert_eq!(host(url), None, "{url}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_that_a_vendor_sends_can_do_harm(
+            status: Vec<u8>, date in "\\PC*|[A-Z][a-z]{2}, [0-9 A-Za-z:-]{0,30}", location: Vec<u8>, num_headers: usize,
+        ) {
+            let facts = Facts {
+                num_headers,
+                status: Some(&status),
+                from_upstream: true,
+                retry_after: Some(date.as_bytes()),
+                location: Some(&location),
+            };
+            Answer::read(&facts, UNIX_EPOCH);
+            Answer::read(&Facts { status: Some(b"429"), num_headers: 1, ..facts }, UNIX_EPOCH);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The engine: the lanes of the newest configuration, and what is in flight.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+
+use super::flights::{Flight, Flights};
+use super::lane::{Context, Lane};
+use super::queue::Delivery;
+use super::{
+    Answer, Callouts, Held, Instant, LaneId, LaneRef, LaneSpec, Ledger, Limits, NotTaken, Parcel, Rank, Token,
+};
+
+/// The delivery engine of one VM. See the [module](super).
+#[derive(Debug)]
+pub struct Engine<P> {
+    limits: Limits,
+    /// By a key that is never used again. Those not in `order` are retired, and gone once their last flight is settled.
+    lanes: BTreeMap<u64, Lane<P>>,
+    /// The lanes of the newest configuration, in its order.
+    order: Vec<u64>,
+    flights: Flights<P>,
+    /// The latest time seen: time never goes back here, so that the order of offers is the order of ages.
+    clock: Instant,
+    next_lane: u64,
+    next_delivery: u64,
+    /// Whose turn it is to dispatch.
+    turn: usize,
+}
+
+impl<P> Default for Engine<P> {
+    /// No lanes yet, and the default limits.
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            lanes: BTreeMap::new(),
+            order: Vec::new(),
+            flights: Flights::default(),
+            clock: Instant::ZERO,
+            next_lane: 0,
+            next_delivery: 0,
+            turn: 0,
+        }
+    }
+}
+
+impl<P: Parcel> Engine<P> {
+    /// Puts a new configuration in force: its limits, and its enabled integrations in its order. No two of them may
+    /// have the same name and vendor.
+    ///
+    /// Lanes go on with what they hold. Of an integration that is no longer there, what is queued is dropped as
+    /// `removed`; what is in flight is `delivered` or `removed` when it is settled, unless the integration is back by
+    /// then. Nothing is dropped because a limit shrank.
+    pub fn configure<L: Ledger>(
+        &mut self,
+        limits: Limits,
+        specs: Vec<LaneSpec>,
+        now: Instant,
+        ledger: &mut L,
+    ) {
+        let now = self.advance(now);
+        self.limits = limits;
+        self.turn = 0;
+        for lane in self.lanes.values_mut() {
+            lane.retire();
+        }
+        self.order.clear();
+        for (index, spec) in specs.into_iter().enumerate() {
+            self.enlist(LaneId(index), spec, now);
+        }
+        self.order.shrink_to_fit();
+        self.lanes.retain(|_, lane| {
+            if lane.is_retired() {
+                lane.drop_queue(ledger);
+            }
+            !lane.is_retired() || lane.held().in_flight > 0
+        });
+    }
+
+    fn enlist(&mut self, id: LaneId, spec: LaneSpec, now: Instant) {
+        let known = self.lanes.iter().find(|(_, lane)| lane.is(&spec)).map(|(key, _)| *key);
+        let key = known.unwrap_or_else(|| {
+            self.next_lane = self.next_lane.saturating_add(1);
+            self.next_lane
+        });
+        let lane = self.lanes.entry(key).or_insert_with(|| Lane::new(spec.clone()));
+        lane.enlist(id, spec, &self.limits, now);
+        self.order.push(key);
+    }
+
+    /// Queues a delivery. In a full lane a conversion replaces the newest queued ordinary delivery; any other newcomer
+    /// is dropped. Both are booked as `queue_full`.
+    pub fn offer<L: Ledger>(
+        &mut self,
+        lane: LaneId,
+        parcel: P,
+        rank: Rank,
+        now: Instant,
+        ledger: &mut L,
+    ) -> Result<(), NotTaken> {
+        let now = self.advance(now);
+        let share = self.limits.share(self.order.len());
+        let lane =
+            self.order.get(lane.0).and_then(|key| self.lanes.get_mut(key)).ok_or(NotTaken::NoSuchLane)?;
+        self.next_delivery = self.next_delivery.saturating_add(1);
+        let bytes = parcel.bytes();
+        let delivery =
+            Delivery { seq: self.next_delivery, rank, bytes, offered_at: now, attempts: 0, parcel };
+        if lane.offer(delivery, share, now, ledger) { Ok(()) } else { Err(NotTaken::QueueFull) }
+    }
+
+    /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
+    /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. What is left over makes
+    /// [`next_due`](Self::next_due) a time that has passed.
+    pub fn step<H: Callouts<P> + Ledger>(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        host: &mut H,
+        budget: usize,
+    ) {
+        let now = self.advance(now);
+        for _ in 0..budget {
+            let Some(flight) = self.flights.pop_overdue(now) else { break };
+            self.conclude(flight, Answer::Transport, now, rng, host);
+        }
+        for lane in self.lanes.values_mut() {
+            lane.expire(&self.limits, now, budget, host);
+        }
+        let (mut dispatched, mut idle) = (0, 0);
+        while dispatched < budget && idle < self.order.len() {
+            let id = LaneId(self.turn);
+            self.turn = self.turn.saturating_add(1).checked_rem(self.order.len()).unwrap_or(0);
+            match self.dispatch(id, now, rng, host) {
+                Some(()) => (dispatched, idle) = (dispatched.saturating_add(1), 0),
+                None => idle = idle.saturating_add(1),
+            }
+        }
+    }
+
+    /// Dispatches one delivery of the lane; none if nothing is due.
+    fn dispatch<H: Callouts<P> + Ledger>(
+        &mut self,
+        id: LaneId,
+        now: Instant,
+        rng: &mut Rng,
+        host: &mut H,
+    ) -> Option<()> {
+        let key = *self.order.get(id.0)?;
+        let lane = self.lanes.get_mut(&key)?;
+        let parcel = lane.due(&self.limits, now)?;
+        match host.dispatch(id, parcel) {
+            Ok(token) => {
+                let flight = lane.launch(key, &self.limits, now)?;
+                if let Some(displaced) = self.flights.insert(token, flight) {
+                    self.conclude(displaced, Answer::Transport, now, rng, host);
+                }
+            }
+            Err(refusal) => {
+                lane.refuse(refusal, &mut Context { now, limits: &self.limits, rng, ledger: host })
+            }
+        }
+        Some(())
+    }
+
+    /// Settles the callout that the host answers. False: the token belongs to nothing in flight here, because it is
+    /// another's, or because its answer comes later than [`Limits::timeout`] + 1 s and was given up on.
+    pub fn settle<L: Ledger>(
+        &mut self,
+        token: Token,
+        answer: Answer<'_>,
+        now: Instant,
+        rng: &mut Rng,
+        ledger: &mut L,
+    ) -> bool {
+        let now = self.advance(now);
+        let flight = self.flights.remove(token);
+        let known = flight.is_some();
+        if let Some(flight) = flight {
+            self.conclude(flight, answer, now, rng, ledger);
+        }
+        known
+    }
+
+    fn conclude<L: Ledger>(
+        &mut self,
+        flight: Flight<P>,
+        answer: Answer<'_>,
+        now: Instant,
+        rng: &mut Rng,
+        ledger: &mut L,
+    ) {
+        let key = flight.lane;
+        // Always there: a lane stays for as long as one of its deliveries is in flight.
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        lane.settle(flight, answer, &mut Context { now, limits: &self.limits, rng, ledger });
+        if lane.is_retired() && lane.held().in_flight == 0 {
+            self.lanes.remove(&key);
+        }
+    }
+
+    /// When to call [`step`](Self::step) next: at once if that time has passed, never if there is nothing to do.
+    pub fn next_due(&self) -> Option<Instant> {
+        let of_lane = |lane: &Lane<P>| {
+            let times = [lane.next_dispatch(&self.limits), lane.next_expiry(&self.limits)];
+            times.into_iter().flatten().min()
+        };
+        self.lanes.values().filter_map(of_lane).chain(self.flights.next_deadline()).min()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What every lane holds, the retired ones included: their deliveries in flight are still pending.
+    pub fn lanes(&self) -> impl Iterator<Item = (LaneRef<'_>, Held)> {
+        self.lanes.values().map(|lane| (lane.reference(), lane.held()))
+    }
+
+    /// Deliveries that the lane holds, queued and in flight.
+    pub fn pending(&self, lane: LaneId) -> usize {
+        let lane = self.order.get(lane.0).and_then(|key| self.lanes.get(key));
+        lane.map_or(0, |lane| lane.held().deliveries)
+    }
+
+    /// Callouts whose answers are awaited, of all lanes.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Bytes of all parcels held.
+    pub fn bytes(&self) -> usize {
+        self.lanes().fold(0, |sum, (_, held)| sum.saturating_add(held.bytes))
+    }
+
+    /// Whether nothing is pending.
+    pub fn is_idle(&self) -> bool {
+        self.lanes().all(|(_, held)| held.deliveries == 0)
+    }
+
+    fn advance(&mut self, now: Instant) -> Instant {
+        self.clock = self.clock.max(now);
+        self.clock
+    }
+}

@@ -1,0 +1,298 @@
+//! The lane of one integration: what it holds, how fast it sends, and what becomes of each delivery.
+
+use fastrand::Rng;
+
+use super::flights::Flight;
+use super::limits::Share;
+use super::pace::Pace;
+use super::queue::{Delivery, Queue};
+use super::{
+    Answer, CalloutStatus, DropReason, Instant, LaneId, LaneRef, Ledger, Limits, Notice, Outcome, Rank,
+    Redirects, Refusal, RetryReason, Verdict,
+};
+
+/// An enabled integration, as the engine needs to know it. Name and vendor are its identity.
+#[derive(Debug, Clone)]
+pub struct LaneSpec {
+    pub name: String,
+    pub vendor: &'static str,
+    /// What a 3xx means to the vendor.
+    pub redirects: Redirects,
+}
+
+/// What a lane holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Queued and in flight.
+    pub deliveries: usize,
+    pub in_flight: usize,
+    /// Of the parcels, queued and in flight.
+    pub bytes: usize,
+}
+
+/// What every operation of a lane is done with.
+pub(super) struct Context<'a, L> {
+    pub now: Instant,
+    pub limits: &'a Limits,
+    pub rng: &'a mut Rng,
+    pub ledger: &'a mut L,
+}
+
+/// Whether Envoy knows the integration's cluster, as far as its last answer to a dispatch tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cluster {
+    Known,
+    Unknown { reported: bool },
+}
+
+#[derive(Debug)]
+pub(super) struct Lane<P> {
+    spec: LaneSpec,
+    /// None: retired. Its integration is no longer configured, and what is in flight is all that it still holds.
+    id: Option<LaneId>,
+    queue: Queue<P>,
+    pace: Pace,
+    in_flight_bytes: usize,
+    cluster: Cluster,
+}
+
+impl<P> Lane<P> {
+    pub fn new(spec: LaneSpec) -> Self {
+        Self {
+            spec,
+            id: None,
+            queue: Queue::default(),
+            pace: Pace::default(),
+            in_flight_bytes: 0,
+            cluster: Cluster::Known,
+        }
+    }
+
+    pub fn reference(&self) -> LaneRef<'_> {
+        LaneRef { id: self.id, name: &self.spec.name, vendor: self.spec.vendor }
+    }
+
+    pub fn is(&self, spec: &LaneSpec) -> bool {
+        self.spec.name == spec.name && self.spec.vendor == spec.vendor
+    }
+
+    pub fn is_retired(&self) -> bool {
+        self.id.is_none()
+    }
+
+    pub fn held(&self) -> Held {
+        Held {
+            deliveries: self.queue.len().saturating_add(self.pace.in_flight()),
+            in_flight: self.pace.in_flight(),
+            bytes: self.queue.bytes().saturating_add(self.in_flight_bytes),
+        }
+    }
+
+    /// Puts the lane at its place in a new configuration, revived if it was retired.
+    pub fn enlist(&mut self, id: LaneId, spec: LaneSpec, limits: &Limits, now: Instant) {
+        self.id = Some(id);
+        self.spec = spec;
+        self.pace.wait_at_most_until(now.saturating_add(limits.backoff.max()));
+        if self.cluster != Cluster::Known {
+            // The new configuration may be what mends it: try at once, and report it anew if it is not.
+            self.cluster = Cluster::Unknown { reported: false };
+            self.pace.end_hold();
+            self.queue.make_due(now);
+        }
+    }
+
+    pub fn retire(&mut self) {
+        self.id = None;
+    }
+
+    /// Drops what is queued because the integration is no longer configured.
+    pub fn drop_queue<L: Ledger>(&mut self, ledger: &mut L) {
+        while self.queue.pop_oldest().is_some() {
+            ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Removed));
+        }
+    }
+
+    /// Takes a delivery into the queue, or drops it as `queue_full`. Tells whether it was taken.
+    pub fn offer<L: Ledger>(
+        &mut self,
+        delivery: Delivery<P>,
+        share: Share,
+        now: Instant,
+        ledger: &mut L,
+    ) -> bool {
+        let room = self.make_room(delivery.rank, delivery.bytes, share, ledger);
+        if room {
+            self.queue.push(delivery, now);
+        } else {
+            self.lose(DropReason::QueueFull, ledger);
+        }
+        room
+    }
+
+    /// For a conversion the newest ordinary deliveries make way, as few as possible and none in vain.
+    fn make_room<L: Ledger>(&mut self, rank: Rank, bytes: usize, share: Share, ledger: &mut L) -> bool {
+        let held = self.held();
+        if fits(held, bytes, share) {
+            return true;
+        }
+        if rank == Rank::Ordinary || bytes > share.bytes || share.deliveries == 0 {
+            return false;
+        }
+        // A lane that holds more than its share, because that has shrunk, must not grow; neither is it cut back.
+        let bound =
+            Share { deliveries: share.deliveries.max(held.deliveries), bytes: share.bytes.max(held.bytes) };
+        let (ordinary, ordinary_bytes) = self.queue.ordinary();
+        let without_ordinary = Held {
+            deliveries: held.deliveries.saturating_sub(ordinary),
+            bytes: held.bytes.saturating_sub(ordinary_bytes),
+            ..held
+        };
+        if !fits(without_ordinary, bytes, bound) {
+            return false;
+        }
+        while !fits(self.held(), bytes, bound) && self.queue.pop_newest_ordinary().is_some() {
+            self.lose(DropReason::QueueFull, ledger);
+        }
+        true
+    }
+
+    /// When the next delivery may be dispatched; none if there is none, or if an answer has to come first.
+    pub fn next_dispatch(&self, limits: &Limits) -> Option<Instant> {
+        let (due, _) = self.queue.first_due()?;
+        Some(self.pace.opens_at(limits.max_in_flight.get())?.max(due))
+    }
+
+    /// When the next queued delivery expires.
+    pub fn next_expiry(&self, limits: &Limits) -> Option<Instant> {
+        self.queue.oldest().map(|delivery| delivery.offered_at.saturating_add(limits.max_age))
+    }
+
+    /// Drops what is older than max_age, at most `budget` deliveries.
+    pub fn expire<L: Ledger>(&mut self, limits: &Limits, now: Instant, budget: usize, ledger: &mut L) {
+        for _ in 0..budget {
+            if self.next_expiry(limits).is_none_or(|at| at > now) || self.queue.pop_oldest().is_none() {
+                return;
+            }
+            let known = self.cluster == Cluster::Known;
+            self.lose(if known { DropReason::Expired } else { DropReason::Misconfigured }, ledger);
+        }
+    }
+
+    /// The delivery to dispatch now, if there is one. Too old ones have to be dropped first.
+    pub fn due(&self, limits: &Limits, now: Instant) -> Option<&P> {
+        let due = self.next_dispatch(limits)? <= now && self.next_expiry(limits)? > now;
+        self.queue.first_due().filter(|_| due).map(|(_, delivery)| &delivery.parcel)
+    }
+
+    /// The delivery that was due has been dispatched: takes it out of the queue.
+    pub fn launch(&mut self, key: u64, limits: &Limits, now: Instant) -> Option<Flight<P>> {
+        let delivery = self.queue.pop_first_due()?;
+        self.cluster = Cluster::Known;
+        self.in_flight_bytes = self.in_flight_bytes.saturating_add(delivery.bytes);
+        let probe = self.pace.started();
+        Some(Flight { lane: key, delivery, started: now, deadline: limits.deadline(now), probe })
+    }
+
+    /// The host refused to dispatch the delivery that was due: it goes behind the others, in case it is to blame.
+    pub fn refuse<L: Ledger>(&mut self, refusal: Refusal, cx: &mut Context<'_, L>) {
+        cx.ledger.callout(self.reference(), CalloutStatus::Refused, Instant::ZERO);
+        self.cluster = match (refusal, self.cluster) {
+            (Refusal::NoHost, _) => Cluster::Known,
+            (Refusal::UnknownCluster, Cluster::Unknown { reported: true }) => self.cluster,
+            (Refusal::UnknownCluster, _) => {
+                cx.ledger.notice(self.reference(), Notice::UnknownCluster);
+                Cluster::Unknown { reported: true }
+            }
+        };
+        if self.pace.refused(&cx.limits.backoff, cx.now, cx.rng) {
+            cx.ledger.notice(self.reference(), Notice::Failing(RetryReason::Refused(refusal)));
+        }
+        if let Some(delivery) = self.queue.pop_first_due() {
+            self.queue.push(delivery, self.pace.held_until());
+        }
+    }
+
+    /// Settles a flight of this lane.
+    pub fn settle<L: Ledger>(&mut self, flight: Flight<P>, answer: Answer<'_>, cx: &mut Context<'_, L>) {
+        self.pace.ended(flight.probe);
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.delivery.bytes);
+        let took = cx.now.saturating_sub(flight.started);
+        cx.ledger.callout(self.reference(), answer.callout_status(), took);
+        match answer.verdict(self.spec.redirects) {
+            Verdict::Delivered => {
+                self.answered(cx);
+                cx.ledger.delivery(self.reference(), Outcome::Delivered);
+            }
+            _ if self.is_retired() => {
+                cx.ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Removed));
+            }
+            Verdict::Rejected => {
+                self.answered(cx);
+                cx.ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Rejected));
+                self.report_rejection(answer, cx.ledger);
+            }
+            Verdict::Retry(reason) => self.retry(flight, reason, answer, cx),
+        }
+    }
+
+    fn answered<L: Ledger>(&mut self, cx: &mut Context<'_, L>) {
+        if self.pace.answered(cx.limits.max_in_flight.get()) {
+            cx.ledger.notice(self.reference(), Notice::Recovered);
+        }
+    }
+
+    fn report_rejection<L: Ledger>(&self, answer: Answer<'_>, ledger: &mut L) {
+        if let Answer::Status { code, location_host, .. } = answer {
+            let redirect = (300..=399).contains(&code);
+            let notice = if redirect {
+                Notice::Redirected { host: location_host }
+            } else {
+                Notice::Rejected { status: code }
+            };
+            ledger.notice(self.reference(), notice);
+        }
+    }
+
+    fn retry<L: Ledger>(
+        &mut self,
+        flight: Flight<P>,
+        reason: RetryReason,
+        answer: Answer<'_>,
+        cx: &mut Context<'_, L>,
+    ) {
+        let Flight { mut delivery, probe, .. } = flight;
+        let backoff = &cx.limits.backoff;
+        if self.pace.failed(probe, backoff, cx.now, cx.rng) {
+            cx.ledger.notice(self.reference(), Notice::Failing(reason));
+        }
+        if let Some(pause) = answer.retry_after() {
+            self.pace.pause(cx.now.saturating_add(pause.min(backoff.max())));
+        }
+        if !probe {
+            delivery.attempts = delivery.attempts.saturating_add(1);
+        }
+        if !probe && delivery.attempts >= cx.limits.max_attempts.get() {
+            self.lose(DropReason::RetriesExhausted, cx.ledger);
+        } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
+            self.lose(DropReason::Expired, cx.ledger);
+        } else {
+            // A failed probe goes behind those that wait for the next one: if it is what the vendor chokes on, the
+            // others are not stuck behind it.
+            let due = if probe && self.pace.is_failing() {
+                self.pace.held_until()
+            } else {
+                cx.now.saturating_add(backoff.delay(delivery.attempts, cx.rng))
+            };
+            self.queue.push(delivery, due);
+        }
+    }
+
+    fn lose<L: Ledger>(&self, reason: DropReason, ledger: &mut L) {
+        ledger.delivery(self.reference(), Outcome::Dropped(reason));
+        ledger.notice(self.reference(), Notice::Lost(reason));
+    }
+}
+
+fn fits(held: Held, bytes: usize, bound: Share) -> bool {
+    held.deliveries < bound.deliveries && held.bytes.saturating_add(bytes) <= bound.bytes
+}

@@ -1,0 +1,61 @@
+//! The limits that the engine keeps.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use super::{Backoff, Instant};
+
+/// How long after its timeout a callout that never called back counts as lost.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The limits of one engine, that is of one worker: section `delivery` of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a callout. Envoy takes zero as no timeout at all.
+    pub timeout: Duration,
+    /// Attempts at one delivery, the first included. Refusals and probes are none.
+    pub max_attempts: NonZeroU32,
+    /// From the offer. What is older is dropped instead of tried again.
+    pub max_age: Duration,
+    pub backoff: Backoff,
+    /// Callouts in flight, for each lane.
+    pub max_in_flight: NonZeroUsize,
+    /// Deliveries held by all lanes together, queued and in flight. Each lane has an equal share, rounded down.
+    pub max_deliveries: usize,
+    /// Bytes of parcels held by all lanes together. Each lane has an equal share, rounded down.
+    pub max_bytes: usize,
+}
+
+impl Limits {
+    pub(super) fn deadline(&self, started: Instant) -> Instant {
+        started.saturating_add(self.timeout).saturating_add(GRACE)
+    }
+
+    pub(super) fn share(&self, lanes: usize) -> Share {
+        Share {
+            deliveries: self.max_deliveries.checked_div(lanes).unwrap_or(0),
+            bytes: self.max_bytes.checked_div(lanes).unwrap_or(0),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            max_attempts: NonZeroU32::MIN.saturating_add(7),
+            max_age: Duration::from_secs(3600),
+            backoff: Backoff::default(),
+            max_in_flight: NonZeroUsize::MIN.saturating_add(63),
+            max_deliveries: 10_000,
+            max_bytes: 16 << 20,
+        }
+    }
+}
+
+/// What one lane may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    pub deliveries: usize,
+    pub bytes: usize,
+}

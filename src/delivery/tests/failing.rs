@@ -1,0 +1,170 @@
+//! How a lane treats a vendor that fails.
+
+use super::*;
+
+fn retry_after(seconds: u64) -> Answer<'static> {
+    Answer::Status { code: 429, retry_after: Some(Duration::from_secs(seconds)), location_host: None }
+}
+
+#[test]
+fn after_five_failures_in_a_row_one_probe_at_a_time_goes_out_with_growing_delays() {
+    for seed in 0..100 {
+        let mut world = World::new(limits(), &["a"]);
+        world.rng = Rng::with_seed(seed);
+        world.fail();
+        for ceiling in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert!(world.wait_for_callout() <= ceiling * SECOND);
+            assert_eq!(world.engine.in_flight(), 1);
+            assert_eq!(
+                world.engine.next_due(),
+                Some(world.now + 6 * SECOND),
+                "nothing but the probe's deadline"
+            );
+            world.answer_last(Answer::status(503));
+        }
+    }
+}
+
+#[test]
+fn four_failures_and_a_success_do_not_make_a_failing_vendor() {
+    let mut world = World::new(limits(), &["a"]);
+    for round in 0..40 {
+        world.offer("purchase");
+        world.step();
+        world.answer_last(Answer::status(if round % 5 == 4 { 200 } else { 503 }));
+    }
+    assert_eq!(world.notices("Failing"), 0);
+}
+
+#[test]
+fn probes_use_up_no_attempts() {
+    let mut world = World::new(Limits { max_age: 100_000 * SECOND, ..limits() }, &["a"]);
+    world.fail();
+    for _ in 0..50 {
+        world.wait_for_callout();
+        world.answer_last(Answer::Timeout);
+    }
+    assert_eq!((world.outcomes(), world.engine.pending(LaneId(0))), (vec![], 5));
+}
+
+#[test]
+fn a_delivery_that_the_vendor_chokes_on_does_not_keep_the_others_from_probing() {
+    let mut world = World::new(limits(), &["a"]);
+    for _ in 0..5 {
+        world.offer("poison");
+        world.step();
+        world.answer_last(Answer::status(500));
+    }
+    world.offer("healthy");
+    let mut probes = 0;
+    while world.notices("Recovered") == 0 {
+        world.wait_for_callout();
+        let poison = world.sent().last() == Some(&"poison");
+        world.answer_last(Answer::status(if poison { 500 } else { 200 }));
+        probes += 1;
+    }
+    assert!(probes <= 6, "{probes} probes for 6 deliveries");
+}
+
+#[test]
+fn a_final_rejection_of_a_probe_shows_that_the_vendor_is_alive() {
+    let mut world = World::new(limits(), &["a"]);
+    world.fail();
+    world.wait_for_callout();
+    world.answer_last(Answer::status(400));
+    assert_eq!(world.notices("Recovered"), 1);
+}
+
+#[test]
+fn on_recovery_the_in_flight_limit_doubles_with_every_round_up_to_the_maximum() {
+    let mut world = World::new(limits(), &["a"]);
+    world.fail();
+    for _ in 0..60 {
+        world.offer("purchase");
+    }
+    world.wait_for_callout();
+    world.answer_last(Answer::status(200));
+    let mut rounds = vec![];
+    for _ in 0..5 {
+        let first = world.host.sent.len() as u32;
+        world.step();
+        let last = world.host.sent.len() as u32;
+        rounds.push(world.engine.in_flight());
+        (first..last).for_each(|token| assert!(world.answer(token, Answer::status(200))));
+    }
+    assert_eq!(rounds, [1, 2, 4, 8, 8]);
+}
+
+#[test]
+fn retry_after_pauses_the_whole_lane_and_no_other() {
+    let mut world = World::new(limits(), &["paused", "other"]);
+    world.offer_to(0, "first", Rank::Conversion);
+    world.step();
+    world.answer_last(retry_after(30));
+    world.offer_to(0, "second", Rank::Conversion);
+    world.offer_to(1, "other", Rank::Conversion);
+    world.step();
+    assert_eq!(world.sent(), ["first", "other"]);
+    world.answer_last(Answer::status(200));
+    assert_eq!(world.wait(), 30 * SECOND);
+    assert_eq!(world.sent().len(), 4);
+}
+
+#[test]
+fn retry_after_is_believed_up_to_the_longest_backoff() {
+    let mut world = World::new(limits(), &["a"]);
+    world.offer("purchase");
+    world.step();
+    world.answer_last(retry_after(u64::MAX));
+    assert_eq!(world.wait(), 60 * SECOND);
+    assert_eq!(world.sent().len(), 2);
+}
+
+#[test]
+fn deliveries_expire_during_a_pause() {
+    let short = Limits { max_age: 10 * SECOND, ..limits() };
+    let mut world = World::new(short, &["a"]);
+    world.offer("purchase");
+    world.step();
+    world.answer_last(retry_after(30));
+    assert_eq!(world.wait(), 10 * SECOND);
+    assert_eq!(world.outcomes(), [dropped(DropReason::Expired)]);
+}
+
+#[test]
+fn a_dead_vendor_delays_no_other_lane() {
+    let mut world = World::new(limits(), &["dead", "alive"]);
+    for _ in 0..45 {
+        world.offer_to(0, "dead", Rank::Conversion);
+    }
+    for _ in 0..40 {
+        world.offer_to(1, "alive", Rank::Conversion);
+        world.step();
+        world.now += 10 * MS;
+        let alive: Vec<u32> = (0..)
+            .zip(&world.host.sent)
+            .filter(|(_, (lane, _))| lane.0 == 1)
+            .map(|(token, _)| token)
+            .collect();
+        assert!(
+            world.answer(*alive.last().unwrap(), Answer::status(200)),
+            "sent in the step after its offer"
+        );
+    }
+    assert_eq!((world.engine.pending(LaneId(0)), world.engine.pending(LaneId(1))), (45, 0));
+}
+
+#[test]
+fn a_circuit_breaker_overflow_ends_its_hold_as_soon_as_a_callout_returns() {
+    let mut world = World::new(limits(), &["a"]);
+    world.offer("first");
+    world.step();
+    world.offer("second");
+    world.host.refusal = Some(Refusal::NoHost);
+    world.step();
+    world.host.refusal = None;
+    world.answer(0, Answer::status(200));
+    world.offer("third");
+    assert_eq!(world.wait(), Duration::ZERO);
+    assert_eq!(world.sent().last(), Some(&"third"));
+}

@@ -1,0 +1,178 @@
+//! A world for the engine's tests: a clock, a host that answers as told, and books that remember everything.
+
+mod bounds;
+mod failing;
+mod hand_over;
+mod retries;
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::*;
+
+pub const MS: Duration = Duration::from_millis(1);
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// A delivery named for what a test does with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Named {
+    pub name: &'static str,
+    pub bytes: usize,
+}
+
+impl Parcel for Named {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Sends nothing, and remembers what it should have sent: its token is its place in `sent`.
+#[derive(Default)]
+pub struct Host {
+    pub sent: Vec<(LaneId, &'static str)>,
+    pub refusal: Option<Refusal>,
+    /// Given instead of the next token.
+    pub reuse: Option<Token>,
+}
+
+impl Callouts<Named> for Host {
+    fn dispatch(&mut self, lane: LaneId, parcel: &Named) -> Result<Token, Refusal> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        self.sent.push((lane, parcel.name));
+        Ok(self.reuse.take().unwrap_or(Token(self.sent.len() as u32 - 1)))
+    }
+}
+
+#[derive(Default)]
+pub struct Books {
+    pub outcomes: Vec<(String, Outcome)>,
+    pub callouts: Vec<CalloutStatus>,
+    pub notices: Vec<String>,
+}
+
+impl Ledger for Books {
+    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+        self.outcomes.push((lane.name.to_owned(), outcome));
+    }
+    fn callout(&mut self, _: LaneRef<'_>, status: CalloutStatus, _: Duration) {
+        self.callouts.push(status);
+    }
+    fn notice(&mut self, _: LaneRef<'_>, notice: Notice<'_>) {
+        self.notices.push(format!("{notice:?}"));
+    }
+}
+
+pub struct World {
+    pub engine: Engine<Named>,
+    pub now: Instant,
+    pub rng: Rng,
+    pub host: Host,
+    pub books: Books,
+}
+
+pub const DELIVERED: Outcome = Outcome::Delivered;
+
+pub fn dropped(reason: DropReason) -> Outcome {
+    Outcome::Dropped(reason)
+}
+
+pub fn limits() -> Limits {
+    Limits {
+        timeout: 5 * SECOND,
+        max_attempts: NonZeroU32::new(3).unwrap(),
+        max_age: 600 * SECOND,
+        backoff: Backoff::try_new(SECOND, 60 * SECOND).unwrap(),
+        max_in_flight: NonZeroUsize::new(8).unwrap(),
+        max_deliveries: 100,
+        max_bytes: 100_000,
+    }
+}
+
+pub fn lane(name: &str) -> LaneSpec {
+    LaneSpec { name: name.to_owned(), vendor: "podsights", redirects: Redirects::Rejected }
+}
+
+impl World {
+    pub fn new(limits: Limits, lanes: &[&str]) -> Self {
+        let mut world = Self {
+            engine: Engine::default(),
+            now: 100 * SECOND,
+            rng: Rng::with_seed(7),
+            host: Host::default(),
+            books: Books::default(),
+        };
+        world.configure(limits, lanes);
+        world
+    }
+
+    pub fn configure(&mut self, limits: Limits, lanes: &[&str]) {
+        let lanes = lanes.iter().map(|name| lane(name)).collect();
+        self.engine.configure(limits, lanes, self.now, &mut self.books);
+    }
+
+    pub fn offer(&mut self, name: &'static str) -> bool {
+        self.offer_to(0, name, Rank::Conversion)
+    }
+
+    pub fn offer_to(&mut self, lane: usize, name: &'static str, rank: Rank) -> bool {
+        let parcel = Named { name, bytes: 100 };
+        self.engine.offer(LaneId(lane), parcel, rank, self.now, &mut self.books).is_ok()
+    }
+
+    pub fn step(&mut self) {
+        self.engine.step(self.now, &mut self.rng, &mut self.host, &mut self.books, 32);
+    }
+
+    pub fn answer(&mut self, token: u32, answer: Answer<'_>) -> bool {
+        self.engine.settle(Token(token), answer, self.now, &mut self.rng, &mut self.books)
+    }
+
+    /// Answers the callout that was sent last.
+    pub fn answer_last(&mut self, answer: Answer<'_>) {
+        assert!(self.answer(self.host.sent.len() as u32 - 1, answer));
+    }
+
+    /// Waits until something is due, and does it. Tells how long that took.
+    pub fn wait(&mut self) -> Duration {
+        let due = self.engine.next_due().expect("something is due").max(self.now);
+        let waited = due - self.now;
+        self.now = due;
+        self.step();
+        waited
+    }
+
+    /// Waits until the next callout is sent. Tells how long that took.
+    pub fn wait_for_callout(&mut self) -> Duration {
+        let (from, sent) = (self.now, self.host.sent.len());
+        while self.host.sent.len() == sent {
+            self.wait();
+        }
+        self.now - from
+    }
+
+    /// Sends deliveries that fail until the lane counts as failing.
+    pub fn fail(&mut self) {
+        for _ in 0..5 {
+            self.offer("failure");
+            self.step();
+            self.answer_last(Answer::status(503));
+        }
+        assert_eq!(self.notices("Failing"), 1);
+    }
+
+    pub fn sent(&self) -> Vec<&'static str> {
+        self.host.sent.iter().map(|(_, name)| *name).collect()
+    }
+
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.books.outcomes.iter().map(|(_, outcome)| *outcome).collect()
+    }
+
+    pub fn notices(&self, kind: &str) -> usize {
+        self.books.notices.iter().filter(|notice| notice.starts_with(kind)).count()
+    }
+}

@@ -1,0 +1,171 @@
+//! Events: from the body of a tracking request to one event after the other, borrowed from that body.
+
+pub mod envelope;
+pub mod names;
+pub mod projection;
+
+use std::borrow::Cow;
+
+use crate::json::Json;
+use projection::{Projection, Slot, Slots};
+
+/// What a client calls an event: the method of its SDK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventType {
+    Track,
+    Page,
+    Identify,
+    Group,
+    Screen,
+    Alias,
+}
+
+impl EventType {
+    /// By its name, or the letter that analytics.js and Datafly.js use in paths.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "track" | "t" => EventType::Track,
+            "page" | "p" => EventType::Page,
+            "identify" | "i" => EventType::Identify,
+            "group" | "g" => EventType::Group,
+            "screen" | "s" => EventType::Screen,
+            "alias" | "a" => EventType::Alias,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            EventType::Track => "track",
+            EventType::Page => "page",
+            EventType::Identify => "identify",
+            EventType::Group => "group",
+            EventType::Screen => "screen",
+            EventType::Alias => "alias",
+        }
+    }
+}
+
+/// The fields that the stations themselves read; mappings add theirs to the same [`Projection`].
+#[derive(Clone, Copy, Debug)]
+pub struct Fields {
+    pub event_type: Slot,
+    pub event: Slot,
+    pub name: Slot,
+    pub anonymous_id: Slot,
+    pub consent: Slot,
+    pub consent_management: Slot,
+    pub integrations: Slot,
+    pub context_ip: Slot,
+    pub context_user_agent: Slot,
+    pub library_name: Slot,
+    pub emails: [Slot; 3],
+}
+
+impl Fields {
+    pub fn compile(projection: &mut Projection) -> Self {
+        let mut slot = |path: &[&[&str]]| projection.slot(path);
+        Self {
+            event_type: slot(&[&["type"]]),
+            event: slot(&[&["event"]]),
+            name: slot(&[&["name"]]),
+            anonymous_id: slot(&[ANONYMOUS_ID]),
+            consent: slot(&[&["context"], &["consent"]]),
+            consent_management: slot(&[&["context"], &["consentManagement", "consent_management"]]),
+            integrations: slot(&[&["integrations"]]),
+            context_ip: slot(&[&["context"], &["ip"]]),
+            context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
+            library_name: slot(&[&["context"], &["library"], &["name"]]),
+            emails: [
+                slot(&[&["properties"], &["email"]]),
+                slot(&[&["traits"], &["email"]]),
+                slot(&[&["context"], &["traits"], &["email"]]),
+            ],
+        }
+    }
+}
+
+/// The spellings of fields that have two.
+pub const ANONYMOUS_ID: &[&str] = &["anonymous_id", "anonymousId"];
+pub const USER_ID: &[&str] = &["user_id", "userId"];
+pub const MESSAGE_ID: &[&str] = &["message_id", "messageId"];
+
+/// One event, read.
+#[derive(Debug)]
+pub struct Event<'a> {
+    pub event_type: EventType,
+    /// What mappings are filed under: the event's name for `track`, its type for the others.
+    pub name: Cow<'a, str>,
+    pub slots: Slots<'a>,
+}
+
+/// Why an item of a request is no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("not a JSON object")]
+    NotAnObject,
+    #[error("a track event without a name")]
+    NoName,
+}
+
+impl<'a> Event<'a> {
+    /// Reads one item. `slots` holds what the batch says for all its items; `fallback` is the type that the path names
+    /// (the body's `type` wins).
+    pub fn read(
+        item: Json<'a>,
+        projection: &Projection,
+        fields: &Fields,
+        mut slots: Slots<'a>,
+        fallback: Option<EventType>,
+    ) -> Result<Self, Malformed> {
+        projection.read(item, &mut slots).map_err(|_| Malformed::NotAnObject)?;
+        let text = |slot| slots.get(slot).and_then(Json::text);
+        let stated = text(fields.event_type).and_then(|name| EventType::parse(&name.to_ascii_lowercase()));
+        let event_type = stated.or(fallback).unwrap_or(EventType::Track);
+        let name = match event_type {
+            EventType::Track => text(fields.event).or_else(|| text(fields.name)).ok_or(Malformed::NoName)?,
+            other => Cow::Borrowed(other.name()),
+        };
+        Ok(Self { event_type, name, slots })
+    }
+
+    /// The text of a field; `None` where it is absent or no string.
+    pub fn text(&self, slot: Slot) -> Option<Cow<'a, str>> {
+        self.slots.get(slot).and_then(Json::text)
+    }
+
+    /// The first of these fields that is a text.
+    pub fn first_text(&self, slots: &[Slot]) -> Option<Cow<'a, str>> {
+        slots.iter().find_map(|slot| self.text(*slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, fallback: Option<EventType>) -> Result<(EventType, String), Malformed> {
+        let mut projection = Projection::new();
+        let fields = Fields::compile(&mut projection);
+        let item = Json::parse(text).unwrap();
+        Event::read(item, &projection, &fields, projection.empty(), fallback)
+            .map(|event| (event.event_type, event.name.into_owned()))
+    }
+
+    #[test]
+    fn the_type_of_the_body_wins_over_that_of_the_path() {
+        let found = read(r#"{"type":"page","name":"Home"}"#, Some(EventType::Track)).unwrap();
+        assert_eq!(found, (EventType::Page, "page".to_owned()));
+        let found = read(r#"{"event":"Order Completed"}"#, Some(EventType::Track)).unwrap();
+        assert_eq!(found, (EventType::Track, "Order Completed".to_owned()));
+    }
+
+    #[test]
+    fn a_track_event_without_a_name_and_an_item_that_is_no_object_are_malformed() {
+        assert_eq!(read("{}", Some(EventType::Track)), Err(Malformed::NoName));
+        assert_eq!(read(r#"{"event":7}"#, None), Err(Malformed::NoName));
+        for item in ["[]", "1", "null", "\"x\""] {
+            assert_eq!(read(item, None), Err(Malformed::NotAnObject), "{item}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Event names in their dialects.
+//!
+//! `Order Completed`, `order_completed`, `orderCompleted` and GA4's `purchase` are one event. The names are those of
+//! Segment's ecommerce specification and of GA4's recommended events.
+
+/// GA4's names and the names they stand for. `generate_lead` is both leads, because a site on GA4 has only one.
+const GA4: &[(&str, &[&str])] = &[
+    ("purchase", &["order_completed"]),
+    ("add_to_cart", &["product_added"]),
+    ("sign_up", &["signed_up"]),
+    ("generate_lead", &["lead_generated", "lead_submitted"]),
+];
+
+/// The longest name that is compared by dialect, in bytes; a longer one matches only to the letter.
+const LONGEST: usize = 200;
+
+/// A name in snake_case: `Order Completed`, `order-completed` and `orderCompleted` all become `order_completed`.
+pub fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len().saturating_add(4));
+    let mut previous = ' ';
+    let mut characters = name.trim().chars().peekable();
+    while let Some(character) = characters.next() {
+        if character.is_alphanumeric() {
+            let after_lower = previous.is_lowercase() || previous.is_numeric();
+            let ends_acronym =
+                previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase());
+            if character.is_uppercase() && (after_lower || ends_acronym) && !snake.ends_with('_') {
+                snake.push('_');
+            }
+            snake.extend(character.to_lowercase());
+        } else if !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        previous = character;
+    }
+    snake.truncate(snake.trim_end_matches('_').len());
+    snake
+}
+
+/// The names of an event under which a mapping may know it, in snake_case: its own, then those a GA4 name stands for.
+#[derive(Debug)]
+pub struct Dialects {
+    own: String,
+    others: &'static [&'static str],
+}
+
+impl Dialects {
+    pub fn of(name: &str) -> Self {
+        let own = if name.len() > LONGEST { String::new() } else { snake_case(name) };
+        let others = GA4.iter().find(|(ga4, _)| *ga4 == own).map_or(&[][..], |(_, names)| names);
+        Self { own, others }
+    }
+
+    /// Whether a name that is already in snake_case is one of this event's.
+    pub fn include(&self, snake: &str) -> bool {
+        !snake.is_empty() && (self.own == snake || self.others.contains(&snake))
+    }
+}
+
+/// The name under which a mapping is filed: GA4's name where it stands for exactly one event, else snake_case.
+/// So a mapping written for `purchase` also sees `Order Completed`.
+pub fn filed_under(name: &str) -> String {
+    let snake = snake_case(name);
+    match GA4.iter().find(|(ga4, _)| *ga4 == snake) {
+        Some((_, [one])) => (*one).to_owned(),
+        _ => snake,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_dialect_of_a_purchase_is_an_order_completed() {
+        for name in [
+            "Order Completed",
+            "order_completed",
+            "orderCompleted",
+            "OrderCompleted",
+            "ORDER COMPLETED",
+            "purchase",
+        ] {
+            assert!(Dialects::of(name).include("order_completed"), "{name}");
+        }
+        assert!(!Dialects::of("Order Updated").include("order_completed"));
+    }
+
+    #[test]
+    fn the_two_leads_stay_two_events_and_generate_lead_is_both() {
+        assert!(!Dialects::of("Lead Generated").include("lead_submitted"));
+        assert!(!Dialects::of("Lead Submitted").include("lead_generated"));
+        let ga4 = Dialects::of("generate_lead");
+        assert!(ga4.include("lead_generated") && ga4.include("lead_submitted"));
+    }
+
+    #[test]
+    fn a_mapping_written_for_a_ga4_name_sees_the_event_it_stands_for() {
+        assert_eq!(filed_under("add_to_cart"), "product_added");
+        assert_eq!(filed_under("generate_lead"), "generate_lead");
+        assert_eq!(filed_under("Signed Up"), "signed_up");
+    }
+
+    #[test]
+    fn a_name_without_a_letter_or_longer_than_any_name_matches_nothing() {
+        assert!(!Dialects::of("").include(""));
+        assert!(!Dialects::of("!!").include(""));
+        assert!(!Dialects::of(&"a".repeat(100_000)).include(&"a".repeat(100_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn snake_case_is_settled_after_once(name in ".{0,40}") {
+            let once = snake_case(&name);
+            prop_assert_eq!(snake_case(&once), once.clone());
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Which fields of an event anybody will ask for, compiled once, so that an event is read in one pass.
+//!
+//! Every path that the stations or a mapping use gets a [`Slot`] when the configuration is compiled. Reading an event
+//! fills the slots with borrowed JSON; what has no slot is skipped without being looked at.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::json::{Json, KeySeed};
+
+/// Where the value of one path is found once an event has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(u16);
+
+/// A tree of object keys; some of its nodes are slots.
+#[derive(Debug, Default)]
+pub struct Projection {
+    nodes: Vec<Node>,
+    slots: u16,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    slot: Option<Slot>,
+    /// Sorted by key. Several keys may lead to one node: `userId` and `user_id` are one field.
+    children: Vec<(Box<str>, usize)>,
+}
+
+const ROOT: usize = 0;
+
+impl Projection {
+    pub fn new() -> Self {
+        Self { nodes: vec![Node::default()], slots: 0 }
+    }
+
+    /// The slot of the value below these keys. Each step lists the spellings of one key, the first being its name.
+    /// Asking again for the same path gives the same slot.
+    pub fn slot(&mut self, path: &[&[&str]]) -> Slot {
+        let at = path.iter().fold(ROOT, |at, spellings| self.child(at, spellings));
+        let next = Slot(self.slots);
+        match self.nodes.get_mut(at) {
+            Some(node) => *node.slot.get_or_insert_with(|| {
+                self.slots = self.slots.saturating_add(1);
+                next
+            }),
+            None => next, // not reached: `child` answers with nodes that exist
+        }
+    }
+
+    fn child(&mut self, parent: usize, spellings: &[&str]) -> usize {
+        let known = spellings.iter().find_map(|key| self.find(parent, key.as_bytes()));
+        let child = known.unwrap_or_else(|| {
+            self.nodes.push(Node::default());
+            self.nodes.len() - 1
+        });
+        if let Some(node) = self.nodes.get_mut(parent) {
+            for key in spellings {
+                if let Err(at) = node.children.binary_search_by(|(known, _)| (**known).cmp(key)) {
+                    node.children.insert(at, ((*key).into(), child));
+                }
+            }
+        }
+        child
+    }
+
+    fn find(&self, parent: usize, key: &[u8]) -> Option<usize> {
+        let children = &self.nodes.get(parent)?.children;
+        let at = children.binary_search_by(|(known, _)| known.as_bytes().cmp(key)).ok()?;
+        children.get(at).map(|(_, child)| *child)
+    }
+
+    /// Slots to read events into, all empty.
+    pub fn empty<'a>(&self) -> Slots<'a> {
+        Slots(vec![None; usize::from(self.slots)])
+    }
+
+    /// Fills `slots` from an object. What `slots` already holds stays where the object says nothing, so that an item of
+    /// a batch starts from what the batch says for all; a member of `context` replaces that member as a whole.
+    ///
+    /// An error means that `event` is no object, or that a field which must be an object has a string that is none.
+    pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Result<(), serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(event.as_str());
+        deserializer.deserialize_map(Walk { projection: self, node: ROOT, depth: 0, slots })
+    }
+
+    /// Fills `slots` from an object as [`Projection::read`] does, as if it stood under `key` in an event.
+    pub fn read_member<'a>(&self, key: &str, member: Json<'a>, slots: &mut Slots<'a>) {
+        if let Some(node) = self.find(ROOT, key.as_bytes()) {
+            let mut deserializer = serde_json::Deserializer::from_str(member.as_str());
+            // A batch's context that is no object says nothing about its items.
+            drop(deserializer.deserialize_map(Walk { projection: self, node, depth: 1, slots }));
+        }
+    }
+
+    /// Empties every slot at or below a node, for a key that occurs twice: the last one counts, and counts alone.
+    fn clear(&self, node: usize, slots: &mut Slots<'_>) {
+        let Some(node) = self.nodes.get(node) else { return };
+        if let Some(slot) = node.slot {
+            slots.set(slot, None);
+        }
+        for (_, child) in &node.children {
+            self.clear(*child, slots); // as deep as the configuration's longest path, whatever the event
+        }
+    }
+}
+
+/// The values of one event, by [`Slot`].
+#[derive(Clone, Debug)]
+pub struct Slots<'a>(Vec<Option<Json<'a>>>);
+
+impl<'a> Slots<'a> {
+    /// The value of a path, `None` where the event lacks it or says null or the empty string.
+    pub fn get(&self, slot: Slot) -> Option<Json<'a>> {
+        self.0.get(usize::from(slot.0)).copied().flatten().filter(|json| !json.is_absent())
+    }
+
+    fn set(&mut self, slot: Slot, value: Option<Json<'a>>) {
+        if let Some(place) = self.0.get_mut(usize::from(slot.0)) {
+            *place = value;
+        }
+    }
+}
+
+struct Walk<'p, 's, 'a> {
+    projection: &'p Projection,
+    node: usize,
+    depth: u8,
+    slots: &'s mut Slots<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let Some(node) = self.projection.nodes.get(self.node) else {
+            return <IgnoredAny as serde::Deserialize>::deserialize(deserializer).map(drop);
+        };
+        let Some(slot) = node.slot else {
+            return deserializer.deserialize_any(self);
+        };
+        let json = <Json<'de> as serde::Deserialize>::deserialize(deserializer)?;
+        self.slots.set(slot, Some(json));
+        if !node.children.is_empty() && json.kind() == crate::json::Kind::Object {
+            let mut inner = serde_json::Deserializer::from_str(json.as_str());
+            inner.deserialize_map(self).map_err(serde::de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a field should be an object and is something else, its paths have no value: that is no error.
+impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { projection, node, depth, slots } = self;
+        while let Some(child) = map.next_key_seed(KeySeed::new(|key| projection.find(node, key)))? {
+            let Some(child) = child else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if depth > 0 {
+                projection.clear(child, slots);
+            }
+            let depth = depth.saturating_add(1);
+            map.next_value_seed(Walk { projection, node: child, depth, slots })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read<'a>(projection: &Projection, text: &'a str) -> Slots<'a> {
+        let mut slots = projection.empty();
+        projection.read(Json::parse(text).unwrap(), &mut slots).unwrap();
+        slots
+    }
+
+    #[test]
+    fn a_path_asked_for_twice_has_one_slot_and_both_spellings_fill_it() {
+        let mut projection = Projection::new();
+        let user = projection.slot(&[&["user_id", "userId"]]);
+        assert_eq!(projection.slot(&[&["user_id", "userId"]]), user);
+        assert_eq!(read(&projection, r#"{"userId":"u1"}"#).get(user).unwrap().as_str(), r#""u1""#);
+        assert_eq!(read(&projection, r#"{"user_id":"u2"}"#).get(user).unwrap().as_str(), r#""u2""#);
+    }
+
+    #[test]
+    fn a_value_is_found_as_a_whole_and_below_itself() {
+        let mut projection = Projection::new();
+        let page = projection.slot(&[&["context"], &["page"]]);
+        let url = projection.slot(&[&["context"], &["page"], &["url"]]);
+        let slots = read(&projection, r#"{"x":[{}],"context":{"page":{"url":"https://a/"}}}"#);
+        assert_eq!(slots.get(page).unwrap().as_str(), r#"{"url":"https://a/"}"#);
+        assert_eq!(slots.get(url).unwrap().as_str(), r#""https://a/""#);
+    }
+
+    #[test]
+    fn null_and_the_empty_string_count_as_absent() {
+        let mut projection = Projection::new();
+        let slot = projection.slot(&[&["a"]]);
+        assert!(read(&projection, r#"{"a":null}"#).get(slot).is_none());
+        assert!(read(&projection, r#"{"a":""}"#).get(slot).is_none());
+    }
+
+    #[test]
+    fn a_field_that_should_be_an_object_and_is_not_costs_nothing_else() {
+        let mut projection = Projection::new();
+        let deep = projection.slot(&[&["properties"], &["a"]]);
+        let other = projection.slot(&[&["event"]]);
+        for odd in ["1", "-1", "1.5", "true", "null", "\"x\"", "[1,{\"a\":2}]"] {
+            let text = format!(r#"{{"properties":{odd},"event":"e"}}"#);
+            let slots = read(&projection, &text);
+            assert!(slots.get(deep).is_none() && slots.get(other).is_some(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn of_two_objects_under_one_key_nothing_of_the_first_is_left() {
+        let mut projection = Projection::new();
+        let a = projection.slot(&[&["context"], &["consent"], &["a"]]);
+        let b = projection.slot(&[&["context"], &["consent"], &["b"]]);
+        let slots = read(&projection, r#"{"context":{"consent":{"a":1},"consent":{"b":2}}}"#);
+        assert!(slots.get(a).is_none() && slots.get(b).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn reading_agrees_with_serde_jsons_own_value(a in "[a-c]{1}", b in "[a-c]{1}", text in "\\{(\"[a-c]\":(1|\"x\"|\\{\"[a-c]\":2\\}),?){0,4}") {
+            let text = format!("{}}}", text.trim_end_matches(','));
+            let Ok(whole) = serde_json::from_str::<serde_json::Value>(&text) else { return Ok(()) };
+            let mut projection = Projection::new();
+            let slot = projection.slot(&[&[a.as_str()], &[b.as_str()]]);
+            // Duplicate keys at the root merge here (a batch's context does); keep those out of the comparison.
+            prop_assume!(text.matches(&format!("\"{a}\":")).count() <= 1);
+            let slots = read(&projection, &text);
+            prop_assert_eq!(slots.get(slot).map(|json| json.as_str().to_owned()), whole.get(&a).and_then(|v| v.get(&b)).map(|v| v.to_string()));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the VM keeps for a plugin through all of its configurations.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant as Clock};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::LogLevel;
+
+use super::log::Limiter;
+use super::metrics::Metrics;
+use super::surroundings::Surroundings;
+use crate::accounting::{Note, RequestIgnored};
+use crate::config::Compiled;
+use crate::delivery::{Answer, Instant, Token};
+use crate::relay::Relay;
+use crate::request::Request;
+
+/// The relay of one plugin, with its metrics and its timer.
+pub struct Plugin {
+    pub relay: Relay,
+    pub metrics: Metrics,
+    log: Limiter,
+    started: Clock,
+    /// The root context of the newest configuration: it has the timer and sends all callouts.
+    newest: u32,
+    /// When that root's timer fires next.
+    armed: Option<Instant>,
+    log_level_read: Option<Instant>,
+}
+
+/// The context whose callback is running, and the root that it belongs to.
+#[derive(Clone, Copy)]
+pub struct Current {
+    pub context: u32,
+    pub root: u32,
+}
+
+impl Current {
+    pub fn root(root: u32) -> Self {
+        Self { context: root, root }
+    }
+}
+
+/// How often the log level is asked for, so that a change by Envoy's admin takes effect.
+const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// Several plugins can share a VM; each has a name of its own.
+    static PLUGINS: RefCell<HashMap<Vec<u8>, Rc<RefCell<Plugin>>>> = RefCell::default();
+}
+
+/// Puts a configuration in force: for the plugin of that name, or as its first.
+pub fn configure(name: Vec<u8>, root: u32, config: Compiled) -> Rc<RefCell<Plugin>> {
+    let config = Rc::new(config);
+    let known = PLUGINS.with_borrow(|plugins| plugins.get(&name).cloned());
+    if let Some(plugin) = known {
+        plugin.borrow_mut().reconfigure(root, config);
+        return plugin;
+    }
+    let plugin = Rc::new(RefCell::new(Plugin::new(root, config)));
+    PLUGINS.with_borrow_mut(|plugins| plugins.insert(name, Rc::clone(&plugin)));
+    plugin
+}
+
+impl Plugin {
+    fn new(root: u32, config: Rc<Compiled>) -> Self {
+        let started = Clock::now();
+        let mut metrics = Metrics::default();
+        metrics.define(&config);
+        let mut log = Limiter::default();
+        let mut host = Surroundings { metrics: &metrics, log: &mut log, config: &config, started, sent: 0 };
+        let relay = Relay::new(Rc::clone(&config), random_seed(), &mut host);
+        Self { relay, metrics, log, started, newest: root, armed: None, log_level_read: None }
+    }
+
+    fn reconfigure(&mut self, root: u32, config: Rc<Compiled>) {
+        self.metrics.define(&config);
+        self.newest = root;
+        self.armed = None;
+        // What is counted while the configuration changes belongs to the old one's integrations.
+        self.with_host(|relay, host| relay.configure(config, host));
+        self.arm(Current::root(root));
+    }
+
+    /// Runs a step of the relay with its surroundings; answers how many callouts it sent.
+    fn with_host<T>(&mut self, step: impl FnOnce(&mut Relay, &mut Surroundings) -> T) -> (T, usize) {
+        let config = Rc::clone(self.relay.config());
+        let mut host = Surroundings {
+            metrics: &self.metrics,
+            log: &mut self.log,
+            config: &config,
+            started: self.started,
+            sent: 0,
+        };
+        let result = step(&mut self.relay, &mut host);
+        (result, host.sent)
+    }
+
+    /// Time since the plugin's start.
+    pub fn now(&self) -> Instant {
+        self.started.elapsed()
+    }
+
+    pub fn is_newest(&self, root: u32) -> bool {
+        self.newest == root
+    }
+
+    /// The newest root's timer fired. Answers how many callouts it sent.
+    pub fn tick(&mut self, root: Current) -> usize {
+        self.read_log_level();
+        self.armed = None;
+        let ((), sent) = self.with_host(|relay, host| relay.work(host));
+        self.arm(root);
+        sent
+    }
+
+    /// A callout that `root` sent came back.
+    pub fn settle(&mut self, root: Current, token: Token, answer: Answer) {
+        self.with_host(|relay, host| relay.settle(token, answer, host));
+        self.arm(root);
+    }
+
+    /// A stream hands its request over.
+    pub fn hand_over(&mut self, stream: Current, request: Request, note: Option<Note>) {
+        if let Some(note) = note {
+            self.metrics.note(note);
+        }
+        self.relay.hand_over(request);
+        self.arm(stream);
+    }
+
+    pub fn ignore(&self, reason: RequestIgnored) {
+        self.metrics.request_ignored(reason);
+    }
+
+    /// Arms the newest root's timer for what is due next, from a callback of the context `current`. A timer that is
+    /// armed for something earlier stays; one that fires with nothing to do is switched off.
+    fn arm(&mut self, current: Current) {
+        let now = self.now();
+        let due = self.relay.next_due(now);
+        let already = self.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due.max(now)));
+        if already {
+            return;
+        }
+        let wait = due.map(|due| due.saturating_sub(now).max(Duration::from_millis(1)));
+        self.armed = wait.map(|wait| now.saturating_add(wait));
+        if current.root == self.newest {
+            return set_timer(wait);
+        }
+        // Just after a reconfiguration streams and answers still come to the old root; the timer is the new one's.
+        _ = hostcalls::set_effective_context(self.newest);
+        set_timer(wait);
+        _ = hostcalls::set_effective_context(current.context);
+    }
+
+    /// Switches the timer of a root off that is about to end: armed, it would fire for ever.
+    pub fn stop_timer_of(&mut self, root: u32) {
+        set_timer(None);
+        if self.newest == root {
+            self.armed = None;
+        }
+    }
+    fn read_log_level(&mut self) {
+        let now = self.now();
+        if self.log_level_read.is_none_or(|read| now.saturating_sub(read) >= LOG_LEVEL_AGE) {
+            self.log_level_read = Some(now);
+            proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));
+        }
+    }
+}
+
+fn set_timer(wait: Option<Duration>) {
+    // Rounded up: a timer that fires early would find nothing to do.
+    let period = wait.map_or(Duration::ZERO, |wait| {
+        let whole = wait.as_millis().saturating_add(u128::from(wait.subsec_nanos() % 1_000_000 > 0));
+        Duration::from_millis(u64::try_from(whole).unwrap_or(u64::MAX).min(LONGEST_TIMER))
+    });
+    _ = hostcalls::set_tick_period(period);
+}
+
+/// In milliseconds; a later time is armed for again when this one fires.
+const LONGEST_TIMER: u64 = 3_600_000;
+
+/// Differs between VMs: the standard library's hasher has random keys.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0u8)
+}

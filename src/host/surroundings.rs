@@ -1,0 +1,144 @@
+//! What the relay needs of its surroundings, by way of hostcalls.
+
+use std::time::{Duration, Instant as Clock};
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::Status;
+
+use super::log::{Kind, Limiter};
+use super::metrics::Metrics;
+use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use crate::config::Compiled;
+use crate::delivery::{CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
+use crate::relay::Host;
+use crate::vendors::Callout;
+
+pub struct Surroundings<'p> {
+    pub metrics: &'p Metrics,
+    pub log: &'p mut Limiter,
+    pub config: &'p Compiled,
+    pub started: Clock,
+    /// Callouts sent.
+    pub sent: usize,
+}
+
+impl Host for Surroundings<'_> {
+    fn now(&self) -> Instant {
+        self.started.elapsed()
+    }
+
+    fn send(
+        &mut self,
+        cluster: &str,
+        authority: &str,
+        callout: &Callout,
+        timeout: Duration,
+    ) -> Result<Token, Refusal> {
+        let mut headers = Vec::with_capacity(callout.headers.len().saturating_add(3));
+        headers.extend([(":method", callout.method), (":path", &*callout.path), (":authority", authority)]);
+        headers.extend(callout.headers.iter().copied());
+        let body = callout.body.as_deref().map(str::as_bytes);
+        match hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout) {
+            Ok(token) => {
+                self.sent = self.sent.saturating_add(1);
+                Ok(Token(token))
+            }
+            // Method, path and authority are there and the timeout is in range, so it is the cluster.
+            Err(Status::BadArgument) => Err(Refusal::UnknownCluster),
+            Err(_) => Err(Refusal::NoHost),
+        }
+    }
+
+    fn dry_run(&mut self, integration: &str, callout: &Callout) {
+        log::debug!("dry run of {integration:?}: {}", callout.masked());
+    }
+}
+
+impl Counters for Surroundings<'_> {
+    fn count(&mut self, integration: usize, outcome: Delivery) {
+        if let Some(integration) = self.config.integrations.get(integration) {
+            self.metrics.delivery(&integration.name, integration.vendor.name(), outcome);
+        }
+    }
+
+    fn event_ignored(&mut self, reason: EventIgnored) {
+        self.metrics.event_ignored(reason);
+        log::debug!("event ignored: {}", reason.label());
+    }
+
+    fn request_ignored(&mut self, reason: RequestIgnored) {
+        self.metrics.request_ignored(reason);
+        log::debug!("request ignored: {}", reason.label());
+    }
+
+    fn note(&mut self, note: Note) {
+        self.metrics.note(note);
+        if note == Note::PrivateClientIp && self.log.is_first(Kind::PrivateClientIp, self.started.elapsed()) {
+            log::warn!(
+                "a visitor's IP address is a private one: if a proxy stands in front of this gateway, set \
+                 use_remote_address and xff_num_trusted_hops, else vendors can't match anybody (said once)"
+            );
+        }
+    }
+}
+
+impl Ledger for Surroundings<'_> {
+    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Delivered => Delivery::Delivered,
+            Outcome::Dropped(reason) => Delivery::Dropped(reason),
+        };
+        self.metrics.delivery(lane.name, lane.vendor, outcome);
+    }
+
+    fn callout(&mut self, lane: LaneRef<'_>, status: CalloutStatus, took: Duration) {
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.metrics.callout(lane.name, lane.vendor, status, took);
+        log::debug!("callout of {:?}: {} after {took} ms", lane.name, status.label());
+    }
+
+    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
+        let kind = match notice {
+            Notice::Failing(_) => Kind::Failing,
+            Notice::Recovered => Kind::Recovered,
+            Notice::UnknownCluster => Kind::UnknownCluster,
+            Notice::Redirected { .. } => Kind::Redirected,
+            Notice::Rejected { .. } => Kind::Rejected,
+            Notice::Lost(_) => Kind::Lost,
+        };
+        if self.log.allows(kind, self.started.elapsed()) {
+            write(lane, notice, self.config);
+        }
+    }
+}
+
+/// WARN where nothing is lost, ERROR where a delivery is.
+fn write(lane: LaneRef<'_>, notice: Notice<'_>, config: &Compiled) {
+    let name = lane.name;
+    match notice {
+        Notice::Failing(reason) => {
+            log::warn!(
+                "{name:?}: five failures in a row ({reason:?}): one probe at a time until the vendor answers"
+            );
+        }
+        Notice::Recovered => log::info!("{name:?}: the vendor answers again"),
+        Notice::UnknownCluster => {
+            let integration = lane.id.and_then(|id| config.integrations.get(id.0));
+            let cluster = integration.map_or("?", |integration| integration.destination.cluster());
+            log::error!(
+                "{name:?}: Envoy has no cluster {cluster:?}: deliveries wait for it up to delivery.max_age"
+            );
+        }
+        Notice::Redirected { host } => {
+            let host = host.unwrap_or("(no Location)");
+            log::warn!("{name:?}: the vendor redirects to {host}: the delivery is not sent there");
+        }
+        Notice::Rejected { status } => {
+            log::error!("{name:?}: the vendor answered {status}: a delivery is lost")
+        }
+        Notice::Lost(DropReason::QueueFull) => {
+            log::error!("{name:?}: its share of the queue is full: a delivery is lost");
+        }
+        Notice::Lost(reason) => log::error!("{name:?}: a delivery is lost: {}", reason.label()),
+    }
+}

@@ -1,0 +1,172 @@
+//! The visitor's anonymous id: of the event, else of the first configured cookie, else one that we issue.
+
+use super::{CookieName, Cookies};
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine};
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+
+/// The longest anonymous id that is taken, in bytes. A UUID has 36.
+pub const MAX_LENGTH: usize = 256;
+
+/// The longest cookie value that is looked at: an id of [`MAX_LENGTH`] bytes in base64, each byte percent-encoded.
+const MAX_COOKIE_VALUE: usize = 1100;
+
+/// What RudderStack's JavaScript SDK (from version 3 of its storage encryption) puts before the base64 of a JSON string.
+const RUDDER_V3: &[u8] = b"RS_ENC_v3_";
+
+/// Its older form: AES with a public passphrase. Not read: it would need AES and MD5 in the filter, and that SDK sends the
+/// id in every event anyway.
+const RUDDER_V1: &[u8] = b"RudderEncrypt:";
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// An event's `anonymousId`, if it can be one: not empty, at most [`MAX_LENGTH`] bytes, no control characters.
+pub fn of_event(anonymous_id: &str) -> Option<&str> {
+    let id = anonymous_id.trim();
+    (!id.is_empty() && id.len() <= MAX_LENGTH && !id.contains(char::is_control)).then_some(id)
+}
+
+/// The id in the first of the named cookies that holds one.
+pub fn of_cookies<'a>(cookies: &Cookies<'a>, names: &[CookieName]) -> Option<Cow<'a, str>> {
+    names.iter().find_map(|name| of_cookie(cookies.get(name.as_str())?))
+}
+
+/// A new id: a UUID v4 from 16 random bytes, as text.
+pub fn issue(random: [u8; 16]) -> String {
+    uuid::Builder::from_random_bytes(random).into_uuid().hyphenated().to_string()
+}
+
+/// Undoes what the SDKs do to an id before it becomes a cookie: percent-encoding (all), JSON quotes (older analytics.js,
+/// RudderStack) and RudderStack's base64.
+fn of_cookie(value: &[u8]) -> Option<Cow<'_, str>> {
+    if value.len() > MAX_COOKIE_VALUE {
+        return None;
+    }
+    let decoded = Cow::<[u8]>::from(percent_decode(value));
+    if decoded.starts_with(RUDDER_V1) {
+        return None;
+    }
+    let decoded = match decoded.strip_prefix(RUDDER_V3) {
+        Some(base64) => Cow::Owned(BASE64.decode(base64).ok()?),
+        None => decoded,
+    };
+    let text = match decoded {
+        Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
+    };
+    let text = if text.starts_with('"') { Cow::Owned(serde_json::from_str(&text).ok()?) } else { text };
+    // JSON.stringify of an id that was never set.
+    if text == "null" {
+        return None;
+    }
+    match text {
+        Cow::Borrowed(text) => of_event(text).map(Cow::Borrowed),
+        Cow::Owned(text) => of_event(&text).map(|id| Cow::Owned(id.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: &str = "0bd5bf03-b9dd-442d-bab9-3f4f59a02173";
+
+    fn names() -> Vec<CookieName> {
+        ["_dfid", "ajs_anonymous_id", "rl_anonymous_id"].map(|name| CookieName::parse(name).unwrap()).to_vec()
+    }
+
+    fn of_line(line: &str) -> Option<String> {
+        let cookies: Cookies = [line.as_bytes()].into_iter().collect();
+        of_cookies(&cookies, &names()).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn the_first_configured_cookie_that_holds_an_id_wins() {
+        assert_eq!(of_line("ajs_anonymous_id=second; _dfid=first").as_deref(), Some("first"));
+        assert_eq!(of_line("ajs_anonymous_id=second; _dfid=").as_deref(), Some("second"));
+        assert_eq!(of_line("other=1"), None);
+    }
+
+    #[test]
+    fn the_cookie_of_analytics_js_is_read_in_all_its_forms() {
+        for value in [ID, &format!("%22{ID}%22"), &format!("\"{ID}\"")] {
+            assert_eq!(of_line(&format!("ajs_anonymous_id={value}")).as_deref(), Some(ID), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_of_rudderstack_is_read() {
+        // The form that the SDK writes: base64 of the JSON string, its padding percent-encoded.
+        let value = "RS_ENC_v3_IjBiZDViZjAzLWI5ZGQtNDQyZC1iYWI5LTNmNGY1OWEwMjE3MyI";
+        for padding in ["%3D", "=", ""] {
+            assert_eq!(
+                of_line(&format!("rl_anonymous_id={value}{padding}")).as_deref(),
+                Some(ID),
+                "{padding}"
+            );
+        }
+        // From the SDK's own tests.
+        assert_eq!(of_line("rl_anonymous_id=RS_ENC_v3_dGVzdC1kYXRh").as_deref(), Some("test-data"));
+    }
+
+    #[test]
+    fn a_cookie_that_holds_no_id_is_none() {
+        for value in [
+            "",
+            "%20",
+            "null",
+            "%22%22",
+            "%22broken",
+            "%00",
+            "a%0Ab",
+            "%ff",
+            "RS_ENC_v3_",
+            "RS_ENC_v3_bnVsbA%3D%3D",
+            "RS_ENC_v3_***",
+            "RudderEncrypt:U2FsdGVkX1%2B5q5jikppUASe8AdIH6O2iORyF41sYXgxzIGiX9whSeVxxww0OK5h%2F",
+            &"a".repeat(257),
+            &"%61".repeat(400),
+        ] {
+            assert_eq!(of_line(&format!("_dfid={value}")), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_at_most_256_bytes() {
+        assert!(of_event(&"a".repeat(256)).is_some());
+        assert!(of_event(&"a".repeat(257)).is_none());
+        assert_eq!(of_event(" \t "), None);
+        assert_eq!(of_event(" a b "), Some("a b"));
+    }
+
+    #[test]
+    fn an_issued_id_is_a_uuid_v4() {
+        assert_eq!(issue([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(issue([0; 16]), "00000000-0000-4000-8000-000000000000");
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_of_any_bytes_is_short_printable_text(value: Vec<u8>, prefix in "(RS_ENC_v3_|%22|\")?") {
+            let value = [prefix.as_bytes(), &value].concat();
+            if let Some(id) = of_cookie(&value) {
+                prop_assert!(!id.is_empty() && id.len() <= MAX_LENGTH && !id.contains(char::is_control));
+            }
+        }
+
+        #[test]
+        fn any_id_survives_rudderstacks_cookie(id in "[!-~äöü]{1,60}") {
+            prop_assume!(id != "null");
+            let json = serde_json::to_string(&id).unwrap();
+            let value = format!("RS_ENC_v3_{}", BASE64.encode(json));
+            let read = of_cookie(value.as_bytes());
+            prop_assert_eq!(read.as_deref(), Some(id.as_str()));
+        }
+    }
+}

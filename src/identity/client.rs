@@ -1,0 +1,160 @@
+//! Whose IP address and User-Agent an event carries: those of the request, or those that a server sent on a visitor's
+//! behalf in the event's context.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str;
+
+/// The longest User-Agent that is sent, in bytes. A longer one is left out.
+pub const MAX_USER_AGENT: usize = 4096;
+
+/// Libraries that run on servers, as they name themselves in `context.library.name`. An event from one of them came from
+/// the customer's server, so the request's IP and User-Agent are not the visitor's.
+///
+/// From the libraries' sources: segmentio/analytics-{node,next,python,ruby,go,java,php,rust}, Analytics.NET;
+/// rudderlabs/rudder-sdk-{node,python,java,ruby,.net}, rudder-php-sdk, analytics-go. Not here, because they run where the
+/// visitor is: analytics.js, RudderLabs JavaScript SDK, and the libraries for phones (analytics-kotlin, Analytics-CSharp).
+const SERVER_LIBRARIES: [&str; 13] = [
+    "@segment/analytics-node",
+    "analytics-node",
+    "analytics-python",
+    "analytics-ruby",
+    "analytics-go",
+    "analytics-java",
+    "analytics-php",
+    "analytics-rust",
+    "Analytics.NET",
+    "RudderAnalytics.NET",
+    "rudderanalytics-ruby",
+    "rudder-analytics-php",
+    "rudder-analytics-python",
+];
+
+/// When an event's `context.ip` and `context.userAgent` are believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientFromContext {
+    /// Only where the request's signature was verified.
+    #[default]
+    Signed,
+    /// Always: for sources whose keys never reach a browser.
+    Always,
+    Never,
+}
+
+/// What an event says about the client that it is about. Absent is None.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventContext<'a> {
+    /// `context.ip`
+    pub ip: Option<&'a str>,
+    /// `context.userAgent`
+    pub user_agent: Option<&'a str>,
+    /// `context.library.name`
+    pub library: Option<&'a str>,
+    /// Whether the event came in a request with a verified signature.
+    pub signed: bool,
+}
+
+/// The client of an event, as vendors may hear of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Client<'a> {
+    pub ip: Option<IpAddr>,
+    /// Without control characters, not empty, at most [`MAX_USER_AGENT`] bytes.
+    pub user_agent: Option<&'a str>,
+    /// A server's event whose context is not believed: it has neither IP nor User-Agent. Counted `client_untrusted`.
+    pub untrusted: bool,
+    /// The IP is that of the connection and a private one: a proxy in front is not trusted yet. Counted
+    /// `private_client_ip`.
+    pub private_ip: bool,
+}
+
+impl<'a> Client<'a> {
+    /// Decides for one event. `request` is the client of the tracking request itself ([`Client::of_request`]).
+    ///
+    /// A context that is believed wins. What it lacks is taken from the request, but not where a server sent the event: the
+    /// server's own IP and User-Agent would make all its visitors one.
+    /// `context.ip: 0.0.0.0` means that no IP is sent, believed or not: nobody gains by forging it.
+    pub fn of_event(event: &EventContext<'a>, request: &Client<'a>, policy: ClientFromContext) -> Self {
+        let believed = match policy {
+            ClientFromContext::Signed => event.signed,
+            ClientFromContext::Always => true,
+            ClientFromContext::Never => false,
+        };
+        // Only a server has a signing secret, whatever library it uses.
+        let from_server = event.signed || event.library.is_some_and(is_server_library);
+        let untrusted = from_server && !believed;
+        let fallback = if from_server { Client::default() } else { *request };
+
+        let mut client = Client { untrusted, ..fallback };
+        let ip = event.ip.and_then(parse_ip);
+        if ip.is_some_and(|ip| ip.is_unspecified()) {
+            client = Client { ip: None, private_ip: false, ..client };
+        } else if believed && ip.is_some() {
+            client = Client { ip, private_ip: false, ..client };
+        }
+        if believed {
+            client.user_agent = event.user_agent.and_then(sendable).or(client.user_agent);
+        }
+        client
+    }
+
+    /// The client of a tracking request, from Envoy's `source.address` property (`203.0.113.7:443`, `[2001:db8::1]:443`)
+    /// and the `user-agent` header. An address that is no IP (a Unix domain socket) or `0.0.0.0` is none.
+    pub fn of_request(source_address: &[u8], user_agent: Option<&'a [u8]>) -> Self {
+        let ip = ip_without_port(source_address).filter(|ip| !ip.is_unspecified());
+        Self {
+            ip,
+            user_agent: user_agent.and_then(|bytes| str::from_utf8(bytes).ok()).and_then(sendable),
+            untrusted: false,
+            private_ip: ip.is_some_and(is_private),
+        }
+    }
+}
+
+/// Whether the address is none of the public Internet: private, loopback, link-local or carrier-grade NAT.
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared(ip),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+/// 100.64.0.0/10, RFC 6598.
+fn is_shared(ip: Ipv4Addr) -> bool {
+    matches!(ip.octets(), [100, 64..=127, _, _])
+}
+
+/// The IP of `ip:port` or `[ip]:port`; IPv4-mapped IPv6 becomes IPv4.
+fn ip_without_port(address: &[u8]) -> Option<IpAddr> {
+    let address = str::from_utf8(address).ok()?;
+    if let Some(rest) = address.strip_prefix('[') {
+        return parse_ip(rest.split_once(']')?.0);
+    }
+    match address.split_once(':') {
+        Some((ip, port)) if !port.contains(':') => parse_ip(ip),
+        _ => parse_ip(address),
+    }
+}
+
+/// An IPv6 zone (`fe80::1%eth0`) says nothing outside its host and is cut off.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    if let Some((ip, _zone)) = text.split_once('%') {
+        return ip.parse::<Ipv6Addr>().ok().map(|ip| IpAddr::from(ip).to_canonical());
+    }
+    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+fn is_server_library(name: &str) -> bool {
+    SERVER_LIBRARIES.iter().any(|library| library.eq_ignore_ascii_case(name))
+}
+
+/// A User-Agent that can go into a header: from JSON it may hold anything.
+fn sendable(user_agent: &str) -> Option<&str> {
+    let user_agent = user_agent.trim();
+    let fits = !user_agent.is_empty() && user_agent.len() <= MAX_USER_AGENT;
+    (fits && !user_agent.contains(char::is_control)).then_some(user_agent)
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

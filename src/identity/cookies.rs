@@ -1,0 +1,88 @@
+//! Reading the request's cookies. A client sends whatever it likes, so these are bytes.
+
+/// The cookies of a request, over its `cookie` header lines in their order. HTTP/2 may split them over several lines.
+///
+/// Collect it once a request; lookups then scan the lines and allocate nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Cookies<'a> {
+    lines: Vec<&'a [u8]>,
+}
+
+impl<'a> FromIterator<&'a [u8]> for Cookies<'a> {
+    fn from_iter<T: IntoIterator<Item = &'a [u8]>>(lines: T) -> Self {
+        Self { lines: lines.into_iter().collect() }
+    }
+}
+
+impl<'a> Cookies<'a> {
+    /// The value of the first cookie of that name, as it was sent: white space around it removed, nothing decoded. Names
+    /// are compared exactly. A cookie without `=` has no name and is never found.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.iter().find_map(|(key, value)| (key == name.as_bytes()).then_some(value))
+    }
+
+    /// All cookies as (name, value), in the order in which they were sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.lines.iter().flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| {
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (name, value) = pair.split_at_checked(equals)?;
+            Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cookies<'a>(lines: &[&'a str]) -> Cookies<'a> {
+        lines.iter().map(|line| line.as_bytes()).collect()
+    }
+
+    #[test]
+    fn a_cookie_is_found_on_any_line() {
+        let cookies = cookies(&["a=1; b=2", "c=3;d=4"]);
+        for (name, value) in [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")] {
+            assert_eq!(cookies.get(name), Some(value.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_cookie_of_a_name_wins() {
+        assert_eq!(cookies(&["a=1; a=2", "a=3"]).get("a"), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn a_name_is_compared_exactly() {
+        let cookies = cookies(&["_dfid2=x; x_dfid=y; _DFID=z; _dfid"]);
+        assert_eq!(cookies.get("_dfid"), None);
+        assert_eq!(cookies.get(""), None);
+    }
+
+    #[test]
+    fn a_value_keeps_its_equals_signs_and_quotes() {
+        let cookies = cookies(&["a=x=y==; b = \"q\" ;c=;;  ; =d"]);
+        assert_eq!(cookies.get("a"), Some(&b"x=y=="[..]));
+        assert_eq!(cookies.get("b"), Some(&b"\"q\""[..]));
+        assert_eq!(cookies.get("c"), Some(&b""[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_searched(lines: Vec<Vec<u8>>, name: String) {
+            let cookies: Cookies = lines.iter().map(Vec::as_slice).collect();
+            if let Some(value) = cookies.get(&name) {
+                prop_assert!(!value.contains(&b';'));
+            }
+        }
+
+        #[test]
+        fn a_cookie_is_found_between_any_others(
+            before in "([a-z]{1,3}=[^;]{0,5}; ?){0,4}", value in "[!-:<-~]{0,20}", after in "(;[^;]{0,8}){0,4}",
+        ) {
+            let line = format!("{before}_dfid={value}{after}");
+            prop_assert_eq!(cookies(&[&line]).get("_dfid"), Some(value.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The one form in which an email address may be sent: its SHA-256.
+
+use sha2::{Digest, Sha256};
+use std::{fmt, str};
+
+/// The longest address in bytes, 64 + `@` + 255 (RFC 3696, erratum 1690).
+const MAX_LENGTH: usize = 320;
+
+/// A SHA-256 of an email address, in lowercase hex. It identifies a person, so `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct EmailHash([u8; 64]);
+
+impl EmailHash {
+    /// 64 lowercase hex digits.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// From the 32 bytes of the digest.
+    pub fn from_digest(digest: &[u8; 32]) -> Self {
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
+            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+        }
+        Self(hex)
+    }
+
+    /// The 32 bytes of the digest.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        for (byte, [high, low]) in digest.iter_mut().zip(self.0.as_chunks::<2>().0) {
+            *byte = hex_value(*high) << 4 | hex_value(*low);
+        }
+        digest
+    }
+
+    /// From 64 hex digits in either case: somebody hashed the address already.
+    fn from_hex(text: &str) -> Option<Self> {
+        let mut hex = <[u8; 64]>::try_from(text.as_bytes()).ok()?;
+        hex.make_ascii_lowercase();
+        hex.iter().all(u8::is_ascii_hexdigit).then_some(Self(hex))
+    }
+}
+
+impl fmt::Debug for EmailHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailHash(***)")
+    }
+}
+
+/// The digest of an event's email: white space around it removed, lowercased, SHA-256. A value that is 64 hex digits
+/// already is passed on, lowercased. None for what is no email: no `@` with something on both sides, or above 320 bytes.
+pub fn hash(raw: &str) -> Option<EmailHash> {
+    let email = raw.trim();
+    if email.len() > MAX_LENGTH {
+        return None;
+    }
+    if let Some(hash) = EmailHash::from_hex(email) {
+        return Some(hash);
+    }
+    let (local, domain) = email.rsplit_once('@')?;
+    if local.is_empty() || domain.is_empty() {
+        return None;
+    }
+    Some(EmailHash::from_digest(&Sha256::digest(email.to_lowercase()).into()))
+}
+
+fn hex_digit(nibble: u8) -> u8 {
+    match nibble {
+        0..=9 => b'0'.saturating_add(nibble),
+        _ => (b'a' - 10).saturating_add(nibble),
+    }
+}
+
+/// The value of a lowercase hex digit, which is all that an [`EmailHash`] holds.
+fn hex_value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hashed(raw: &str) -> Option<String> {
+        hash(raw).map(|hash| hash.as_str().to_owned())
+    }
+
+    // Computed with sha256sum.
+    const JANE_DOE: &str = "86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d";
+    const JANE: &str = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d";
+
+    #[test]
+    fn an_email_is_trimmed_lowercased_and_hashed() {
+        assert_eq!(hashed("jane.doe@example.com").as_deref(), Some(JANE_DOE));
+        assert_eq!(hashed(" \tJane.Doe@Example.COM\n").as_deref(), Some(JANE_DOE));
+        assert_eq!(hashed("jane@example.com").as_deref(), Some(JANE));
+    }
+
+    #[test]
+    fn what_is_hashed_already_is_passed_on_in_lowercase() {
+        assert_eq!(hashed(&format!(" {} ", JANE.to_uppercase())).as_deref(), Some(JANE));
+    }
+
+    #[test]
+    fn what_is_neither_an_email_nor_a_digest_is_none() {
+        for raw in
+            ["", " ", "jane", "@", "jane@", "@example.com", &JANE[1..], &format!("{JANE}0"), &"g".repeat(64)]
+        {
+            assert_eq!(hash(raw), None, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn an_email_has_at_most_320_bytes() {
+        assert!(hash(&format!("{}@example.com", "a".repeat(308))).is_some());
+        assert!(hash(&format!("{}@example.com", "a".repeat(309))).is_none());
+    }
+
+    #[test]
+    fn a_digest_does_not_show_in_debug_output() {
+        assert_eq!(format!("{:?}", hash(JANE)), "Some(EmailHash(***))");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_64_lowercase_hex_digits_or_none(raw in any::<String>()) {
+            if let Some(hash) = hashed(&raw) {
+                prop_assert_eq!(hash.len(), 64);
+                prop_assert!(hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+            }
+        }
+
+        #[test]
+        fn a_digest_survives_its_way_through_bytes(digest: [u8; 32]) {
+            let hash = EmailHash::from_digest(&digest);
+            prop_assert_eq!(hash.digest(), digest);
+            prop_assert_eq!(super::hash(hash.as_str()), Some(hash));
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Who an event is about: anonymous id, email digest, client IP and User-Agent, and the two cookies that we may set.
+//!
+//! Everything here is a pure function: the clock and random bytes are passed in.
+
+pub mod anonymous_id;
+pub mod client;
+pub mod cookies;
+pub mod email;
+pub mod remember;
+pub mod set_cookie;
+
+pub use client::{Client, ClientFromContext};
+pub use cookies::Cookies;
+pub use email::EmailHash;
+pub use remember::Secrets;
+pub use set_cookie::{CookieDomain, CookieName, SetCookie};

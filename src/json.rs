@@ -1,0 +1,297 @@
+//! JSON as a client sent it: borrowed from the body, nothing decoded before somebody asks.
+//!
+//! A [`Json`] is a slice of the body that serde_json has found to be well-formed. Numbers keep the digits they came
+//! with, and nothing is copied unless a string holds escapes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// One well-formed JSON value, as its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a>(&'a RawValue);
+
+/// What kind of value a [`Json`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Null,
+    Bool(bool),
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl<'a> Json<'a> {
+    /// Reads `text` as one JSON value with nothing but white space around it.
+    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(Json)
+    }
+
+    /// The JSON text itself.
+    pub fn as_str(self) -> &'a str {
+        self.0.get()
+    }
+
+    pub fn kind(self) -> Kind {
+        match self.as_str().as_bytes().first() {
+            Some(b'"') => Kind::String,
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b't') => Kind::Bool(true),
+            Some(b'f') => Kind::Bool(false),
+            Some(b'n') | None => Kind::Null,
+            Some(_) => Kind::Number,
+        }
+    }
+
+    /// The text of a string, its escapes decoded; `None` for every other kind. A lone surrogate (half of an emoji that
+    /// a client cut off) becomes U+FFFD rather than an error.
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        if self.kind() != Kind::String {
+            return None;
+        }
+        let inner = self.as_str().get(1..self.as_str().len().saturating_sub(1))?;
+        if !inner.as_bytes().contains(&b'\\') {
+            return Some(Cow::Borrowed(inner));
+        }
+        serde_json::Deserializer::from_str(self.as_str()).deserialize_bytes(TextVisitor).ok()
+    }
+
+    /// True for what a client means as "nothing": null and the empty string.
+    pub fn is_absent(self) -> bool {
+        matches!(self.as_str(), "null" | "\"\"")
+    }
+
+    /// The members of an object in their order; empty for every other kind. A key that occurs twice is there twice.
+    pub fn members(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
+        if self.kind() != Kind::Object {
+            return Vec::new();
+        }
+        serde_json::Deserializer::from_str(self.as_str()).deserialize_map(MembersVisitor).unwrap_or_default()
+    }
+
+    /// The items of an array in their order; empty for every other kind.
+    pub fn items(self) -> Vec<Json<'a>> {
+        if self.kind() != Kind::Array {
+            return Vec::new();
+        }
+        serde_json::from_str::<Vec<&'a RawValue>>(self.as_str())
+            .map(|items| items.into_iter().map(Json).collect())
+            .unwrap_or_default()
+    }
+
+    /// The member of an object by its key; of several with that key the last, as in JavaScript.
+    pub fn get(self, key: &str) -> Option<Json<'a>> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        serde_json::Deserializer::from_str(self.as_str()).deserialize_map(GetVisitor { key }).ok().flatten()
+    }
+
+    /// The nth item of an array.
+    pub fn nth(self, n: usize) -> Option<Json<'a>> {
+        if self.kind() != Kind::Array {
+            return None;
+        }
+        serde_json::Deserializer::from_str(self.as_str()).deserialize_seq(NthVisitor { n }).ok().flatten()
+    }
+}
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&'a RawValue>::deserialize(deserializer).map(Json)
+    }
+}
+
+/// The key of a member, read as bytes so that a lone surrogate in it is no error.
+pub struct Key<'a>(pub Cow<'a, str>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(TextVisitor).map(Key)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(lossy(bytes))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(lossy(bytes).into_owned()))
+    }
+}
+
+/// UTF-8 with U+FFFD for what isn't. serde_json hands out a lone surrogate as the three bytes that UTF-8 would give it
+/// if it allowed surrogates; those three become one U+FFFD, as in a browser.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // The lead byte of a surrogate stands for all three; its two continuation bytes are chunks of their own.
+        let continuation = chunk.invalid().first().is_some_and(|byte| (0x80..0xC0).contains(byte));
+        if !chunk.invalid().is_empty() && !continuation {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Cow::Owned(text)
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Vec<(Cow<'de, str>, Json<'de>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Key<'de>, Json<'de>>()? {
+            members.push((key.0, value));
+        }
+        Ok(members)
+    }
+}
+
+/// Reads a key and says which of its answers it is, without keeping the key.
+pub(crate) struct KeySeed<F, T>(F, PhantomData<T>);
+
+impl<F: FnOnce(&[u8]) -> T, T> KeySeed<F, T> {
+    pub(crate) fn new(look_up: F) -> Self {
+        KeySeed(look_up, PhantomData)
+    }
+}
+
+impl<'de, F: FnOnce(&[u8]) -> T, T> DeserializeSeed<'de> for KeySeed<F, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl<'de, F: FnOnce(&[u8]) -> T, T> Visitor<'de> for KeySeed<F, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<T, E> {
+        Ok((self.0)(bytes))
+    }
+}
+
+struct GetVisitor<'k> {
+    key: &'k str,
+}
+
+impl<'de> Visitor<'de> for GetVisitor<'_> {
+    type Value = Option<Json<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(hit) = map.next_key_seed(KeySeed::new(|key| key == self.key.as_bytes()))? {
+            if hit {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+struct NthVisitor {
+    n: usize,
+}
+
+impl<'de> Visitor<'de> for NthVisitor {
+    type Value = Option<Json<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        let mut at = 0usize;
+        while let Some(item) = seq.next_element::<Json<'de>>()? {
+            if at == self.n {
+                found = Some(item);
+            }
+            at = at.saturating_add(1);
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_number_keeps_the_digits_it_came_with() {
+        assert_eq!(Json::parse(" 129.990 ").unwrap().as_str(), "129.990");
+    }
+
+    #[test]
+    fn a_lone_surrogate_becomes_one_replacement_character_in_values_and_keys() {
+        assert_eq!(Json::parse(r#""a\ud83db""#).unwrap().text().unwrap(), "a\u{FFFD}b");
+        let object = Json::parse(r#"{"k\udc00":1,"k\u00e9":"\ud83d\ude00"}"#).unwrap();
+        let members = object.members();
+        assert_eq!(members[0].0, "k\u{FFFD}");
+        assert_eq!(members[1].1.text().unwrap(), "😀");
+    }
+
+    #[test]
+    fn of_two_members_with_one_key_the_last_counts_as_in_javascript() {
+        let object = Json::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap();
+        assert_eq!(object.get("a").unwrap().as_str(), "3");
+        assert!(object.get("c").is_none());
+    }
+
+    #[test]
+    fn deep_nesting_is_no_recursion() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(Json::parse(&deep).unwrap().kind(), Kind::Array);
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_that_json_can_write_is_read_back(text in ".*") {
+            let written = serde_json::to_string(&text).unwrap();
+            let json = Json::parse(&written).unwrap();
+            prop_assert_eq!(json.text().unwrap(), text);
+        }
+
+        #[test]
+        fn any_text_at_all_is_read_or_refused_without_a_panic(text in ".{0,200}") {
+            if let Ok(json) = Json::parse(&text) {
+                let _ = (json.kind(), json.text(), json.members(), json.items(), json.get("a"), json.nth(3));
+            }
+        }
+    }
+}

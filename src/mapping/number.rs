@@ -1,0 +1,187 @@
+//! Numbers that keep their digits.
+
+use std::borrow::Cow;
+
+/// More digits than this are no amount of anything that a shop sells.
+const MOST_SIGNIFICANT_DIGITS: usize = 17;
+/// Values reach up to, not including, 10^15.
+const MOST_INTEGER_DIGITS: i32 = 15;
+/// The longest text that is looked at: 17 digits, a point, an exponent, and generous room for zeros.
+const LONGEST: usize = 64;
+
+/// A JSON number as plain decimal digits: `129.99` stays `129.99`, `129.90` stays `129.90`, `1e2` becomes `100`.
+///
+/// `None` for what is not a finite, non-negative number below 10^15 with at most 17 significant digits, in JSON's
+/// grammar: `1,299.00`, `$5`, `-1`, `.5`, `NaN`.
+pub fn plain(text: &str) -> Option<Cow<'_, str>> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) if is_digits(fraction) => (whole, fraction),
+        Some(_) => return None,
+        None => (mantissa, ""),
+    };
+    if !is_digits(whole) || (whole.len() > 1 && whole.starts_with('0')) {
+        return None;
+    }
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0').trim_end_matches('0').len();
+    if significant > MOST_SIGNIFICANT_DIGITS {
+        return None;
+    }
+    if significant == 0 {
+        return Some(if exponent == 0 { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
+    }
+    let leading = digits.len().checked_sub(digits.trim_start_matches('0').len())?;
+    // The number is 0.DIGITS x 10^point, its first significant digit standing `leading` places behind the point.
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let magnitude = point.checked_sub(i32::try_from(leading).ok()?)?;
+    if !(-(LONGEST as i32)..=MOST_INTEGER_DIGITS).contains(&magnitude) {
+        return None;
+    }
+    if exponent == 0 {
+        return Some(Cow::Borrowed(text));
+    }
+    Some(Cow::Owned(shift(&digits, point)))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Writes 0.DIGITS x 10^point without an exponent.
+fn shift(digits: &str, point: i32) -> String {
+    let Ok(point) = usize::try_from(point) else {
+        let zeros = "0".repeat(point.unsigned_abs() as usize);
+        return format!("0.{zeros}{digits}").trim_end_matches('0').to_owned();
+    };
+    let (whole, fraction) = match digits.split_at_checked(point) {
+        Some((whole, fraction)) => (whole.to_owned(), fraction),
+        None => (format!("{digits:0<point$}"), ""),
+    };
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+}
+
+/// The part before the point, for targets that count things.
+pub fn integer(plain: &str) -> &str {
+    plain.split_once('.').map_or(plain, |(whole, _)| whole)
+}
+
+/// The exact decimal sum of plain numbers, `None` once it leaves the range of [`plain`].
+pub fn sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
+    const SCALE: u32 = 20;
+    let mut total: u128 = 0;
+    let mut places = 0usize;
+    for number in numbers {
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let scaled = format!("{whole}{fraction:0<width$}", width = SCALE as usize);
+        if fraction.len() > SCALE as usize {
+            return None;
+        }
+        places = places.max(fraction.len());
+        total = total.checked_add(scaled.parse::<u128>().ok()?)?;
+    }
+    let unit = 10u128.checked_pow(SCALE)?;
+    let (whole, fraction) = (total.checked_div(unit)?, total.checked_rem(unit)?);
+    let mut text = format!("{whole}.{fraction:0width$}", width = SCALE as usize);
+    text.truncate(text.len().saturating_sub(SCALE as usize).saturating_add(places));
+    let text = text.trim_end_matches('.');
+    plain(text).map(|sum| sum.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_keep_the_digits_they_came_with() {
+        for number in ["129.99", "129.90", "0", "0.00", "0.05", "999999999999999", "1", "12345678901234.567"]
+        {
+            assert_eq!(plain(number).as_deref(), Some(number));
+        }
+    }
+
+    #[test]
+    fn an_exponent_is_written_out() {
+        for (number, written) in [
+            ("1e2", "100"),
+            ("1.5E-3", "0.0015"),
+            ("12.50e1", "125"),
+            ("1.25e1", "12.5"),
+            ("0e9", "0"),
+            ("0.1e1", "1"),
+        ] {
+            assert_eq!(plain(number).as_deref(), Some(written), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_left_out() {
+        for text in [
+            "-1",
+            "-0",
+            "",
+            " ",
+            "1,299.00",
+            "$5",
+            ".5",
+            "5.",
+            "007",
+            "NaN",
+            "Infinity",
+            "1e15",
+            "1000000000000000",
+            "1e999999999999",
+            "1e-999999999",
+            "123456789012345678",
+            "0.123456789012345678",
+            "1e",
+            "0x10",
+            "1_000",
+            "１",
+        ] {
+            assert_eq!(plain(text), None, "{text}");
+        }
+        assert_eq!(plain(&"9".repeat(100_000)), None);
+    }
+
+    #[test]
+    fn a_sum_is_exact() {
+        assert_eq!(sum(["0.1", "0.2"].into_iter()).as_deref(), Some("0.3"));
+        assert_eq!(sum(["2", "1"].into_iter()).as_deref(), Some("3"));
+        assert_eq!(sum(["999999999999999", "1"].into_iter()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_means_the_same_after_as_before(mantissa in 0u64..10_000_000_000, places in 0usize..6, exponent in -6i32..5) {
+            let digits = format!("{mantissa:0>7}");
+            let (whole, fraction) = digits.split_at(digits.len() - places);
+            let whole = whole.trim_start_matches('0');
+            let point = if places > 0 { "." } else { "" };
+            let text = format!("{}{point}{fraction}e{exponent}", if whole.is_empty() { "0" } else { whole });
+            if let Some(written) = plain(&text) {
+                let (before, after): (f64, f64) = (text.parse().unwrap(), written.parse().unwrap());
+                prop_assert!((before - after).abs() <= before.abs() * 1e-12, "{} {}", text, written);
+                prop_assert!(!written.contains(['e', 'E']));
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_json_number_or_none(text in "[0-9eE+.-]{0,24}|.{0,12}") {
+            if let Some(written) = plain(&text) {
+                let value: f64 = serde_json::from_str(&written).unwrap();
+                prop_assert!((0.0..1e15).contains(&value));
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Sources: where in the event or the request a value comes from.
+
+use std::borrow::Cow;
+
+use super::{Subject, value::Value};
+use crate::event::projection::{Projection, Slot};
+use crate::event::{MESSAGE_ID, USER_ID};
+use crate::json::{Json, Kind};
+
+/// A source, resolved when the configuration was compiled.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A field of the event, then the steps below it.
+    Field(Slot, Vec<Step>),
+    /// The item itself and the steps below it; only inside `each`.
+    Item(Vec<Step>),
+    EventName,
+    EventType,
+    /// The visitor's anonymous id, wherever it was found.
+    AnonymousId,
+    Header(Box<str>),
+    Cookie(Box<str>),
+    Query(Box<str>),
+    ClientIp,
+    ClientUserAgent,
+}
+
+/// One step into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Key(Box<str>),
+    Index(usize),
+    /// `[*]`: every item of an array.
+    Every,
+}
+
+/// Why a source is refused when the configuration is compiled.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSource {
+    #[error(
+        "unknown source {0:?}: expected event, type, name, user_id, anonymous_id, message_id, timestamp, properties.*, traits.*, context.*, request.header.<name>, request.cookie.<name>, request.query.<name>, client.ip or client.user_agent"
+    )]
+    Unknown(String),
+    #[error("{0:?} is no path: expected keys joined by dots, each with [n] or [*] behind it at most")]
+    Syntax(String),
+    #[error("{0:?} carries credentials and is no source")]
+    Credentials(String),
+}
+
+/// Headers that authenticate somebody, and the cookie header, of which single cookies are taken by name.
+const CREDENTIAL_HEADERS: &[&str] =
+    &["authorization", "proxy-authorization", "cookie", "x-signature", "x-timestamp", "x-write-key"];
+
+/// The longest path, in steps. Walking one is a recursion of this depth at most.
+const MOST_STEPS: usize = 16;
+
+impl Source {
+    /// Compiles a path over an event and its request.
+    pub fn compile(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
+        if let Some(name) = path.strip_prefix("request.header.") {
+            let name = name.to_ascii_lowercase();
+            if CREDENTIAL_HEADERS.contains(&name.as_str()) {
+                return Err(BadSource::Credentials(path.to_owned()));
+            }
+            return Ok(Source::Header(named(&name, path)?));
+        }
+        if let Some(name) = path.strip_prefix("request.cookie.") {
+            return Ok(Source::Cookie(named(name, path)?));
+        }
+        if let Some(name) = path.strip_prefix("request.query.") {
+            return Ok(Source::Query(named(name, path)?));
+        }
+        Ok(match path {
+            "event" => Source::EventName,
+            "type" => Source::EventType,
+            "anonymous_id" | "anonymousId" => Source::AnonymousId,
+            "client.ip" => Source::ClientIp,
+            "client.user_agent" => Source::ClientUserAgent,
+            _ => Self::field(path, projection)?,
+        })
+    }
+
+    /// Compiles a path over one item of a list, for `each`.
+    pub fn of_item(path: &str) -> Result<Self, BadSource> {
+        steps(path).map(Source::Item)
+    }
+
+    fn field(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
+        let steps = steps(path)?;
+        let Some((Step::Key(first), below)) = steps.split_first() else {
+            return Err(BadSource::Unknown(path.to_owned()));
+        };
+        let first: &[&str] = match (&**first, below.is_empty()) {
+            ("properties", false) => &["properties"],
+            ("traits", false) => &["traits"],
+            ("context", false) => &["context"],
+            ("user_id" | "userId", true) => USER_ID,
+            ("message_id" | "messageId", true) => MESSAGE_ID,
+            ("timestamp", true) => &["timestamp"],
+            ("name", true) => &["name"],
+            _ => return Err(BadSource::Unknown(path.to_owned())),
+        };
+        // Keys up to the first bracket are read by the projection, the rest when the mapping runs.
+        let keys: Vec<&str> = below
+            .iter()
+            .map_while(|step| match step {
+                Step::Key(key) => Some(&**key),
+                _ => None,
+            })
+            .collect();
+        let slot_path: Vec<[&str; 1]> = keys.iter().map(|key| [*key]).collect();
+        let spelled: Vec<&[&str]> =
+            std::iter::once(first).chain(slot_path.iter().map(|key| &key[..])).collect();
+        let rest = below.iter().skip(keys.len()).cloned().collect();
+        Ok(Source::Field(projection.slot(&spelled), rest))
+    }
+
+    /// The value of this source, `None` where it is absent.
+    pub fn find<'a>(&'a self, subject: &Subject<'a>) -> Option<Value<'a>> {
+        match self {
+            Source::Field(slot, rest) => follow(subject.event.slots.get(*slot)?, rest),
+            Source::Item(rest) => follow(subject.item?, rest),
+            Source::EventName => text(Cow::Borrowed(&*subject.event.name)),
+            Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
+            Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
+            Source::Header(name) => text(subject.request.header_text(name)?),
+            Source::Cookie(name) => {
+                text(Cow::Borrowed(std::str::from_utf8(subject.cookies.get(name)?).ok()?))
+            }
+            Source::Query(name) => text(subject.request.query(name)?),
+            Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
+            Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
+        }
+    }
+}
+
+fn text(text: Cow<'_, str>) -> Option<Value<'_>> {
+    (!text.is_empty()).then_some(Value::Text(text))
+}
+
+fn named(name: &str, path: &str) -> Result<Box<str>, BadSource> {
+    let legal =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=' && byte != b';');
+    if legal { Ok(name.into()) } else { Err(BadSource::Syntax(path.to_owned())) }
+}
+
+/// `properties.products[*].quantity` as steps.
+fn steps(path: &str) -> Result<Vec<Step>, BadSource> {
+    let bad = || BadSource::Syntax(path.to_owned());
+    let mut steps = Vec::new();
+    for part in path.split('.') {
+        let (key, brackets) = part.split_at(part.find('[').unwrap_or(part.len()));
+        if key.is_empty() {
+            return Err(bad());
+        }
+        steps.push(Step::Key(key.into()));
+        let mut brackets = brackets;
+        while let Some(inner) = brackets.strip_prefix('[') {
+            let (index, rest) = inner.split_once(']').ok_or_else(bad)?;
+            steps.push(match index {
+                "*" => Step::Every,
+                _ => Step::Index(index.parse().map_err(|_| bad())?),
+            });
+            brackets = rest;
+        }
+        if !brackets.is_empty() {
+            return Err(bad());
+        }
+    }
+    if steps.len() > MOST_STEPS { Err(bad()) } else { Ok(steps) }
+}
+
+/// Walks `steps` into a value. Behind `[*]` the values that are there make a list; an empty list is absent.
+fn follow<'a>(json: Json<'a>, steps: &[Step]) -> Option<Value<'a>> {
+    let Some((step, rest)) = steps.split_first() else {
+        return Value::of(json);
+    };
+    match step {
+        Step::Key(key) => follow(json.get(key)?, rest),
+        Step::Index(n) => follow(json.nth(*n)?, rest),
+        Step::Every if json.kind() == Kind::Array => {
+            let found: Vec<_> = json.items().into_iter().filter_map(|item| follow(item, rest)).collect();
+            (!found.is_empty()).then_some(Value::List(found))
+        }
+        Step::Every => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: &str) -> Option<BadSource> {
+        Source::compile(path, &mut Projection::new()).err()
+    }
+
+    #[test]
+    fn every_documented_source_compiles() {
+        for path in [
+            "event",
+            "type",
+            "name",
+            "user_id",
+            "userId",
+            "anonymous_id",
+            "anonymousId",
+            "message_id",
+            "timestamp",
+            "properties.order_id",
+            "properties.products[*].quantity",
+            "properties.items[0].price",
+            "traits.plan",
+            "context.campaign.source",
+            "request.header.referer",
+            "request.cookie.FTrack",
+            "request.query.utm_source",
+            "client.ip",
+            "client.user_agent",
+        ] {
+            assert_eq!(refusal(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_or_must_not_be_read_is_refused() {
+        for path in [
+            "",
+            "properties",
+            "props.x",
+            "user_id.x",
+            "properties..x",
+            "properties.x[",
+            "properties.x[a]",
+            "properties.x[0]y",
+        ] {
+            assert!(refusal(path).is_some(), "{path}");
+        }
+        for header in ["Authorization", "cookie", "proxy-authorization", "x-signature"] {
+            assert!(
+                matches!(refusal(&format!("request.header.{header}")), Some(BadSource::Credentials(_))),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_item_of_a_list_is_followed_and_an_empty_list_is_absent() {
+        let products = Json::parse(r#"[{"q":1},{},{"q":null},7,{"q":2}]"#).unwrap();
+        let Some(Value::List(found)) = follow(products, &steps("x[*].q").unwrap()[1..]) else { panic!() };
+        let found: Vec<_> = found.iter().map(|value| value.scalar().unwrap().into_owned()).collect();
+        assert_eq!(found, ["1", "2"]);
+        assert!(follow(Json::parse("[]").unwrap(), &[Step::Every]).is_none());
+        assert!(follow(Json::parse("{}").unwrap(), &[Step::Every]).is_none());
+    }
+}

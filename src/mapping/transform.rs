@@ -1,0 +1,271 @@
+//! Transforms: what a mapping may do to a value, each a pure function of it.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use super::number;
+use super::value::Value;
+
+/// One transform, by its name in a mapping document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transform {
+    Lowercase,
+    Uppercase,
+    Trim,
+    /// A number or boolean as text.
+    String,
+    /// A number, its digits kept; see [`number::plain`].
+    Number,
+    /// A number without what stands behind its point.
+    Integer,
+    /// true, false, or the strings "true" and "false" in any case.
+    Boolean,
+    /// Three letters, uppercased (ISO 4217's form).
+    Currency,
+    /// SHA-256 of the text, lowercase hex.
+    Sha256,
+    /// The path of a URL; a value that is a path already stays.
+    UrlPath,
+    UrlHost,
+    /// The scalars of a list, joined by commas.
+    Join,
+    /// How many items a list has.
+    Count,
+    /// The exact sum of a list's numbers.
+    Sum,
+}
+
+/// Every transform with its name, in the order of the documentation.
+pub const TRANSFORMS: &[(&str, Transform)] = &[
+    ("lowercase", Transform::Lowercase),
+    ("uppercase", Transform::Uppercase),
+    ("trim", Transform::Trim),
+    ("string", Transform::String),
+    ("number", Transform::Number),
+    ("integer", Transform::Integer),
+    ("boolean", Transform::Boolean),
+    ("currency", Transform::Currency),
+    ("sha256", Transform::Sha256),
+    ("url_path", Transform::UrlPath),
+    ("url_host", Transform::UrlHost),
+    ("join", Transform::Join),
+    ("count", Transform::Count),
+    ("sum", Transform::Sum),
+];
+
+impl Transform {
+    pub fn parse(name: &str) -> Option<Self> {
+        TRANSFORMS.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
+    }
+
+    /// Applies the transform; `None` where the value is not of the kind that it takes, which leaves the target out.
+    pub fn apply<'a>(self, value: Value<'a>) -> Option<Value<'a>> {
+        match self {
+            Transform::Join => {
+                let items = value.into_items();
+                let texts: Vec<_> = items.iter().filter_map(Value::scalar).collect();
+                (!texts.is_empty()).then(|| Value::Text(Cow::Owned(texts.join(","))))
+            }
+            Transform::Count => Some(Value::Number(Cow::Owned(value.into_items().len().to_string()))),
+            Transform::Sum => {
+                let items = value.into_items();
+                let numbers: Option<Vec<_>> = items.into_iter().map(as_number).collect();
+                number::sum(numbers?.iter().map(|number| &**number)).map(|sum| Value::Number(Cow::Owned(sum)))
+            }
+            each => match value {
+                Value::List(items) => {
+                    let items: Vec<_> =
+                        items.into_iter().filter_map(|item| each.apply_scalar(item)).collect();
+                    (!items.is_empty()).then_some(Value::List(items))
+                }
+                one => each.apply_scalar(one),
+            },
+        }
+    }
+
+    fn apply_scalar<'a>(self, value: Value<'a>) -> Option<Value<'a>> {
+        match self {
+            Transform::Number => as_number(value).map(Value::Number),
+            Transform::Integer => as_number(value).map(|number| {
+                let whole = number::integer(&number).len();
+                Value::Number(head(number, whole))
+            }),
+            Transform::Boolean => match value {
+                Value::Bool(_) => Some(value),
+                Value::Text(text) if text.eq_ignore_ascii_case("true") => Some(Value::Bool(true)),
+                Value::Text(text) if text.eq_ignore_ascii_case("false") => Some(Value::Bool(false)),
+                _ => None,
+            },
+            text => text.apply_text(as_text(value)?).filter(|text| !text.is_empty()).map(Value::Text),
+        }
+    }
+
+    fn apply_text<'a>(self, text: Cow<'a, str>) -> Option<Cow<'a, str>> {
+        Some(match self {
+            Transform::Lowercase => Cow::Owned(text.to_lowercase()),
+            Transform::Uppercase => Cow::Owned(text.to_uppercase()),
+            Transform::Trim => trimmed(text),
+            Transform::Currency => currency(&text)?,
+            Transform::Sha256 => Cow::Owned(hex(&Sha256::digest(text.as_bytes()))),
+            Transform::UrlPath => url_path(text),
+            Transform::UrlHost => Cow::Owned(url_host(&text)?.to_owned()),
+            _ => text,
+        })
+    }
+}
+
+/// Lowercase hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
+}
+
+fn as_text(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Text(text) | Value::Number(text) => Some(text),
+        Value::Bool(true) => Some(Cow::Borrowed("true")),
+        Value::Bool(false) => Some(Cow::Borrowed("false")),
+        Value::Json(_) | Value::List(_) | Value::Object(_) => None,
+    }
+}
+
+fn as_number(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Text(text) | Value::Number(text) => match trimmed(text) {
+            Cow::Borrowed(text) => number::plain(text),
+            Cow::Owned(text) => number::plain(&text).map(|plain| Cow::Owned(plain.into_owned())),
+        },
+        _ => None,
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+fn head(text: Cow<'_, str>, length: usize) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(..length).unwrap_or(text)),
+        Cow::Owned(mut text) => {
+            text.truncate(length);
+            Cow::Owned(text)
+        }
+    }
+}
+
+fn currency<'a>(text: &str) -> Option<Cow<'a, str>> {
+    let text = text.trim();
+    (text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        .then(|| Cow::Owned(text.to_ascii_uppercase()))
+}
+
+/// What follows `scheme://`, or `//`, if the text begins with either.
+fn after_scheme(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("//") {
+        return Some(rest);
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    (!scheme.is_empty() && scheme.bytes().all(legal)).then_some(rest)
+}
+
+fn url_path(text: Cow<'_, str>) -> Cow<'_, str> {
+    let end_of_path = |path: &str| path.find(['?', '#']).unwrap_or(path.len());
+    match after_scheme(&text) {
+        None => {
+            let end = end_of_path(&text);
+            head(text, end)
+        }
+        Some(rest) => match rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)) {
+            Some(path) if path.starts_with('/') => {
+                Cow::Owned(path.get(..end_of_path(path)).unwrap_or("/").to_owned())
+            }
+            _ => Cow::Borrowed("/"),
+        },
+    }
+}
+
+fn url_host(text: &str) -> Option<&str> {
+    let rest = after_scheme(text)?;
+    let authority = rest.get(..rest.find(['/', '?', '#']).unwrap_or(rest.len()))?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.find(']') {
+        Some(end) => host.get(..=end)?,
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    };
+    (!host.is_empty()).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(transform: &str, text: &str) -> Option<String> {
+        let value = Value::Text(Cow::Borrowed(text));
+        let value = Transform::parse(transform).unwrap().apply(value)?;
+        value.scalar().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn text_is_changed_as_the_name_says() {
+        assert_eq!(apply("lowercase", "ÄB").as_deref(), Some("äb"));
+        assert_eq!(apply("uppercase", "ab").as_deref(), Some("AB"));
+        assert_eq!(apply("trim", "  a ").as_deref(), Some("a"));
+        assert_eq!(apply("trim", "   "), None);
+        let digest = "86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d";
+        assert_eq!(apply("sha256", "jane.doe@example.com").as_deref(), Some(digest));
+    }
+
+    #[test]
+    fn a_currency_is_three_letters_or_nothing() {
+        assert_eq!(apply("currency", " usd ").as_deref(), Some("USD"));
+        for text in ["US", "USDX", "U$D", "12A", "€", ""] {
+            assert_eq!(apply("currency", text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_a_string_becomes_a_number_and_an_integer_loses_its_fraction() {
+        let value = Transform::Number.apply(Value::Text(" 129.99 ".into())).unwrap();
+        assert!(matches!(value, Value::Number(digits) if digits == "129.99"));
+        assert_eq!(apply("integer", "12.9").as_deref(), Some("12"));
+        assert_eq!(apply("number", "twelve"), None);
+    }
+
+    #[test]
+    fn the_path_and_the_host_of_a_url_are_found() {
+        for (url, path) in [
+            ("https://shop.example/a/b?x=1#y", "/a/b"),
+            ("/a/b?x", "/a/b"),
+            ("https://shop.example", "/"),
+            ("https://shop.example?x", "/"),
+            ("//shop.example/p", "/p"),
+            ("thanks", "thanks"),
+        ] {
+            assert_eq!(apply("url_path", url).as_deref(), Some(path), "{url}");
+        }
+        for (url, host) in [
+            ("https://u:p@shop.example:8080/a", Some("shop.example")),
+            ("http://[::1]:80/", Some("[::1]")),
+            ("/a", None),
+            ("https:///x", None),
+        ] {
+            assert_eq!(apply("url_host", url).as_deref(), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn lists_are_joined_counted_and_summed() {
+        let list = || Value::List(vec![Value::Number("1".into()), Value::Text("2.5".into())]);
+        let text = |value: Option<Value>| value.and_then(|value| value.scalar().map(Cow::into_owned));
+        assert_eq!(text(Transform::Join.apply(list())).as_deref(), Some("1,2.5"));
+        assert_eq!(text(Transform::Count.apply(list())).as_deref(), Some("2"));
+        assert_eq!(text(Transform::Sum.apply(list())).as_deref(), Some("3.5"));
+        assert_eq!(text(Transform::Sum.apply(Value::List(vec![Value::Text("x".into())]))), None);
+    }
+}

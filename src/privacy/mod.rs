@@ -1,0 +1,43 @@
+//! The last station before the queue: no raw email address leaves to any vendor.
+//!
+//! It looks at the values of a finished request, whatever mapping put them there. What counts as an address is
+//! [`email_in`]; what becomes of a value that holds one is [`scrub`]. Only a Podsights body's `key` and `em` are exempt:
+//! the first is the customer's own, the second is already a digest.
+
+mod address;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::email_in;
+
+/// What [`scrub`] made of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scrubbed {
+    /// Holds no address: send the value as it is. The normal case, which allocates nothing.
+    Clean,
+    /// Leave the value out.
+    Dropped,
+    /// A URL: send this one instead.
+    Cut(String),
+}
+
+/// Takes the email addresses out of a value that is about to be sent.
+///
+/// `value` is the decoded text: JSON escapes resolved, not yet percent-encoded for the request. A URL (`scheme://...`,
+/// `//host...` or `/path...`) loses its user information, and those path segments, query parameters and the fragment
+/// that hold an address. Any other value with an address in it is dropped whole.
+///
+/// Whatever comes back has no address in it: `email_in` is false for a `Clean` value and for the text of a `Cut`.
+pub fn scrub(value: &str) -> Scrubbed {
+    if !address::can_hold_one(value.as_bytes()) {
+        return Scrubbed::Clean;
+    }
+    let found = email_in(value.as_bytes());
+    match url::Parts::of(value) {
+        Some(parts) if found || parts.has_user_info() => parts.without_email(),
+        None if found => Scrubbed::Dropped,
+        _ => Scrubbed::Clean,
+    }
+}

@@ -1,0 +1,117 @@
+//! A captured tracking request: what the stations may know of it once the stream is gone.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::endpoints::Endpoint;
+
+/// A tracking request, or what of it has arrived so far.
+#[derive(Debug)]
+pub struct Request {
+    pub endpoint: Endpoint,
+    /// With its query, as the client sent it.
+    pub path: Vec<u8>,
+    /// Envoy's `source.address`: "ip:port" or "[v6]:port".
+    pub source_address: Vec<u8>,
+    /// Names in lowercase; only those that some station can use.
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+    /// What the request takes up of the worker's budget; given back when the request is dropped.
+    pub lease: Lease,
+}
+
+impl Request {
+    /// The value of the first header of that name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.header_lines(name).next()
+    }
+
+    /// Every line of a header: HTTP/2 splits `cookie` into several.
+    pub fn header_lines(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_slice())
+    }
+
+    /// A header as text; `None` where it is not UTF-8.
+    pub fn header_text(&self, name: &str) -> Option<Cow<'_, str>> {
+        std::str::from_utf8(self.header(name)?).ok().map(Cow::Borrowed)
+    }
+
+    /// A parameter of the query, decoded; of several with that name the first.
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        let at = self.path.iter().position(|byte| *byte == b'?')?;
+        let query = self.path.get(at.saturating_add(1)..)?;
+        form_urlencoded::parse(query).find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+/// The bytes that one worker may hold in captured requests, shared by all of its streams.
+#[derive(Clone, Debug, Default)]
+pub struct Budget(Rc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    limit: Cell<usize>,
+    used: Cell<usize>,
+}
+
+impl Budget {
+    /// Changes the limit; what is held stays.
+    pub fn set_limit(&self, bytes: usize) {
+        self.0.limit.set(bytes);
+    }
+
+    /// Bytes held now.
+    pub fn used(&self) -> usize {
+        self.0.used.get()
+    }
+
+    /// A lease on nothing yet.
+    pub fn lease(&self) -> Lease {
+        Lease { held: Rc::clone(&self.0), bytes: 0 }
+    }
+}
+
+/// A part of a [`Budget`], given back when it is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    held: Rc<Held>,
+    bytes: usize,
+}
+
+impl Lease {
+    /// Takes more of the budget; false, and nothing taken, where there isn't that much left.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let used = self.held.used.get().saturating_add(bytes);
+        if used > self.held.limit.get() {
+            return false;
+        }
+        self.held.used.set(used);
+        self.bytes = self.bytes.saturating_add(bytes);
+        true
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.held.used.set(self.held.used.get().saturating_sub(self.bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_never_overdrawn_and_gets_back_what_was_leased() {
+        let budget = Budget::default();
+        budget.set_limit(10);
+        let (mut one, mut two) = (budget.lease(), budget.lease());
+        assert!(one.grow(6) && two.grow(4) && !two.grow(1));
+        assert_eq!(budget.used(), 10);
+        drop(one);
+        assert!(two.grow(6) && !two.grow(1));
+        drop(two);
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -1,0 +1,234 @@
+//! Flashtalking: a GET of the Spotlight container tag.
+//!
+//! `GET /container/{advertiser_id};{spotlight_id};{spotlight_group_id};num/?cachebuster={digits}&...`. The ids in the path
+//! are the credential; the visitor is matched by the FTrack cookie, the IP address and the User-Agent.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected};
+
+use super::{Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
+use crate::accounting::Note;
+use crate::config::Settings;
+use crate::config::load::Invalid;
+use crate::delivery::Redirects;
+use crate::identity::Cookies;
+use crate::mapping::plan::Targets;
+
+pub struct Flashtalking;
+
+impl Vendor for Flashtalking {
+    fn name(&self) -> &'static str {
+        "flashtalking"
+    }
+
+    fn presets(&self) -> &'static [(&'static str, &'static str)] {
+        &[("default", include_str!("presets/flashtalking-default.json"))]
+    }
+
+    fn redirects(&self) -> Redirects {
+        Redirects::Delivered
+    }
+
+    fn tcf_vendor(&self) -> Option<u16> {
+        Some(78)
+    }
+
+    fn targets(&self) -> &'static dyn Targets {
+        &Parameters
+    }
+
+    fn secret_settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
+        settings.read::<Spotlight>().map(|spotlight| Box::new(spotlight) as Box<dyn Destination>)
+    }
+}
+
+/// encodeURIComponent's alphabet: what it leaves as it is.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// The longest path, in bytes.
+const LONGEST_PATH: usize = 8192;
+/// Of that, what is kept for the part that is put in when a delivery is sent: three ids and the cachebuster.
+const RESERVED: usize = 128;
+
+/// The Spotlight tag's parameters, in the order in which they are sent. U1 to U20 follow, then all others.
+const ORDER: [&str; 6] = ["ftXRef", "ftXValue", "ftXCurrency", "ftXType", "ftXNumItems", "ftXName"];
+
+struct Parameters;
+
+impl Targets for Parameters {
+    fn check(&self, target: &str) -> Result<(), String> {
+        if matches!(
+            target,
+            "cachebuster"
+                | "advertiser_id"
+                | "spotlight_id"
+                | "spotlight_group_id"
+                | "key"
+                | "event"
+                | "ip"
+                | "user_agent"
+        ) {
+            return Err(format!("{target:?} is set by the relay itself"));
+        }
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        if target.is_empty() || target.len() > 64 || !target.bytes().all(legal) {
+            return Err(format!("expected a Spotlight parameter like ftXRef or U1, got {target:?}"));
+        }
+        Ok(())
+    }
+
+    fn order(&self, target: &str) -> usize {
+        let variable = || target.strip_prefix('U')?.parse::<usize>().ok().filter(|n| (1..=20).contains(n));
+        let known = ORDER.iter().position(|known| *known == target);
+        known.or_else(|| Some(variable()?.saturating_add(ORDER.len()))).unwrap_or(usize::MAX)
+    }
+
+    fn takes_contact_data(&self) -> bool {
+        false
+    }
+}
+
+/// An integration's `config`: one Spotlight tag.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spotlight {
+    advertiser_id: Id,
+    spotlight_id: Id,
+    spotlight_group_id: Id,
+    /// Names of Flashtalking's first-party cookie; the first that is present is forwarded.
+    #[serde(default = "ftrack")]
+    ftrack_cookies: Vec<String>,
+    #[serde(default = "cluster")]
+    cluster: String,
+    #[serde(default = "authority")]
+    authority: String,
+}
+
+fn ftrack() -> Vec<String> {
+    vec!["FTrack".to_owned()]
+}
+
+fn cluster() -> String {
+    Flashtalking.name().to_owned()
+}
+
+fn authority() -> String {
+    "servedby.flashtalking.com".to_owned()
+}
+
+/// A number, or a string of digits.
+#[derive(Debug, PartialEq, Eq)]
+struct Id(u64);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let id = match &value {
+            serde_json::Value::Number(number) => whole(number),
+            serde_json::Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok()
+            }
+            _ => None,
+        };
+        let got = || match &value {
+            serde_json::Value::Object(_) => Unexpected::Map.to_string(),
+            serde_json::Value::Array(_) => Unexpected::Seq.to_string(),
+            scalar => scalar.to_string(),
+        };
+        id.map(Id).ok_or_else(|| D::Error::custom(format!("expected a number like 987654, got {}", got())))
+    }
+}
+
+/// Envoy hands a Struct's numbers over as doubles, so a whole number may come as 5.0.
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    let exact = |float: &f64| float.fract() == 0.0 && (0.0..9e15).contains(float);
+    number.as_u64().or_else(|| number.as_f64().filter(exact).map(|float| float as u64))
+}
+
+impl Spotlight {
+    /// The first of the configured cookies that is there, with its name.
+    fn ftrack_cookie<'r>(&self, cookies: &Cookies<'r>) -> Option<(&str, &'r [u8])> {
+        self.ftrack_cookies.iter().find_map(|name| cookies.get(name).map(|value| (name.as_str(), value)))
+    }
+}
+
+impl Destination for Spotlight {
+    fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn counts_as(&self) -> Option<String> {
+        Some(format!("{};{};{}", self.advertiser_id.0, self.spotlight_id.0, self.spotlight_group_id.0))
+    }
+
+    /// `optout=1` in Flashtalking's own cookie, or in its first-party one.
+    fn opted_out(&self, cookies: &Cookies<'_>) -> bool {
+        let own = cookies.get("flashtalkingad1");
+        let first_party = self.ftrack_cookie(cookies).map(|(_, value)| value);
+        let says_so = |value: &[u8]| value.windows(8).any(|part| part == b"optout=1");
+        own.into_iter().chain(first_party).any(says_so)
+    }
+
+    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
+        let mut query = String::new();
+        for (target, value) in &content.values {
+            let Some(text) = value.scalar() else {
+                notes.push(Note::ValueLeftOut);
+                continue;
+            };
+            let Some(text) = presentable(&text, notes) else { continue };
+            let length = query.len();
+            _ = write!(query, "&{target}={}", utf8_percent_encode(&text, COMPONENT));
+            if query.len() > LONGEST_PATH - RESERVED {
+                query.truncate(length);
+                notes.push(Note::PathCut);
+            }
+        }
+        let cookie = self.ftrack_cookie(content.cookies).and_then(|(name, value)| {
+            let value = std::str::from_utf8(value).ok();
+            forwardable(value, notes).map(|value| format!("{name}={value}").into())
+        });
+        Parcel {
+            content: query.into(),
+            forwarded_for: content.visitor.client.ip.map(|ip| ip.to_string().into()),
+            user_agent: forwardable(content.visitor.client.user_agent, notes),
+            cookie,
+        }
+    }
+
+    fn callout<'a>(&'a self, parcel: &'a Parcel, random: u64) -> Callout<'a> {
+        let Self { advertiser_id, spotlight_id, spotlight_group_id, .. } = self;
+        let path = format!(
+            "/container/{};{};{};num/?cachebuster={}{}",
+            advertiser_id.0, spotlight_id.0, spotlight_group_id.0, random, parcel.content
+        );
+        let headers = [
+            ("x-forwarded-for", &parcel.forwarded_for),
+            ("user-agent", &parcel.user_agent),
+            ("cookie", &parcel.cookie),
+        ];
+        let headers =
+            headers.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+        Callout { method: "GET", path: Cow::Owned(path), headers, body: None }
+    }
+}

@@ -1,0 +1,296 @@
+//! Podsights: a POST of JSON. Nothing authenticates but the pixel key in the body.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error};
+
+use super::{Callout, Content, Destination, Parcel, Vendor, presentable};
+use crate::accounting::Note;
+use crate::config::Settings;
+use crate::config::load::Invalid;
+use crate::delivery::Redirects;
+use crate::json::{Json, Kind};
+use crate::mapping::plan::Targets;
+use crate::mapping::value::Value;
+
+pub struct Podsights;
+
+impl Vendor for Podsights {
+    fn name(&self) -> &'static str {
+        "podsights"
+    }
+
+    fn presets(&self) -> &'static [(&'static str, &'static str)] {
+        &[("retail", include_str!("presets/podsights-retail.json"))]
+    }
+
+    /// Its collector answers 2xx or an error; a redirect points to a place that nobody asked to send a visitor to.
+    fn redirects(&self) -> Redirects {
+        Redirects::Rejected
+    }
+
+    fn tcf_vendor(&self) -> Option<u16> {
+        None
+    }
+
+    fn targets(&self) -> &'static dyn Targets {
+        &BodyPaths
+    }
+
+    fn secret_settings(&self) -> &'static [&'static str] {
+        &["key"]
+    }
+
+    fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
+        settings.read::<Pixel>().map(|pixel| Box::new(pixel) as Box<dyn Destination>)
+    }
+}
+
+struct BodyPaths;
+
+impl Targets for BodyPaths {
+    fn check(&self, target: &str) -> Result<(), String> {
+        let first = target.split('.').next().unwrap_or_default();
+        if matches!(
+            first,
+            "key"
+                | "event"
+                | "ip"
+                | "user_agent"
+                | "cachebuster"
+                | "advertiser_id"
+                | "spotlight_id"
+                | "spotlight_group_id"
+        ) {
+            return Err(format!("{first:?} is set by the relay itself"));
+        }
+        let name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if !target.split('.').all(name) || target.split('.').count() > 8 {
+            return Err(format!(
+                "expected a dotted path of the body like order_id or custom.plan, got {target:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn order(&self, _: &str) -> usize {
+        0
+    }
+
+    fn takes_contact_data(&self) -> bool {
+        true
+    }
+}
+
+/// An integration's `config`: one pixel.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pixel {
+    key: PixelKey,
+    #[serde(default = "cluster")]
+    cluster: String,
+    #[serde(default = "authority")]
+    authority: String,
+}
+
+fn cluster() -> String {
+    Podsights.name().to_owned()
+}
+
+fn authority() -> String {
+    "collector.podsights.com".to_owned()
+}
+
+/// The pixel key, a secret, as the JSON string that goes into the body.
+struct PixelKey(String);
+
+impl fmt::Debug for PixelKey {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for PixelKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Through Value, so that no message of serde's shows what was there.
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(key) if !key.trim().is_empty() => {
+                serde_json::to_string(key.trim()).map(PixelKey).map_err(D::Error::custom)
+            }
+            serde_json::Value::String(_) => {
+                Err(D::Error::custom("expected a pixel key, got an empty string"))
+            }
+            _ => Err(D::Error::custom("expected a pixel key as a string like \"${PODSIGHTS_KEY}\"")),
+        }
+    }
+}
+
+/// The largest body, in bytes; and of that, what is kept for the key.
+const LARGEST_BODY: usize = 65_536;
+const RESERVED: usize = 1_024;
+
+impl Destination for Pixel {
+    fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
+        let visitor = content.visitor;
+        let mapped =
+            |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
+        let mut body = Body { text: Vec::with_capacity(512), notes };
+        body.text("event", Some(content.event));
+        match mapped("id") {
+            Some(id) => body.member("id", |body| body.value(id, 0)),
+            None => body.text("id", visitor.anonymous_id.as_deref()),
+        }
+        // Whatever a mapping puts at `em`, nothing but a hash leaves there.
+        let email = match mapped("em") {
+            Some(value) => value.scalar().and_then(|text| crate::identity::email::hash(&text)),
+            None => visitor.email(),
+        };
+        if let Some(email) = &email {
+            body.plain("em", email.as_str());
+        }
+        if let Some(ip) = visitor.client.ip {
+            body.plain("ip", &ip.to_string());
+        }
+        body.text("user_agent", visitor.client.user_agent);
+        for (target, value) in content.values.iter().filter(|(target, _)| !matches!(*target, "id" | "em")) {
+            body.member(target, |body| body.value(value, 0));
+        }
+        body.text.push(b'}');
+        // What serde_json and the event wrote is UTF-8; were it not, nothing would be sent rather than something else.
+        Parcel { content: String::from_utf8(body.text).unwrap_or_default().into(), ..Parcel::default() }
+    }
+
+    fn callout<'a>(&'a self, parcel: &'a Parcel, _: u64) -> Callout<'a> {
+        Callout {
+            method: "POST",
+            path: Cow::Borrowed("/v1/server"),
+            headers: vec![("content-type", "application/json")],
+            body: Some(format!("{{\"key\":{}{}", self.key.0, parcel.content)),
+        }
+    }
+}
+
+/// The body behind its key, written member by member: `,"event":"purchase",...`. A member that would make it too large is
+/// left out, and so is every string with an email address in it.
+struct Body<'n> {
+    text: Vec<u8>,
+    notes: &'n mut Vec<Note>,
+}
+
+/// Objects of an event nested deeper than this are left out. Writing them is a recursion of this depth.
+const DEEPEST: u8 = 16;
+
+impl Body<'_> {
+    /// Writes `,"name":` and then what `write` writes, or nothing of both where that answers false.
+    fn member(&mut self, name: &str, write: impl FnOnce(&mut Self) -> bool) {
+        let before = self.text.len();
+        self.text.push(b',');
+        self.string(name);
+        self.text.push(b':');
+        if !write(self) {
+            self.text.truncate(before);
+        } else if self.text.len() > LARGEST_BODY - RESERVED {
+            self.text.truncate(before);
+            self.notes.push(Note::ValueLeftOut);
+        }
+    }
+
+    fn plain(&mut self, name: &str, text: &str) {
+        self.member(name, |body| body.string(text));
+    }
+
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.member(name, |body| body.presentable(text));
+        }
+    }
+
+    /// A JSON string, escaped.
+    fn string(&mut self, text: &str) -> bool {
+        serde_json::to_writer(&mut self.text, text).is_ok()
+    }
+
+    fn presentable(&mut self, text: &str) -> bool {
+        presentable(text, self.notes).is_some_and(|text| self.string(&text))
+    }
+
+    fn value(&mut self, value: &Value<'_>, depth: u8) -> bool {
+        if depth > DEEPEST {
+            self.notes.push(Note::ValueLeftOut);
+            return false;
+        }
+        let below = depth.saturating_add(1);
+        match value {
+            Value::Text(text) => self.presentable(text),
+            Value::Number(number) => {
+                self.text.extend_from_slice(number.as_bytes());
+                true
+            }
+            Value::Bool(value) => serde_json::to_writer(&mut self.text, value).is_ok(),
+            Value::List(items) => {
+                self.enclosed(b"[]", items, |body, item| body.value(item, below));
+                true
+            }
+            Value::Object(members) => {
+                self.enclosed(b"{}", members, |body, (name, value)| body.nested(name, value, below));
+                true
+            }
+            Value::Json(json) => match json.kind() {
+                Kind::Array => {
+                    self.enclosed(b"[]", &json.items(), |body, item| body.json(*item, below));
+                    true
+                }
+                _ => {
+                    let members = json.members();
+                    self.enclosed(b"{}", &members, |body, (name, json)| {
+                        presentable(name, body.notes).is_some_and(|clean| clean == *name)
+                            && body.string(name)
+                            && body.colon()
+                            && body.json(*json, below)
+                    });
+                    true
+                }
+            },
+        }
+    }
+
+    fn nested(&mut self, name: &str, value: &Value<'_>, depth: u8) -> bool {
+        self.string(name) && self.colon() && self.value(value, depth)
+    }
+
+    fn json(&mut self, json: Json<'_>, depth: u8) -> bool {
+        Value::of(json).is_some_and(|value| self.value(&value, depth))
+    }
+
+    fn colon(&mut self) -> bool {
+        self.text.push(b':');
+        true
+    }
+
+    /// Writes items between brackets, without those for which `write` answers false.
+    fn enclosed<T>(&mut self, brackets: &[u8; 2], items: &[T], mut write: impl FnMut(&mut Self, &T) -> bool) {
+        self.text.push(brackets[0]);
+        let first = self.text.len();
+        for item in items {
+            let before = self.text.len();
+            if before > first {
+                self.text.push(b',');
+            }
+            if !write(self, item) {
+                self.text.truncate(before);
+            }
+        }
+        self.text.push(brackets[1]);
+    }
+}

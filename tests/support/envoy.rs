@@ -1,0 +1,148 @@
+//! The real Envoy as a process, and its admin interface.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use super::http::{Connection, Request, Response};
+use super::{root, wait_until};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Lines of Envoy's log that a failed test prints.
+const TAIL_LINES: usize = 60;
+
+/// How Envoy is started.
+pub struct EnvoyOptions {
+    pub environment: Vec<(String, String)>,
+    pub concurrency: u32,
+    pub log_level: String,
+    pub filter_log_level: String,
+}
+
+pub struct Envoy {
+    process: Child,
+    dir: PathBuf,
+    admin: SocketAddr,
+    pub listener: SocketAddr,
+}
+
+impl Envoy {
+    /// Starts Envoy with `config`, whose ports must be 0, and waits until it is ready.
+    pub fn start(dir: &Path, config: &Path, options: &EnvoyOptions) -> Self {
+        let process = Command::new(binary())
+            .arg("-c")
+            .arg(config)
+            .args(["--disable-hot-restart", "--concurrency", &options.concurrency.to_string()])
+            .args(["--log-level", &options.log_level])
+            .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
+            .arg("--admin-address-path")
+            .arg(dir.join("admin"))
+            .env_clear() // what runs the tests must not reach the filter
+            .envs(options.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            // Not by --log-path: Envoy writes to that every ten seconds only.
+            .stderr(Stdio::from(std::fs::File::create(dir.join("envoy.log")).expect("cannot write")))
+            .spawn()
+            .expect("cannot start Envoy");
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut envoy = Self { process, dir: dir.to_owned(), admin: nowhere, listener: nowhere };
+        let ready = wait_until(START_LIMIT, || {
+            assert!(envoy.is_running(), "Envoy ended at its start");
+            envoy.is_ready()
+        });
+        assert!(ready, "Envoy is not ready after {START_LIMIT:?}");
+        envoy.listener = envoy.listening_on();
+        envoy
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    fn is_ready(&mut self) -> bool {
+        let address = std::fs::read_to_string(self.dir.join("admin")).ok().and_then(|text| text.parse().ok());
+        let Some(address) = address else { return false };
+        self.admin = address;
+        let ready = Connection::open(address).map(|mut connection| connection.send(&Request::get("/ready")));
+        ready.is_ok_and(|response| response.status == 200)
+    }
+
+    fn listening_on(&self) -> SocketAddr {
+        let listeners = self.get("/listeners?format=json").json();
+        let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+        let port = address["port_value"].as_u64().and_then(|port| u16::try_from(port).ok());
+        SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_else(|| panic!("no listener: {listeners}"))))
+    }
+
+    /// A page of the admin interface.
+    pub fn get(&self, target: &str) -> Response {
+        super::http::send(self.admin, &Request::get(target))
+    }
+
+    /// A command to the admin interface.
+    pub fn post(&self, target: &str) -> Response {
+        super::http::send(self.admin, &Request::post(target, ""))
+    }
+
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.dir.join("envoy.log")).unwrap_or_default()).into_owned()
+    }
+
+    /// The last lines of the log, for a test that failed, without the long list of extensions that Envoy starts with.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().filter(|line| !line.contains("[info][main]")).collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.pid());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("cannot run sh");
+        assert!(sent.success(), "{kill}: {sent}");
+    }
+
+    /// Waits until the process has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().expect("cannot wait for Envoy")
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the end of Envoy's log ---\n{}\n---", self.log_tail());
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `ENVOY`, else the one that the set-up fetched.
+fn binary() -> PathBuf {
+    let own = std::env::var_os("ENVOY").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let path = own.unwrap_or_else(|| root().join(".tools/envoy-1.40.0/envoy"));
+    assert!(path.is_file(), "there is no Envoy at {}: run `make test`, or set ENVOY", path.display());
+    path
+}
+
+/// Series of Prometheus' text format: `name{label="value",...} number`.
+pub fn series<'a>(page: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+    page.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name)?.strip_prefix('{')?;
+        let (labels, value) = rest.rsplit_once("} ")?;
+        Some((labels, value.parse().ok()?))
+    })
+}
+
+/// Whether `labels`, as they stand between the braces, contain all of `wanted`.
+pub fn has_labels(labels: &str, wanted: &[(&str, &str)]) -> bool {
+    let labels = format!(",{labels},");
+    wanted.iter().all(|(name, value)| labels.contains(&format!(",{name}=\"{value}\",")))
+}

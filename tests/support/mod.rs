@@ -1,0 +1,280 @@
+//! A gateway of its own for each test: the real Envoy with the shipped configuration, in front of a stand-in for the
+//! vendors and the collector. All on free ports, and gone when the test ends, however it ends.
+//!
+//! ```ignore
+//! let gateway = Gateway::start(Options::new().trusted_hops(1));
+//! let answer = gateway.send(Request::post("/v1/t", EVENT).header("x-forwarded-for", "203.0.113.50"));
+//! let callout = &gateway.wait_for(Podsights, 1)[0];
+//! gateway.wait_for_counter("conversion_relay_deliveries_total", &[("outcome", "delivered")], 1);
+//! ```
+#![allow(dead_code, unused_imports, reason = "each test crate uses another part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../../examples/stand-in/destination.rs"]
+mod destination;
+mod envoy;
+mod http;
+mod options;
+mod stand_in;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
+pub use http::{Connection, Request, Response};
+pub use options::{Configuration, Options, PODSIGHTS_KEY};
+pub use stand_in::Received;
+
+use envoy::Envoy;
+use stand_in::StandIn;
+
+/// How long a test waits for what must come.
+pub const LIMIT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(5);
+
+pub struct Gateway {
+    // Dropped in this order.
+    envoy: Envoy,
+    stand_in: StandIn,
+    _dir: TempDir,
+    /// The filter's file as it was at the start.
+    filter: Value,
+}
+
+impl Gateway {
+    /// Starts stand-in and Envoy and returns once the gateway serves.
+    pub fn start(options: Options) -> Self {
+        let dir = TempDir::new();
+        let stand_in = StandIn::start(&dir.0, &options.module());
+        let (envoy_options, filter) = options.apply(&stand_in.ready.envoy_yaml, &stand_in.ready.filter_yaml);
+        let envoy = Envoy::start(&dir.0, &stand_in.ready.envoy_yaml, &envoy_options);
+        Self { envoy, stand_in, _dir: dir, filter }
+    }
+
+    // --- as a client ---
+
+    /// Sends a request over a connection of its own.
+    pub fn send(&self, request: Request) -> Response {
+        self.connect().send(&request)
+    }
+
+    pub fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Response {
+        self.send(Request::post(target, body))
+    }
+
+    pub fn get(&self, target: &str) -> Response {
+        self.send(Request::get(target))
+    }
+
+    /// A connection to the gateway, for several requests or for less than one.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.envoy.listener).expect("cannot connect to the gateway")
+    }
+
+    // --- as the vendors and the collector ---
+
+    /// Everything that `to` has received so far.
+    pub fn requests(&self, to: Destination) -> Vec<Received> {
+        self.stand_in.requests(to)
+    }
+
+    /// What `to` has received, once it is `count` requests or more.
+    pub fn wait_for(&self, to: Destination, count: usize) -> Vec<Received> {
+        self.wait_for_within(LIMIT, to, count)
+    }
+
+    pub fn wait_for_within(&self, limit: Duration, to: Destination, count: usize) -> Vec<Received> {
+        self.stand_in.wait_for(to, count, limit).unwrap_or_else(|received| {
+            panic!("{to:?} received {} of {count} requests in {limit:?}: {received:#?}", received.len())
+        })
+    }
+
+    /// Forgets what was received: [`Gateway::requests`] and [`Gateway::wait_for`] start anew.
+    pub fn forget_requests(&self) {
+        self.stand_in.forget();
+    }
+
+    /// Tells `to` how to answer from now on: `status headers body delay_ms reset share times hold early refuse`, `{}` as
+    /// usual. See `stand-in --help`.
+    pub fn behave(&self, to: Destination, behaviour: Value) {
+        self.stand_in.behave(to, &behaviour);
+    }
+
+    /// Counts of all that one destination received and answered: `requests aborted answers{status} resets unanswered
+    /// orders{distinct repeated max_hits accepted accepted_repeatedly}`.
+    pub fn tally(&self, to: Destination) -> Value {
+        self.stand_in.tally(false)[to.name()].take()
+    }
+
+    /// How often each order id was received.
+    pub fn orders(&self, to: Destination) -> Value {
+        self.stand_in.tally(true)[to.name()]["ids"].take()
+    }
+
+    // --- as the operator ---
+
+    /// The sum of all series of a Prometheus counter that have these labels; 0 if there is none.
+    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let page = self.prometheus();
+        let sum: f64 = envoy::series(&page, name)
+            .filter(|(has, _)| envoy::has_labels(has, labels))
+            .map(|(_, value)| value)
+            .sum();
+        sum as u64
+    }
+
+    /// Waits until [`Gateway::counter`] is exactly `value`.
+    pub fn wait_for_counter(&self, name: &str, labels: &[(&str, &str)], value: u64) {
+        let mut last = 0;
+        let reached = wait_until(LIMIT, || {
+            last = self.counter(name, labels);
+            last >= value
+        });
+        let all =
+            || self.prometheus().lines().filter(|line| line.starts_with(name)).collect::<Vec<_>>().join("\n");
+        assert!(
+            reached && last == value,
+            "{name}{labels:?} is {last}, expected {value}; there are:\n{}",
+            all()
+        );
+    }
+
+    /// `/stats/prometheus`.
+    pub fn prometheus(&self) -> String {
+        self.envoy.get("/stats/prometheus").text()
+    }
+
+    /// A counter or gauge of Envoy's own by its full name; `None` if there is none of that name.
+    pub fn stat(&self, name: &str) -> Option<u64> {
+        let stats = self.envoy.get("/stats").text();
+        stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
+    }
+
+    /// How often a VM that had crashed was replaced.
+    pub fn vm_restarts(&self) -> u64 {
+        self.stat("wasm.conversion-relay.vm_reload_success").unwrap_or_default()
+    }
+
+    /// How many VMs were ever made. It grows where a VM is replaced, for whatever reason.
+    pub fn vms_created(&self) -> u64 {
+        self.stat("wasm.envoy.wasm.runtime.v8.created").unwrap_or_default()
+    }
+
+    /// A page of Envoy's admin interface.
+    pub fn admin(&self, target: &str) -> Response {
+        self.envoy.get(target)
+    }
+
+    /// A command of Envoy's admin interface, such as `/drain_listeners?graceful`.
+    pub fn admin_post(&self, target: &str) -> Response {
+        self.envoy.post(target)
+    }
+
+    pub fn envoy_log(&self) -> String {
+        self.envoy.log()
+    }
+
+    /// Waits until the log contains `text`, and gives the first line of it that does.
+    pub fn wait_for_log(&self, text: &str) -> String {
+        let mut found = None;
+        wait_until(LIMIT, || {
+            found = self.envoy_log().lines().find(|line| line.contains(text)).map(str::to_owned);
+            found.is_some()
+        });
+        found.unwrap_or_else(|| panic!("Envoy's log has no {text:?}"))
+    }
+
+    /// Gives the running filter another plugin configuration. Whether Envoy took it: false if the filter refused it.
+    pub fn reconfigure(&self, configuration: impl Into<Configuration>) -> bool {
+        let mut file = self.filter.clone();
+        options::set_configuration(&mut file, &configuration.into());
+        self.replace_filter_file(&options::yaml(&file))
+    }
+
+    /// Replaces the file that Envoy watches, whatever is in the new one, and waits until Envoy has looked at it. Whether
+    /// it took it.
+    pub fn replace_filter_file(&self, text: &str) -> bool {
+        let stat = |name: &str| {
+            self.stat(&format!("extension_config_discovery.http_filter.conversion-relay.{name}"))
+                .unwrap_or_default()
+        };
+        let refused = || stat("update_rejected") + stat("update_failure");
+        let (taken_before, refused_before) = (stat("update_success"), refused());
+        let file = &self.stand_in.ready.filter_yaml;
+        let beside = file.with_extension("new");
+        std::fs::write(&beside, text).expect("cannot write");
+        std::fs::rename(&beside, file).expect("cannot rename");
+        let mut taken = false;
+        let looked_at = wait_until(LIMIT, || {
+            taken = stat("update_success") > taken_before;
+            taken || refused() > refused_before
+        });
+        assert!(looked_at, "Envoy did not look at the new configuration");
+        taken
+    }
+
+    /// The most memory that Envoy ever used, in bytes.
+    pub fn peak_rss(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.envoy.pid())).expect("is it running?");
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("VmHWM in kB") * 1024
+    }
+
+    /// Stops Envoy where it is, like a machine that stalls, until [`Gateway::resume`].
+    pub fn pause(&self) {
+        self.envoy.signal("STOP");
+    }
+
+    pub fn resume(&self) {
+        self.envoy.signal("CONT");
+    }
+
+    /// Ends Envoy as an operator would, by SIGTERM, and waits for it.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.envoy.signal("TERM");
+        self.envoy.wait()
+    }
+}
+
+/// Asks again and again whether `condition` holds. False if it still doesn't after `limit`.
+pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder that is deleted when it is dropped.
+struct TempDir(PathBuf);
+
+impl TempDir {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("gateway-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).expect("cannot make a folder");
+        Self(path)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
