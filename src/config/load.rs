@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use prost::Message;
+use prost_types::value::Kind;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
@@ -35,20 +37,57 @@ impl Secrets {
     }
 }
 
-/// Parses the plugin configuration and replaces `${NAME}` in its strings.
-pub fn parse(
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-    secrets: &mut Secrets,
-) -> Result<Value, Invalid> {
-    if text.trim().is_empty() {
+/// Parses the plugin configuration as Envoy hands it over: the JSON text of a StringValue, or a serialized
+/// `google.protobuf.Struct`, which Envoy passes on as it is.
+pub fn parse(configuration: &[u8]) -> Result<Value, Invalid> {
+    if configuration.trim_ascii().is_empty() {
         return Err(Invalid::new("", "the plugin has no configuration: it needs at least integrations"));
     }
-    let mut value: Value = serde_json::from_str(text).map_err(|error| {
-        Invalid::new("", format!("not JSON: line {} column {}", error.line(), error.column()))
-    })?;
-    expand(&mut value, &mut String::new(), environment, secrets)?;
-    Ok(value)
+    let error = match serde_json::from_slice(configuration) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    match prost_types::Struct::decode(configuration) {
+        Ok(fields) => Ok(of_struct(fields)),
+        Err(_) => {
+            let (line, column) = (error.line(), error.column());
+            Err(Invalid::new(
+                "",
+                format!("neither JSON (line {line}, column {column}) nor a google.protobuf.Struct"),
+            ))
+        }
+    }
+}
+
+fn of_struct(fields: prost_types::Struct) -> Value {
+    Value::Object(fields.fields.into_iter().map(|(name, value)| (name, of_value(value))).collect())
+}
+
+fn of_value(value: prost_types::Value) -> Value {
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(value)) => Value::Bool(value),
+        Some(Kind::StringValue(text)) => Value::String(text),
+        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(of_value).collect()),
+        Some(Kind::StructValue(fields)) => of_struct(fields),
+        // A Struct knows doubles only: 5 comes as 5.0.
+        Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() < MOST_EXACT => {
+            (number as i64).into()
+        }
+        Some(Kind::NumberValue(number)) => number.into(),
+    }
+}
+
+/// Up to here every whole number has a double of its own.
+const MOST_EXACT: f64 = 9e15;
+
+/// Replaces `${NAME}` in every string of the configuration, and remembers the values as secrets.
+pub fn expand_all(
+    value: &mut Value,
+    environment: &dyn Fn(&str) -> Option<String>,
+    secrets: &mut Secrets,
+) -> Result<(), Invalid> {
+    expand(value, &mut String::new(), environment, secrets)
 }
 
 /// Reads a value into its type. `at` is the path of `value` in the whole configuration.
@@ -155,8 +194,7 @@ fn expand_text(
 
 /// The paths of secrets that are written out instead of taken from the environment. `keys` tells which settings of a
 /// vendor's `config` are secret.
-pub fn literal_secrets(text: &str, keys: &dyn Fn(&str) -> &'static [&'static str]) -> Vec<String> {
-    let Ok(Value::Object(config)) = serde_json::from_str::<Value>(text) else { return Vec::new() };
+pub fn literal_secrets(config: &Value, keys: &dyn Fn(&str) -> &'static [&'static str]) -> Vec<String> {
     let integrations = config.get("integrations").and_then(Value::as_array);
     let mut found = Vec::new();
     for (at, integration) in integrations.into_iter().flatten().enumerate() {

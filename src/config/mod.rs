@@ -78,18 +78,19 @@ pub fn label(name: &str) -> String {
 }
 
 impl Compiled {
-    /// Compiles the text of the plugin configuration. No side effects: Envoy asks several VMs.
+    /// Compiles the plugin configuration as Envoy hands it over. No side effects: Envoy asks several VMs.
     ///
     /// `environment` is the VM's. The error is one line that names the path, the problem and the fix.
-    pub fn load(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+    pub fn load(configuration: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        let mut value = load::parse(configuration)?;
+        let secret_settings = |vendor: &str| vendors::find(vendor).map_or(&[][..], Vendor::secret_settings);
+        let literal_secrets = load::literal_secrets(&value, &secret_settings);
         let mut secrets = Secrets::default();
-        let value = load::parse(text, environment, &mut secrets)?;
+        load::expand_all(&mut value, environment, &mut secrets)?;
         let config: Config = load::read(value, "", &secrets)?;
-        let mut compiled = Self::compile(config, &secrets)
+        let compiled = Self::compile(config, &secrets)
             .map_err(|invalid| Invalid::new(invalid.path, secrets.mask(&invalid.problem)))?;
-        compiled.literal_secrets =
-            load::literal_secrets(text, &|vendor| vendors::find(vendor).map_or(&[], Vendor::secret_settings));
-        Ok(compiled)
+        Ok(Self { literal_secrets, ..compiled })
     }
 
     fn compile(config: Config, secrets: &Secrets) -> Result<Self, Invalid> {

@@ -86,9 +86,8 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
-        let text = self.get_plugin_configuration().unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        match Compiled::load(&text, &|name| std::env::var(name).ok()) {
+        let configuration = self.get_plugin_configuration().unwrap_or_default();
+        match Compiled::load(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
                 for path in &config.literal_secrets {
                     log::warn!(

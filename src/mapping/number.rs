@@ -18,8 +18,8 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.parse::<i32>().ok()?)),
+        None => (text, None),
     };
     let (whole, fraction) = match mantissa.split_once('.') {
         Some((whole, fraction)) if is_digits(fraction) => (whole, fraction),
@@ -35,16 +35,16 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     if significant == 0 {
-        return Some(if exponent == 0 { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
+        return Some(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
     }
     let leading = digits.len().checked_sub(digits.trim_start_matches('0').len())?;
     // The number is 0.DIGITS x 10^point, its first significant digit standing `leading` places behind the point.
-    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent.unwrap_or(0))?;
     let magnitude = point.checked_sub(i32::try_from(leading).ok()?)?;
     if !(-(LONGEST as i32)..=MOST_INTEGER_DIGITS).contains(&magnitude) {
         return None;
     }
-    if exponent == 0 {
+    if exponent.is_none() {
         return Some(Cow::Borrowed(text));
     }
     Some(Cow::Owned(shift(&digits, point)))

@@ -112,7 +112,7 @@ fn one_step_dispatches_no_more_than_its_budget_and_the_lanes_take_turns() {
         world.offer_to(lane, "purchase", Rank::Conversion);
     }
     for _ in 0..2 {
-        world.engine.step(world.now, &mut world.rng, &mut world.host, &mut world.books, 3);
+        world.engine.step(world.now, &mut world.rng, &mut Both(&mut world.host, &mut world.books), 3);
         assert!(world.engine.next_due().unwrap() <= world.now, "the rest is due at once");
     }
     let lanes: Vec<usize> = world.host.sent.iter().map(|(lane, _)| lane.0).collect();

@@ -66,6 +66,27 @@ impl Ledger for Books {
     }
 }
 
+/// Host and books as the one surrounding that a step asks for.
+pub struct Both<'w>(pub &'w mut Host, pub &'w mut Books);
+
+impl Callouts<Named> for Both<'_> {
+    fn dispatch(&mut self, lane: LaneId, parcel: &Named) -> Result<Token, Refusal> {
+        self.0.dispatch(lane, parcel)
+    }
+}
+
+impl Ledger for Both<'_> {
+    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+        self.1.delivery(lane, outcome);
+    }
+    fn callout(&mut self, lane: LaneRef<'_>, status: CalloutStatus, took: Duration) {
+        self.1.callout(lane, status, took);
+    }
+    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
+        self.1.notice(lane, notice);
+    }
+}
+
 pub struct World {
     pub engine: Engine<Named>,
     pub now: Instant,
@@ -124,7 +145,7 @@ impl World {
     }
 
     pub fn step(&mut self) {
-        self.engine.step(self.now, &mut self.rng, &mut self.host, &mut self.books, 32);
+        self.engine.step(self.now, &mut self.rng, &mut Both(&mut self.host, &mut self.books), 32);
     }
 
     pub fn answer(&mut self, token: u32, answer: Answer<'_>) -> bool {
