@@ -4,7 +4,7 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm test check run demo clean
+.PHONY: help setup wasm stand-in test check run demo clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,10 +28,13 @@ check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo clippy --all-targets -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
 
-run: wasm ## Run the gateway with a stand-in for vendors and collector; Ctrl-C ends both
+stand-in: setup
+	@scripts/cargo build --example stand-in
+
+run: wasm stand-in ## Run the gateway with a stand-in for vendors and collector; Ctrl-C ends both
 	@scripts/run
 
-demo: wasm ## Send a purchase through the gateway and show what reaches the vendors
+demo: wasm stand-in ## Send a purchase through the gateway and show what reaches the vendors
 	@scripts/demo
 
 clean: ## Delete what was built (what setup fetched stays)

@@ -3,6 +3,7 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOOLS=$ROOT/.tools
+TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() {
@@ -33,10 +34,23 @@ wasm_environment() {
         export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
         flags+=(-Lnative=/usr/lib/wasm32-wasi -Clink-self-contained=no)
         # A folder of its own: build scripts look at RUSTC_BOOTSTRAP, so sharing one would rebuild half of it each time.
-        export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}/wasm
+        TARGET_DIR=$TARGET_DIR/wasm
+        export CARGO_TARGET_DIR=$TARGET_DIR
     fi
     # No path of this machine gets into the module: the same source gives the same bytes wherever it is checked out.
     flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$ROOT=/conversion-relay")
     CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
     export CARGO_ENCODED_RUSTFLAGS
+}
+
+# The command that sends a purchase to the gateway at $1, as one would paste it. $2: the order's id.
+purchase_command() {
+    cat <<END
+curl -i http://$1/v1/t \\
+  -H 'Content-Type: application/json' -H 'User-Agent: Mozilla/5.0 (a browser)' \\
+  -d '{"type": "track", "event": "Order Completed", "anonymousId": "anon_abc123def456",
+       "properties": {"order_id": "$2", "revenue": 129.99, "currency": "USD", "email": "jane.doe@example.com"},
+       "context": {"page": {"url": "https://shop.example.com/thanks"},
+                   "consent": {"advertising": true, "marketing": true}}}'
+END
 }
