@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
 /// Exponential backoff with full jitter: the delay before attempt n+1 is uniform(0, min(max, base x 2^(n-1))).
 ///
 /// The jitter goes down to zero on purpose: workers and gateways that saw the same outage spread over the whole
@@ -46,7 +48,10 @@ impl Backoff {
     pub fn ceiling(&self, attempts: u32) -> Duration {
         let factor = 1u128.checked_shl(attempts.saturating_sub(1)).unwrap_or(u128::MAX);
         let nanos = self.base.as_nanos().saturating_mul(factor);
-        u64::try_from(nanos).map_or(self.max, |nanos| Duration::from_nanos(nanos).min(self.max))
+        let nanos = nanos.min(self.max.as_nanos());
+        let seconds = u64::try_from(nanos / NANOS_PER_SECOND).unwrap_or(u64::MAX);
+        let rest = u32::try_from(nanos % NANOS_PER_SECOND).unwrap_or(0);
+        Duration::new(seconds, rest)
     }
 
     /// The delay to keep after `attempts` attempts (0 counts as 1).

@@ -104,8 +104,15 @@ impl<P: Parcel> Engine<P> {
             self.order.get(lane.0).and_then(|key| self.lanes.get_mut(key)).ok_or(NotTaken::NoSuchLane)?;
         self.next_delivery = self.next_delivery.saturating_add(1);
         let bytes = parcel.bytes();
-        let delivery =
-            Delivery { seq: self.next_delivery, rank, bytes, offered_at: now, attempts: 0, parcel };
+        let delivery = Delivery {
+            seq: self.next_delivery,
+            rank,
+            bytes,
+            offered_at: now,
+            attempts: 0,
+            tried: false,
+            parcel,
+        };
         if lane.offer(delivery, share, now, ledger) { Ok(()) } else { Err(NotTaken::QueueFull) }
     }
 

@@ -1,5 +1,7 @@
 //! The lane of one integration: what it holds, how fast it sends, and what becomes of each delivery.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 
 use super::flights::Flight;
@@ -97,7 +99,6 @@ impl<P> Lane<P> {
             // The new configuration may be what mends it: try at once, and report it anew if it is not.
             self.cluster = Cluster::Unknown { reported: false };
             self.pace.end_hold();
-            self.queue.make_due(now);
         }
     }
 
@@ -135,7 +136,7 @@ impl<P> Lane<P> {
         if fits(held, bytes, share) {
             return true;
         }
-        if rank == Rank::Ordinary || bytes > share.bytes || share.deliveries == 0 {
+        if rank == Rank::Ordinary {
             return false;
         }
         // A lane that holds more than its share, because that has shrunk, must not grow; neither is it cut back.
@@ -158,7 +159,7 @@ impl<P> Lane<P> {
 
     /// When the next delivery may be dispatched; none if there is none, or if an answer has to come first.
     pub fn next_dispatch(&self, limits: &Limits) -> Option<Instant> {
-        let (due, _) = self.queue.first_due()?;
+        let (due, _) = self.queue.next(self.pace.is_failing())?;
         Some(self.pace.opens_at(limits.max_in_flight.get())?.max(due))
     }
 
@@ -181,19 +182,21 @@ impl<P> Lane<P> {
     /// The delivery to dispatch now, if there is one. Too old ones have to be dropped first.
     pub fn due(&self, limits: &Limits, now: Instant) -> Option<&P> {
         let due = self.next_dispatch(limits)? <= now && self.next_expiry(limits)? > now;
-        self.queue.first_due().filter(|_| due).map(|(_, delivery)| &delivery.parcel)
+        let next = self.queue.next(self.pace.is_failing()).filter(|_| due);
+        next.map(|(_, delivery)| &delivery.parcel)
     }
 
     /// The delivery that was due has been dispatched: takes it out of the queue.
     pub fn launch(&mut self, key: u64, limits: &Limits, now: Instant) -> Option<Flight<P>> {
-        let delivery = self.queue.pop_first_due()?;
+        let delivery = self.queue.pop_next(self.pace.is_failing())?;
         self.cluster = Cluster::Known;
         self.in_flight_bytes = self.in_flight_bytes.saturating_add(delivery.bytes);
         let probe = self.pace.started();
         Some(Flight { lane: key, delivery, started: now, deadline: limits.deadline(now), probe })
     }
 
-    /// The host refused to dispatch the delivery that was due: it goes behind the others, in case it is to blame.
+    /// The host refused to dispatch the delivery that was due: the lane waits, and it goes behind the others that are
+    /// due, in case it is to blame.
     pub fn refuse<L: Ledger>(&mut self, refusal: Refusal, cx: &mut Context<'_, L>) {
         cx.ledger.callout(self.reference(), CalloutStatus::Refused, Instant::ZERO);
         self.cluster = match (refusal, self.cluster) {
@@ -204,11 +207,12 @@ impl<P> Lane<P> {
                 Cluster::Unknown { reported: true }
             }
         };
+        let delivery = self.queue.pop_next(self.pace.is_failing());
         if self.pace.refused(&cx.limits.backoff, cx.now, cx.rng) {
             cx.ledger.notice(self.reference(), Notice::Failing(RetryReason::Refused(refusal)));
         }
-        if let Some(delivery) = self.queue.pop_first_due() {
-            self.queue.push(delivery, self.pace.held_until());
+        if let Some(delivery) = delivery {
+            self.queue.push(delivery, cx.now);
         }
     }
 
@@ -276,14 +280,11 @@ impl<P> Lane<P> {
         } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
             self.lose(DropReason::Expired, cx.ledger);
         } else {
-            // A failed probe goes behind those that wait for the next one: if it is what the vendor chokes on, the
-            // others are not stuck behind it.
-            let due = if probe && self.pace.is_failing() {
-                self.pace.held_until()
-            } else {
-                cx.now.saturating_add(backoff.delay(delivery.attempts, cx.rng))
-            };
-            self.queue.push(delivery, due);
+            // After a probe it is the lane that waits; the delivery only goes behind the others that are due, so that
+            // each has its turn.
+            let waits = !(probe && self.pace.is_failing());
+            let delay = if waits { backoff.delay(delivery.attempts, cx.rng) } else { Duration::ZERO };
+            self.queue.push(delivery, cx.now.saturating_add(delay));
         }
     }
 

@@ -9,8 +9,8 @@
 //! * and calls [`Engine::step`] when the time that [`Engine::next_due`] names has come. It asks for that time after
 //!   each of the other calls, and arms its timer for it, rounded up.
 //!
-//! Every integration has a [lane](lane) of its own: a [queue], a [pace], a share of the limits. What is in flight is
-//! kept [across lanes](flights), because an answer names nothing but a token.
+//! Every integration has a lane of its own (`lane.rs`): a queue, a pace, a share of the limits. What is in flight is kept
+//! across lanes (`flights.rs`), because an answer names nothing but a token.
 //!
 //! For each lane, at any time: offered = delivered + dropped + pending.
 

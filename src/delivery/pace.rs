@@ -95,11 +95,6 @@ impl Pace {
         self.failing
     }
 
-    /// The end of the last hold; zero if there was none since the vendor last answered.
-    pub fn held_until(&self) -> Instant {
-        self.held_until
-    }
-
     /// The vendor asked to be left alone until then.
     pub fn pause(&mut self, until: Instant) {
         self.paused_until = self.paused_until.max(until);

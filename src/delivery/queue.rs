@@ -1,4 +1,4 @@
-//! The queued deliveries of one lane, in three orders: by age, by when they are due, and the ordinary ones by age.
+//! The queued deliveries of one lane, in the orders in which they are sent, expire and make way.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,8 @@ pub(super) struct Delivery<P> {
     pub offered_at: Instant,
     /// Attempts that count towards max_attempts.
     pub attempts: u32,
+    /// Dispatched before, be it as a probe or in vain.
+    pub tried: bool,
     pub parcel: P,
 }
 
@@ -24,6 +26,7 @@ pub(super) struct Queue<P> {
     /// By seq, which is by age: with one max_age for all, the first expires first.
     deliveries: BTreeMap<u64, (Instant, Delivery<P>)>,
     by_due: BTreeSet<(Instant, u64)>,
+    untried: BTreeSet<u64>,
     ordinary: BTreeSet<u64>,
     bytes: usize,
     ordinary_bytes: usize,
@@ -46,6 +49,9 @@ impl<P> Queue<P> {
     /// Takes a delivery that is not to be sent before `due`.
     pub fn push(&mut self, delivery: Delivery<P>, due: Instant) {
         self.by_due.insert((due, delivery.seq));
+        if !delivery.tried {
+            self.untried.insert(delivery.seq);
+        }
         self.bytes = self.bytes.saturating_add(delivery.bytes);
         if delivery.rank == Rank::Ordinary {
             self.ordinary.insert(delivery.seq);
@@ -54,15 +60,18 @@ impl<P> Queue<P> {
         self.deliveries.insert(delivery.seq, (due, delivery));
     }
 
-    /// The delivery that is due first, and when.
-    pub fn first_due(&self) -> Option<(Instant, &Delivery<P>)> {
-        let (due, seq) = self.by_due.first()?;
-        self.deliveries.get(seq).map(|(_, delivery)| (*due, delivery))
+    /// The delivery to send next, and when it is due: the one due first, or for a `probe` an untried one if there is
+    /// any, so that those which the vendor chokes on do not keep the others from showing that it is well.
+    pub fn next(&self, probe: bool) -> Option<(Instant, &Delivery<P>)> {
+        let untried = self.untried.first().filter(|_| probe);
+        let seq = untried.or_else(|| self.by_due.first().map(|(_, seq)| seq))?;
+        self.deliveries.get(seq).map(|(due, delivery)| (*due, delivery))
     }
 
-    pub fn pop_first_due(&mut self) -> Option<Delivery<P>> {
-        let seq = self.by_due.first()?.1;
-        self.take(seq)
+    /// Takes out what [`next`](Self::next) shows, as tried.
+    pub fn pop_next(&mut self, probe: bool) -> Option<Delivery<P>> {
+        let seq = self.next(probe)?.1.seq;
+        self.take(seq).map(|delivery| Delivery { tried: true, ..delivery })
     }
 
     pub fn oldest(&self) -> Option<&Delivery<P>> {
@@ -79,17 +88,10 @@ impl<P> Queue<P> {
         self.take(seq)
     }
 
-    /// Makes every delivery due by `now`.
-    pub fn make_due(&mut self, now: Instant) {
-        for (due, _) in self.deliveries.values_mut() {
-            *due = now.min(*due);
-        }
-        self.by_due = self.deliveries.iter().map(|(seq, (due, _))| (*due, *seq)).collect();
-    }
-
     fn take(&mut self, seq: u64) -> Option<Delivery<P>> {
         let (due, delivery) = self.deliveries.remove(&seq)?;
         self.by_due.remove(&(due, seq));
+        self.untried.remove(&seq);
         self.bytes = self.bytes.saturating_sub(delivery.bytes);
         if self.ordinary.remove(&seq) {
             self.ordinary_bytes = self.ordinary_bytes.saturating_sub(delivery.bytes);
@@ -103,6 +105,7 @@ impl<P> Default for Queue<P> {
         Self {
             deliveries: BTreeMap::new(),
             by_due: BTreeSet::new(),
+            untried: BTreeSet::new(),
             ordinary: BTreeSet::new(),
             bytes: 0,
             ordinary_bytes: 0,

@@ -83,11 +83,11 @@ fn a_share_that_shrinks_drops_nothing_and_takes_nothing_until_there_is_room() {
     for _ in 0..8 {
         world.offer_to(0, "page", Rank::Ordinary);
     }
-    world.configure(small(4), &["a"]);
+    world.configure(Limits { max_bytes: 400, ..small(4) }, &["a"]);
     assert_eq!((world.engine.pending(LaneId(0)), world.outcomes()), (8, vec![]));
     assert!(!world.offer_to(0, "page", Rank::Ordinary));
     assert!(world.offer_to(0, "purchase", Rank::Conversion), "for one that makes way");
-    assert_eq!(world.engine.pending(LaneId(0)), 8);
+    assert_eq!((world.engine.pending(LaneId(0)), world.outcomes()), (8, vec![FULL, FULL]));
     world.step();
     (0..5).for_each(|token| assert!(world.answer(token, Answer::status(200))));
     assert!(world.offer_to(0, "page", Rank::Ordinary));

@@ -8,12 +8,17 @@ fn retry_after(seconds: u64) -> Answer<'static> {
 
 #[test]
 fn after_five_failures_in_a_row_one_probe_at_a_time_goes_out_with_growing_delays() {
-    for seed in 0..100 {
+    const SEEDS: u32 = 200;
+    const CEILINGS: [u32; 8] = [1, 2, 4, 8, 16, 32, 60, 60];
+    let mut waited = [Duration::ZERO; CEILINGS.len()];
+    for seed in 0..SEEDS {
         let mut world = World::new(limits(), &["a"]);
-        world.rng = Rng::with_seed(seed);
+        world.rng = Rng::with_seed(seed.into());
         world.fail();
-        for ceiling in [1, 2, 4, 8, 16, 32, 60, 60] {
-            assert!(world.wait_for_callout() <= ceiling * SECOND);
+        for (sum, ceiling) in waited.iter_mut().zip(CEILINGS) {
+            let delay = world.wait_for_callout();
+            assert!(delay <= ceiling * SECOND);
+            *sum += delay;
             assert_eq!(world.engine.in_flight(), 1);
             assert_eq!(
                 world.engine.next_due(),
@@ -22,6 +27,27 @@ fn after_five_failures_in_a_row_one_probe_at_a_time_goes_out_with_growing_delays
             );
             world.answer_last(Answer::status(503));
         }
+    }
+    for (sum, ceiling) in waited.into_iter().zip(CEILINGS) {
+        let mean = sum / SEEDS;
+        assert!(mean > ceiling * SECOND * 2 / 5, "{mean:?} on average, up to {ceiling} s");
+    }
+}
+
+#[test]
+fn after_a_recovery_the_delays_start_anew() {
+    for seed in 0..50 {
+        let mut world = World::new(limits(), &["a"]);
+        world.rng = Rng::with_seed(seed);
+        world.fail();
+        (0..8).for_each(|_| assert_ne!(world.fail_next(), ""));
+        world.wait_for_callout();
+        world.answer_last(Answer::status(200));
+        while world.notices("Failing") < 2 {
+            world.fail_next();
+        }
+        world.offer("new");
+        assert!(world.wait_for_callout() <= SECOND);
     }
 }
 
@@ -41,29 +67,56 @@ fn probes_use_up_no_attempts() {
     let mut world = World::new(Limits { max_age: 100_000 * SECOND, ..limits() }, &["a"]);
     world.fail();
     for _ in 0..50 {
-        world.wait_for_callout();
-        world.answer_last(Answer::Timeout);
+        world.fail_next();
     }
-    assert_eq!((world.outcomes(), world.engine.pending(LaneId(0))), (vec![], 5));
+    world.wait_for_callout();
+    world.answer_last(Answer::status(200));
+    world.fail_next();
+    assert_eq!((world.outcomes(), world.engine.pending(LaneId(0))), (vec![DELIVERED], 4));
 }
 
 #[test]
-fn a_delivery_that_the_vendor_chokes_on_does_not_keep_the_others_from_probing() {
+fn deliveries_that_the_vendor_chokes_on_take_turns_and_let_a_new_one_probe_first() {
+    for seed in 0..20 {
+        let mut world = World::new(limits(), &["a"]);
+        world.rng = Rng::with_seed(seed);
+        world.fail();
+        world.now += SECOND; // the delays of their first attempts are over
+        let mut probes: Vec<_> = (0..5).map(|_| world.fail_next()).collect();
+        let again: Vec<_> = (0..5).map(|_| world.fail_next()).collect();
+        assert_eq!(probes, again);
+        probes.sort_unstable();
+        assert_eq!(probes, ["failed 1", "failed 2", "failed 3", "failed 4", "failed 5"]);
+        world.offer("new");
+        assert_eq!(world.fail_next(), "new");
+    }
+}
+
+#[test]
+fn a_probe_that_fails_after_the_vendor_has_recovered_waits_like_any_other_delivery() {
     let mut world = World::new(limits(), &["a"]);
-    for _ in 0..5 {
-        world.offer("poison");
-        world.step();
-        world.answer_last(Answer::status(500));
+    (0..6).for_each(|_| assert!(world.offer("purchase")));
+    world.step();
+    (0..5).for_each(|token| assert!(world.answer(token, Answer::status(503))));
+    world.wait_for_callout();
+    world.answer(5, Answer::status(200));
+    assert_eq!((world.notices("Recovered"), world.engine.in_flight()), (1, 1));
+    world.answer_last(Answer::status(503));
+    let sent = world.sent().len();
+    world.step();
+    assert_eq!(world.sent().len(), sent);
+}
+
+#[test]
+fn a_delivery_that_the_host_always_refuses_does_not_block_the_others() {
+    let mut world = World::new(limits(), &["a"]);
+    world.host.unsendable = Some("unsendable");
+    world.offer("unsendable");
+    world.offer("purchase");
+    for _ in 0..3 {
+        world.wait();
     }
-    world.offer("healthy");
-    let mut probes = 0;
-    while world.notices("Recovered") == 0 {
-        world.wait_for_callout();
-        let poison = world.sent().last() == Some(&"poison");
-        world.answer_last(Answer::status(if poison { 500 } else { 200 }));
-        probes += 1;
-    }
-    assert!(probes <= 6, "{probes} probes for 6 deliveries");
+    assert_eq!(world.sent(), ["purchase"]);
 }
 
 #[test]

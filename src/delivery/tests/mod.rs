@@ -33,6 +33,8 @@ impl Parcel for Named {
 pub struct Host {
     pub sent: Vec<(LaneId, &'static str)>,
     pub refusal: Option<Refusal>,
+    /// Refused whatever happens to the others.
+    pub unsendable: Option<&'static str>,
     /// Given instead of the next token.
     pub reuse: Option<Token>,
 }
@@ -41,6 +43,9 @@ impl Callouts<Named> for Host {
     fn dispatch(&mut self, lane: LaneId, parcel: &Named) -> Result<Token, Refusal> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
+        }
+        if self.unsendable == Some(parcel.name) {
+            return Err(Refusal::UnknownCluster);
         }
         self.sent.push((lane, parcel.name));
         Ok(self.reuse.take().unwrap_or(Token(self.sent.len() as u32 - 1)))
@@ -169,20 +174,30 @@ impl World {
     /// Waits until the next callout is sent. Tells how long that took.
     pub fn wait_for_callout(&mut self) -> Duration {
         let (from, sent) = (self.now, self.host.sent.len());
-        while self.host.sent.len() == sent {
+        for _ in 0..10_000 {
+            if self.host.sent.len() > sent {
+                return self.now - from;
+            }
             self.wait();
         }
-        self.now - from
+        panic!("nothing is ever sent")
     }
 
-    /// Sends deliveries that fail until the lane counts as failing.
+    /// Five deliveries fail one after the other, so that the lane counts as failing.
     pub fn fail(&mut self) {
-        for _ in 0..5 {
-            self.offer("failure");
+        for name in ["failed 1", "failed 2", "failed 3", "failed 4", "failed 5"] {
+            self.offer(name);
             self.step();
             self.answer_last(Answer::status(503));
         }
-        assert_eq!(self.notices("Failing"), 1);
+        assert_eq!(self.books.notices.last().unwrap(), "Failing(Status(503))");
+    }
+
+    /// Waits for the next callout, which fails. Tells which delivery it was.
+    pub fn fail_next(&mut self) -> &'static str {
+        self.wait_for_callout();
+        self.answer_last(Answer::status(503));
+        self.host.sent.last().unwrap().1
     }
 
     pub fn sent(&self) -> Vec<&'static str> {

@@ -53,6 +53,18 @@ fn each_delay_is_within_the_doubled_ceiling_and_the_last_attempt_exhausts_the_de
 }
 
 #[test]
+fn a_delivery_that_is_due_again_goes_before_younger_ones() {
+    let mut world = World::new(Limits { max_in_flight: NonZeroUsize::MIN, ..limits() }, &["a"]);
+    world.offer("first");
+    world.step();
+    world.answer_last(Answer::status(503));
+    world.now += SECOND;
+    world.offer("second");
+    world.step();
+    assert_eq!(world.sent(), ["first", "first"]);
+}
+
+#[test]
 fn what_is_too_old_is_dropped_instead_of_sent_or_tried_again() {
     let mut world = World::new(limits(), &["a"]);
     world.offer("in flight");
@@ -175,6 +187,28 @@ fn an_unknown_cluster_is_reported_once_and_costs_the_delivery_only_at_max_age() 
         (600 * SECOND, vec![dropped(DropReason::Misconfigured)])
     );
     assert_eq!(world.notices("UnknownCluster"), 1);
+}
+
+#[test]
+fn a_cluster_that_was_known_in_between_is_reported_anew_and_no_reason_to_drop_anything() {
+    let mut world = World::new(limits(), &["a"]);
+    for reports in 1..=2 {
+        world.offer("purchase");
+        world.host.refusal = Some(Refusal::UnknownCluster);
+        world.step();
+        assert_eq!(world.notices("UnknownCluster"), reports);
+        world.host.refusal = None;
+        world.wait_for_callout();
+        world.answer_last(Answer::status(200));
+    }
+    world.offer("too old");
+    for refusal in [Refusal::UnknownCluster, Refusal::NoHost] {
+        world.host.refusal = Some(refusal);
+        world.wait();
+    }
+    world.now += 600 * SECOND;
+    world.step();
+    assert_eq!(world.outcomes(), [DELIVERED, DELIVERED, dropped(DropReason::Expired)]);
 }
 
 #[test]

@@ -1,0 +1,359 @@
+//! The world around the engine: vendors with faults, a host that passes callouts on to them, and an account of what
+//! they saw, kept apart from the engine's own.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::super::*;
+
+pub type Identity = (&'static str, &'static str);
+
+/// Items that exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alive {
+    pub count: usize,
+    pub bytes: usize,
+}
+
+/// A parcel that counts itself from its making to its end, and knows whether it is on its way.
+#[derive(Debug)]
+pub struct Item {
+    id: u64,
+    identity: Identity,
+    bytes: usize,
+    offered_at: Instant,
+    attempts: Cell<u32>,
+    call: Cell<Option<u64>>,
+    alive: Rc<RefCell<Alive>>,
+}
+
+impl Item {
+    pub fn new(id: u64, identity: Identity, bytes: usize, now: Instant, alive: &Rc<RefCell<Alive>>) -> Self {
+        alive.borrow_mut().count += 1;
+        alive.borrow_mut().bytes += bytes;
+        let (attempts, call) = (Cell::new(0), Cell::new(None));
+        Self { id, identity, bytes, offered_at: now, attempts, call, alive: alive.clone() }
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        self.alive.borrow_mut().count -= 1;
+        self.alive.borrow_mut().bytes -= self.bytes;
+    }
+}
+
+impl Parcel for Item {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What a vendor, or the way to it, does with a callout.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    Answers(Kind),
+    /// Any of the others, each time anew.
+    Flaky,
+    Refuses(Refusal),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Status(u16),
+    RetryAfter(u16, Duration),
+    Timeout,
+    Transport,
+    /// An answer long after the deadline.
+    Late,
+    Never,
+}
+
+pub const MODES: [Mode; 14] = [
+    Mode::Answers(Kind::Status(200)),
+    Mode::Answers(Kind::Status(204)),
+    Mode::Answers(Kind::Status(302)),
+    Mode::Answers(Kind::Status(404)),
+    Mode::Answers(Kind::Status(503)),
+    Mode::Answers(Kind::RetryAfter(429, Duration::from_secs(7))),
+    Mode::Answers(Kind::RetryAfter(503, Duration::from_secs(100_000))),
+    Mode::Answers(Kind::Timeout),
+    Mode::Answers(Kind::Transport),
+    Mode::Answers(Kind::Late),
+    Mode::Answers(Kind::Never),
+    Mode::Flaky,
+    Mode::Refuses(Refusal::NoHost),
+    Mode::Refuses(Refusal::UnknownCluster),
+];
+
+impl Kind {
+    pub fn answer(self) -> Answer<'static> {
+        match self {
+            Self::Status(code) => Answer::status(code),
+            Self::RetryAfter(code, pause) => {
+                Answer::Status { code, retry_after: Some(pause), location_host: None }
+            }
+            Self::Timeout => Answer::Timeout,
+            Self::Transport => Answer::Transport,
+            Self::Late | Self::Never => Answer::status(200),
+        }
+    }
+}
+
+/// What happened to the deliveries of one integration.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    matched: u64,
+    delivered: u64,
+    dropped: BTreeMap<DropReason, u64>,
+    /// Answers that the engine took and that mean success.
+    successes: u64,
+}
+
+impl Account {
+    pub fn dropped(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
+    pub fn balances(&self, pending: u64) -> Result<(), String> {
+        if self.matched != self.delivered + self.dropped() + pending {
+            return Err(format!("{self:?} does not balance with {pending} pending"));
+        }
+        let honest = self.delivered == self.successes;
+        if honest { Ok(()) } else { Err(format!("{self:?} tells of deliveries that were none")) }
+    }
+}
+
+/// A callout that is not answered yet.
+#[derive(Debug)]
+struct Call {
+    serial: u64,
+    identity: Identity,
+    deadline: Instant,
+    probe: bool,
+}
+
+#[derive(Debug)]
+pub struct Vendors {
+    rng: Rng,
+    pub now: Instant,
+    limits: Limits,
+    most_attempts: u32,
+    pub order: Vec<Identity>,
+    pub modes: BTreeMap<Identity, Mode>,
+    accounts: BTreeMap<Identity, Account>,
+    failing: BTreeMap<Identity, bool>,
+    paused: BTreeMap<Identity, Instant>,
+    calls: BTreeMap<Token, Call>,
+    answers: BTreeMap<(Instant, u64), (Token, Kind)>,
+    tokens: u32,
+    serial: u64,
+    /// What the engine has done so far: dispatches, and lines in the books.
+    pub activity: u64,
+    pub seen: BTreeMap<&'static str, u64>,
+    pub broken: Vec<String>,
+}
+
+impl Vendors {
+    pub fn new(mut rng: Rng) -> Self {
+        Self {
+            now: Duration::ZERO,
+            limits: Limits::default(),
+            most_attempts: 0,
+            order: Vec::new(),
+            modes: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            // Some hosts have few tokens and soon use them again.
+            tokens: if rng.u32(0..4) == 0 { 40 } else { u32::MAX },
+            serial: rng.u64(0..1 << 40),
+            activity: 0,
+            seen: BTreeMap::new(),
+            broken: Vec::new(),
+            rng,
+        }
+    }
+
+    pub fn identity(lane: LaneRef<'_>) -> Identity {
+        *super::IDENTITIES.iter().find(|identity| **identity == (lane.name, lane.vendor)).unwrap()
+    }
+
+    pub fn redirects((_, vendor): Identity) -> Redirects {
+        if vendor == "flashtalking" { Redirects::Delivered } else { Redirects::Rejected }
+    }
+
+    pub fn see(&mut self, event: &'static str) {
+        self.activity += 1;
+        *self.seen.entry(event).or_default() += 1;
+    }
+
+    pub fn account(&self, identity: Identity) -> Account {
+        self.accounts.get(&identity).cloned().unwrap_or_default()
+    }
+
+    pub fn matched(&mut self, identity: Identity) {
+        self.accounts.entry(identity).or_default().matched += 1;
+    }
+
+    pub fn outcome(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+        let identity = Self::identity(lane);
+        self.expect(lane.id.map(|id| self.order[id.0]).is_none_or(|there| there == identity), "wrong lane");
+        let account = self.accounts.entry(identity).or_default();
+        match outcome {
+            Outcome::Delivered => {
+                account.delivered += 1;
+                self.see("delivered");
+            }
+            Outcome::Dropped(reason) => {
+                *account.dropped.entry(reason).or_default() += 1;
+                self.see(reason.label());
+                let removed = reason == DropReason::Removed;
+                self.expect(removed != self.order.contains(&identity), "removed or not?");
+            }
+        }
+    }
+
+    pub fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
+        let failing = match notice {
+            Notice::Failing(_) => true,
+            Notice::Recovered => false,
+            _ => return,
+        };
+        self.see(if failing { "failing" } else { "recovered" });
+        let before = self.failing.insert(Self::identity(lane), failing).unwrap_or(false);
+        self.expect(before != failing, "failing, or recovered, twice");
+    }
+
+    pub fn configured(&mut self, limits: Limits, order: Vec<Identity>, now: Instant) {
+        self.now = now;
+        self.limits = limits;
+        self.most_attempts = self.most_attempts.max(limits.max_attempts.get());
+        for identity in &order {
+            let latest = now + limits.backoff.max();
+            self.paused.entry(*identity).and_modify(|until| *until = latest.min(*until));
+        }
+        self.order = order;
+    }
+
+    /// A lane that is gone has no memory.
+    pub fn forget_lanes_except(&mut self, is_there: impl Fn(&Identity) -> bool) {
+        self.failing.retain(|identity, _| is_there(identity));
+        self.paused.retain(|identity, _| is_there(identity));
+    }
+
+    pub fn next_answer(&self) -> Option<Instant> {
+        self.answers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub fn take_answer(&mut self) -> (Token, Kind) {
+        self.answers.pop_first().unwrap().1
+    }
+
+    /// The engine was told an answer, and knew the callout or not.
+    pub fn answered(&mut self, token: Token, kind: Kind, known: bool) -> Result<(), String> {
+        let call = self.calls.remove(&token);
+        let Some(call) = call.filter(|call| known || call.deadline > self.now) else {
+            self.see("late answer");
+            return if known { Err("took an answer to nothing".into()) } else { Ok(()) };
+        };
+        if !known {
+            return Err("forgot a callout".into());
+        }
+        let answer = kind.answer();
+        match answer.verdict(Self::redirects(call.identity)) {
+            Verdict::Delivered => self.accounts.entry(call.identity).or_default().successes += 1,
+            Verdict::Retry(_) if self.order.contains(&call.identity) => {
+                if let Some(pause) = answer.retry_after() {
+                    let until = self.now + pause.min(self.limits.backoff.max());
+                    let paused = self.paused.entry(call.identity).or_default();
+                    *paused = until.max(*paused);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// From now on every callout is answered well and soon, also those that are already out and are answered at all.
+    pub fn heal(&mut self) {
+        self.modes.clear();
+        for (_, kind) in self.answers.values_mut() {
+            *kind = Kind::Status(200);
+        }
+    }
+
+    fn dispatch(&mut self, lane: LaneId, item: &Item) -> Result<Token, Refusal> {
+        self.activity += 1;
+        let identity = item.identity;
+        let failing = self.failing.get(&identity).copied().unwrap_or(false);
+        self.expect(self.order.get(lane.0) == Some(&identity), "sent in another's lane");
+        self.expect(self.paused.get(&identity).is_none_or(|until| *until <= self.now), "sent during a pause");
+        self.expect(item.offered_at + self.limits.max_age > self.now, "sent although too old");
+        let twice =
+            self.calls.values().any(|call| Some(call.serial) == item.call.get() && call.deadline > self.now);
+        self.expect(!twice, "in flight twice");
+        let probing = |call: &Call| call.identity == identity && call.probe && call.deadline > self.now;
+        self.expect(!failing || !self.calls.values().any(probing), "two probes at a time");
+
+        let mode = self.modes.get(&identity).copied().unwrap_or(MODES[0]);
+        let kind = match mode {
+            Mode::Refuses(refusal) => return Err(refusal),
+            Mode::Answers(kind) => kind,
+            Mode::Flaky => match self.rng.choice(MODES) {
+                Some(Mode::Answers(kind)) => kind,
+                Some(Mode::Refuses(refusal)) => return Err(refusal),
+                _ => Kind::Status(200),
+            },
+        };
+        if failing {
+            self.see("probe");
+        } else {
+            item.attempts.set(item.attempts.get() + 1);
+            self.expect(item.attempts.get() <= self.most_attempts, "too many attempts");
+        }
+        Ok(self.call(item, kind, failing))
+    }
+
+    fn call(&mut self, item: &Item, kind: Kind, probe: bool) -> Token {
+        self.serial += 1;
+        item.call.set(Some(self.serial));
+        let token = Token((self.serial % u64::from(self.tokens)) as u32);
+        let deadline = self.now + self.limits.timeout + Duration::from_secs(1);
+        let call = Call { serial: self.serial, identity: item.identity, deadline, probe };
+        if self.calls.insert(token, call).is_some_and(|displaced| displaced.deadline > self.now) {
+            self.see("token displaced");
+        }
+        let soon = Duration::from_millis(self.rng.u64(0..500)).min(self.limits.timeout);
+        let after = match kind {
+            Kind::Never => return token,
+            Kind::Timeout => self.limits.timeout,
+            Kind::Late => deadline - self.now + soon,
+            _ => soon,
+        };
+        self.answers.insert((self.now + after, self.serial), (token, kind));
+        token
+    }
+
+    fn expect(&mut self, kept: bool, promise: &str) {
+        if !kept {
+            self.broken.push(promise.to_owned());
+        }
+    }
+}
+
+/// The host that the engine dispatches to.
+pub struct Host(pub Rc<RefCell<Vendors>>);
+
+impl Callouts<Item> for Host {
+    fn dispatch(&mut self, lane: LaneId, item: &Item) -> Result<Token, Refusal> {
+        assert!(item.id > 0, "a stray item was taken");
+        self.0.borrow_mut().dispatch(lane, item)
+    }
+}
