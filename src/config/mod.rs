@@ -122,7 +122,8 @@ impl Compiled {
         for (at, integration) in config.integrations.into_iter().enumerate() {
             let at = format!("integrations[{at}]");
             let enabled = integration.enabled;
-            let compiled = compile_integration(integration, &at, sources.as_ref(), &consent, &mut projection, secrets)?;
+            let compiled =
+                compile_integration(integration, &at, sources.as_ref(), &consent, &mut projection, secrets)?;
             if enabled {
                 refuse_double_count(&integrations, &compiled, &at)?;
                 integrations.push(compiled);
@@ -146,7 +147,12 @@ impl Compiled {
             client_from_context: config.identity.client_from_context,
             sources,
             consent,
-            deduplication_window: within_time("deduplication.window", config.deduplication.window, Duration::ZERO, DAY)?,
+            deduplication_window: within_time(
+                "deduplication.window",
+                config.deduplication.window,
+                Duration::ZERO,
+                DAY,
+            )?,
             projection,
             fields,
             delivery,
@@ -216,7 +222,8 @@ fn source_of(
     sources: Option<&Sources>,
 ) -> Result<Option<SourceAt>, Invalid> {
     let (Some(sources), Some(id)) = (sources, &integration.source_id) else { return Ok(None) };
-    let unknown = || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
+    let unknown =
+        || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
     sources.find(id).map(Some).ok_or_else(unknown)
 }
 
@@ -284,7 +291,12 @@ fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid
     Ok(CaptureLimits {
         body_bytes: within("endpoints.max_body_bytes", endpoints.max_body_bytes, 1, 16 << 20)?,
         events: within("endpoints.max_events", endpoints.max_events, 1, 100_000)?,
-        event_age: within_time("endpoints.max_event_age", endpoints.max_event_age, Duration::from_secs(1), YEAR)?,
+        event_age: within_time(
+            "endpoints.max_event_age",
+            endpoints.max_event_age,
+            Duration::from_secs(1),
+            YEAR,
+        )?,
         captured_bytes: within(
             "endpoints.max_captured_bytes",
             endpoints.max_captured_bytes,

@@ -108,12 +108,21 @@ struct Message<'e> {
 
 impl Message<'_> {
     /// Whether the event is neither too old nor one that this integration has had already.
-    fn is_news(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) -> Result<(), DropReason> {
+    fn is_news(
+        &self,
+        integration: &Integration,
+        line: &Line<'_>,
+        host: &impl Host,
+    ) -> Result<(), DropReason> {
         if self.opened.age(self.event, line.config).is_some_and(|age| age > line.config.limits.event_age) {
             return Err(DropReason::Stale);
         }
         let known = |id| line.messages.knows(id, seconds(self.opened.received_at), host);
-        if self.dedup_id(integration, line.config).is_some_and(known) { Err(DropReason::Duplicate) } else { Ok(()) }
+        if self.dedup_id(integration, line.config).is_some_and(known) {
+            Err(DropReason::Duplicate)
+        } else {
+            Ok(())
+        }
     }
 
     fn remember(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) {
