@@ -4,6 +4,9 @@
 pub mod load;
 pub mod types;
 
+#[cfg(test)]
+mod tests;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -113,6 +116,13 @@ impl Compiled {
                 integrations.push(compiled);
             }
         }
+        // An integration's share of the queue is an equal part, rounded down: it must not be nothing.
+        within(
+            "delivery.queue.max_deliveries",
+            delivery.max_deliveries,
+            integrations.len(),
+            MOST_DELIVERIES,
+        )?;
         Ok(Self {
             endpoints: Endpoints::new(&config.endpoints.base_path)
                 .map_err(|problem| Invalid::new("endpoints.base_path", problem))?,
@@ -272,10 +282,18 @@ fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Inval
         max_age: within_time("delivery.max_age", delivery.max_age, second, day.saturating_mul(30))?,
         backoff: backoff.map_err(|error| Invalid::new("delivery.backoff", error.to_string()))?,
         max_in_flight: NonZeroUsize::new(in_flight).unwrap_or(NonZeroUsize::MIN),
-        max_deliveries: within("delivery.queue.max_deliveries", delivery.queue.max_deliveries, 1, 1_000_000)?,
+        max_deliveries: within(
+            "delivery.queue.max_deliveries",
+            delivery.queue.max_deliveries,
+            1,
+            MOST_DELIVERIES,
+        )?,
         max_bytes: within("delivery.queue.max_bytes", delivery.queue.max_bytes, 1 << 10, 512 << 20)?,
     })
 }
+
+/// The largest queue of a worker.
+const MOST_DELIVERIES: usize = 1_000_000;
 
 fn within(path: &str, value: usize, least: usize, most: usize) -> Result<usize, Invalid> {
     if (least..=most).contains(&value) {
