@@ -176,7 +176,7 @@ fn open(mut request: Request, config: &Compiled) -> Result<Opened, RequestIgnore
     let body = std::mem::take(&mut request.body);
     let body =
         String::from_utf8(body).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
-    let Envelope { items, context } = Envelope::open(&body, request.endpoint.form, config.limits.events)
+    let Envelope { items, context, .. } = Envelope::open(&body, request.endpoint.form, config.limits.events)
         .map_err(|reason| match reason {
             Unreadable::Malformed => RequestIgnored::Malformed,
             Unreadable::TooManyEvents => RequestIgnored::TooManyEvents,
