@@ -8,6 +8,7 @@ pub mod config;
 
 // What a client sends: which requests count, capturing them, reading their events.
 pub mod capture;
+pub mod decode;
 pub mod endpoints;
 pub mod event;
 pub mod json;
