@@ -12,6 +12,7 @@ pub mod decode;
 pub mod endpoints;
 pub mod event;
 pub mod json;
+pub mod pixel;
 pub mod request;
 
 // Whom it is about, and what they allow.
