@@ -27,6 +27,7 @@ pub mod vendors;
 
 // How it gets there, and the books.
 pub mod accounting;
+pub mod deduplication;
 pub mod delivery;
 pub mod relay;
 
