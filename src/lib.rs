@@ -14,6 +14,7 @@ pub mod event;
 pub mod json;
 pub mod pixel;
 pub mod request;
+pub mod sources;
 
 // Whom it is about, and what they allow.
 pub mod consent;
