@@ -55,7 +55,8 @@ impl<'a> Visitor<'a> {
         let of_event = event.text(config.fields.anonymous_id).and_then(valid_id);
         Self {
             client,
-            anonymous_id: of_event.or_else(|| anonymous_id::of_cookies(cookies, &config.anonymous_id_cookies)),
+            anonymous_id: of_event
+                .or_else(|| anonymous_id::of_cookies(cookies, &config.anonymous_id_cookies)),
             raw_email: event.first_text(&config.fields.emails),
         }
     }

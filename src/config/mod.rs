@@ -21,7 +21,7 @@ use crate::sources::{self, SourceAt, Sources};
 use crate::vendors::{self, Destination, Vendor};
 use load::{Invalid, Secrets};
 use types::Config;
-pub use types::RelayWhen;
+pub use types::{RelayWhen, ReplyFrom};
 
 /// A configuration ready to run.
 pub struct Compiled {
@@ -122,7 +122,8 @@ impl Compiled {
         for (at, integration) in config.integrations.into_iter().enumerate() {
             let at = format!("integrations[{at}]");
             let enabled = integration.enabled;
-            let compiled = compile_integration(integration, &at, sources.as_ref(), &consent, &mut projection, secrets)?;
+            let compiled =
+                compile_integration(integration, &at, sources.as_ref(), &consent, &mut projection, secrets)?;
             if enabled {
                 refuse_double_count(&integrations, &compiled, &at)?;
                 integrations.push(compiled);
@@ -146,7 +147,12 @@ impl Compiled {
             client_from_context: config.identity.client_from_context,
             sources,
             consent,
-            deduplication_window: within_time("deduplication.window", config.deduplication.window, Duration::ZERO, DAY)?,
+            deduplication_window: within_time(
+                "deduplication.window",
+                config.deduplication.window,
+                Duration::ZERO,
+                DAY,
+            )?,
             projection,
             fields,
             delivery,
@@ -181,11 +187,14 @@ fn compile_integration(
             format!("unknown vendor {:?}: expected one of {known}", integration.vendor),
         )
     })?;
+    let source = source_of(integration.source_id.as_deref(), at, sources)?;
     let destination =
         vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
     let preset = vendor.preset(integration.preset.as_deref()).map_err(|known| {
-        let problem =
-            format!("unknown preset {:?}: expected one of {known}", integration.preset.unwrap_or_default());
+        let problem = format!(
+            "unknown preset {:?}: expected one of {known}",
+            integration.preset.as_deref().unwrap_or_default()
+        );
         Invalid::new(format!("{at}.preset"), problem)
     })?;
     let user = integration.field_mappings.as_ref();
@@ -195,7 +204,6 @@ fn compile_integration(
                 if user.is_some() && !bad.place.starts_with(".events[") { ".field_mappings" } else { "" };
             Invalid::new(format!("{at}{below}{}", bad.place), bad.problem)
         })?;
-    let source = source_of(&integration, at, sources)?;
     let requirement = Requirement::compile(&integration.consent_categories, &consent.vocabulary)
         .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
     Ok(Integration {
@@ -211,12 +219,13 @@ fn compile_integration(
 
 /// The source that an integration listens to.
 fn source_of(
-    integration: &types::Integration,
+    source_id: Option<&str>,
     at: &str,
     sources: Option<&Sources>,
 ) -> Result<Option<SourceAt>, Invalid> {
-    let (Some(sources), Some(id)) = (sources, &integration.source_id) else { return Ok(None) };
-    let unknown = || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
+    let (Some(sources), Some(id)) = (sources, source_id) else { return Ok(None) };
+    let unknown =
+        || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
     sources.find(id).map(Some).ok_or_else(unknown)
 }
 
@@ -284,7 +293,12 @@ fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid
     Ok(CaptureLimits {
         body_bytes: within("endpoints.max_body_bytes", endpoints.max_body_bytes, 1, 16 << 20)?,
         events: within("endpoints.max_events", endpoints.max_events, 1, 100_000)?,
-        event_age: within_time("endpoints.max_event_age", endpoints.max_event_age, Duration::from_secs(1), YEAR)?,
+        event_age: within_time(
+            "endpoints.max_event_age",
+            endpoints.max_event_age,
+            Duration::from_secs(1),
+            YEAR,
+        )?,
         captured_bytes: within(
             "endpoints.max_captured_bytes",
             endpoints.max_captured_bytes,

@@ -98,7 +98,11 @@ impl Unheard {
                  configuration in Envoy, or `endpoints.reply: local` can't work"
             );
             if hostcalls::set_effective_context(stream).is_ok() {
-                _ = hostcalls::send_http_response(500, vec![("content-type", "application/json")], Some(MISCONFIGURED));
+                _ = hostcalls::send_http_response(
+                    500,
+                    vec![("content-type", "application/json")],
+                    Some(MISCONFIGURED),
+                );
                 _ = hostcalls::set_effective_context(current);
             }
             self.forget_heard();

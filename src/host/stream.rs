@@ -104,13 +104,16 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(path) = self.get_http_request_header_bytes(":path") else { return Action::Continue };
-        let found = self.plugin.as_ref().and_then(|plugin| plugin.borrow().relay.config().endpoints.find(&path));
+        let found =
+            self.plugin.as_ref().and_then(|plugin| plugin.borrow().relay.config().endpoints.find(&path));
         let Some(endpoint) = found else { return Action::Continue };
         self.part = self.begin(path, endpoint);
         if end_of_stream {
             return self.end_of_request();
         }
-        let (Part::Answers(answering), Some(plugin)) = (&self.part, &self.plugin) else { return Action::Continue };
+        let (Part::Answers(answering), Some(plugin)) = (&self.part, &self.plugin) else {
+            return Action::Continue;
+        };
         plugin.borrow_mut().expect_body(self.context, answering.heard());
         Action::Pause
     }

@@ -145,7 +145,8 @@ impl Relay {
         }
         match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
             Ok(opened) => {
-                let reply = if opened.is_authorized(&self.config) { Reply::Success } else { Reply::Unauthorized };
+                let reply =
+                    if opened.is_authorized(&self.config) { Reply::Success } else { Reply::Unauthorized };
                 self.inbox.push_back(Work::Open(opened));
                 reply
             }

@@ -1,6 +1,7 @@
 //! A request opened: decoded, its envelope read, its source known. From here on its events are read one by one.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::accounting::{Counters, EventIgnored, RequestIgnored};
 use crate::config::Compiled;
@@ -13,6 +14,7 @@ use crate::json::Json;
 use crate::pixel;
 use crate::request::Request;
 use crate::sources::{Claim, SourceAt, Unauthorized};
+use crate::timestamp;
 
 /// A request whose envelope has been opened.
 pub struct Opened {
@@ -55,13 +57,15 @@ impl Opened {
         store: &impl Store,
     ) -> Result<Self, Unopened> {
         // The signature is over the bytes as they were received, so it is verified before anything is decoded.
-        let claim = config.sources.as_ref().map(|sources| sources.of_request(&request, received_at)).transpose();
+        let claim =
+            config.sources.as_ref().map(|sources| sources.of_request(&request, received_at)).transpose();
         let text = text(&mut request, config).map_err(Unopened::Request)?;
-        let envelope =
-            Envelope::open(&text, request.endpoint.form, config.limits.events).map_err(|reason| match reason {
+        let envelope = Envelope::open(&text, request.endpoint.form, config.limits.events).map_err(
+            |reason| match reason {
                 Unreadable::Malformed => Unopened::Request(RequestIgnored::Malformed),
                 Unreadable::TooManyEvents => Unopened::Request(RequestIgnored::TooManyEvents),
-            })?;
+            },
+        )?;
         let events = envelope.items.len();
         let claim = claim.map_err(|Unauthorized| Unopened::Events(EventIgnored::Unauthorized, events))?;
         if let Some(Claim::Signed { signature, .. }) = claim
@@ -94,6 +98,12 @@ impl Opened {
         Event::read(item, &config.projection, &config.fields, slots, self.request.endpoint.event_type)
     }
 
+    /// How old an event was when it was received; None where it doesn't say when it happened.
+    pub fn age(&self, event: &Event<'_>, config: &Compiled) -> Option<Duration> {
+        let sent_at = self.envelope.sent_at.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
+        event.times(&config.fields, sent_at).age(self.received_at, timestamp::parse_timestamp)
+    }
+
     /// Whether the request's signature was verified.
     pub fn is_signed(&self) -> bool {
         matches!(self.claim, Some(Claim::Signed { .. }))
@@ -103,7 +113,8 @@ impl Opened {
     pub fn source(&self, event: &Event<'_>, config: &Compiled) -> Result<Option<SourceAt>, Unauthorized> {
         let (Some(sources), Some(claim)) = (&config.sources, self.claim) else { return Ok(None) };
         let event_key = event.text(config.fields.write_key);
-        let batch_key = self.envelope.write_key.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
+        let batch_key =
+            self.envelope.write_key.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
         sources.of_event(claim, event_key.as_deref(), batch_key.as_deref()).map(Some)
     }
 
@@ -112,9 +123,11 @@ impl Opened {
     pub fn is_authorized(&self, config: &Compiled) -> bool {
         config.sources.is_none()
             || self.envelope.items.is_empty()
-            || self.envelope.items.iter().any(|item| {
-                self.event(item, config).is_ok_and(|event| self.source(&event, config).is_ok())
-            })
+            || self
+                .envelope
+                .items
+                .iter()
+                .any(|item| self.event(item, config).is_ok_and(|event| self.source(&event, config).is_ok()))
     }
 }
 

@@ -59,10 +59,8 @@ pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, h
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {
-            host.dry_run(
-                &integration.name,
-                &integration.destination.callout(&parcel, cachebuster(cachebusters)),
-            );
+            let random = cachebuster(line.cachebusters);
+            host.dry_run(&integration.name, &integration.destination.callout(&parcel, random));
             host.count(at, Delivery::DryRun);
             continue;
         }
@@ -108,12 +106,21 @@ struct Message<'e> {
 
 impl Message<'_> {
     /// Whether the event is neither too old nor one that this integration has had already.
-    fn is_news(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) -> Result<(), DropReason> {
+    fn is_news(
+        &self,
+        integration: &Integration,
+        line: &Line<'_>,
+        host: &impl Host,
+    ) -> Result<(), DropReason> {
         if self.opened.age(self.event, line.config).is_some_and(|age| age > line.config.limits.event_age) {
             return Err(DropReason::Stale);
         }
         let known = |id| line.messages.knows(id, seconds(self.opened.received_at), host);
-        if self.dedup_id(integration, line.config).is_some_and(known) { Err(DropReason::Duplicate) } else { Ok(()) }
+        if self.dedup_id(integration, line.config).is_some_and(known) {
+            Err(DropReason::Duplicate)
+        } else {
+            Ok(())
+        }
     }
 
     fn remember(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) {
