@@ -1,6 +1,7 @@
 //! The plugin configuration: read, checked and compiled once, so that nothing is worked out per event that could have
 //! been decided before.
 
+mod de;
 pub mod load;
 pub mod types;
 
