@@ -52,7 +52,10 @@ impl Reply {
             ),
             Reply::Overloaded => {
                 headers.push(("retry-after", RETRY_AFTER));
-                (429, r#"{"error":{"code":"RATE_LIMITED","message":"too busy: try again after Retry-After seconds"}}"#)
+                (
+                    429,
+                    r#"{"error":{"code":"RATE_LIMITED","message":"too busy: try again after Retry-After seconds"}}"#,
+                )
             }
         };
         Rendered { status, headers, body: body.as_bytes() }
@@ -64,7 +67,9 @@ impl From<RequestIgnored> for Reply {
         match reason {
             RequestIgnored::TooLarge | RequestIgnored::TooManyEvents => Reply::TooLarge,
             RequestIgnored::Overloaded => Reply::Overloaded,
-            RequestIgnored::Malformed | RequestIgnored::NotAccepted | RequestIgnored::Aborted => Reply::Malformed,
+            RequestIgnored::Malformed | RequestIgnored::NotAccepted | RequestIgnored::Aborted => {
+                Reply::Malformed
+            }
         }
     }
 }
@@ -100,7 +105,10 @@ mod tests {
             assert_eq!(body["success"] == true, status == 200, "{body}");
             assert_eq!(body["error"]["code"].is_string(), status != 200, "{body}");
             let retry_after = rendered.headers.iter().find(|(name, _)| *name == "retry-after");
-            assert_eq!(retry_after.map(|(_, seconds)| seconds.parse::<u32>().is_ok()), (status == 429).then_some(true));
+            assert_eq!(
+                retry_after.map(|(_, seconds)| seconds.parse::<u32>().is_ok()),
+                (status == 429).then_some(true)
+            );
         }
     }
 

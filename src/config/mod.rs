@@ -1,6 +1,7 @@
 //! The plugin configuration: read, checked and compiled once, so that nothing is worked out per event that could have
 //! been decided before.
 
+mod de;
 pub mod load;
 pub mod types;
 
@@ -21,7 +22,7 @@ use crate::sources::{self, SourceAt, Sources};
 use crate::vendors::{self, Destination, Vendor};
 use load::{Invalid, Secrets};
 use types::Config;
-pub use types::RelayWhen;
+pub use types::{RelayWhen, ReplyFrom};
 
 /// A configuration ready to run.
 pub struct Compiled {
@@ -187,11 +188,14 @@ fn compile_integration(
             format!("unknown vendor {:?}: expected one of {known}", integration.vendor),
         )
     })?;
+    let source = source_of(integration.source_id.as_deref(), at, sources)?;
     let destination =
         vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
     let preset = vendor.preset(integration.preset.as_deref()).map_err(|known| {
-        let problem =
-            format!("unknown preset {:?}: expected one of {known}", integration.preset.unwrap_or_default());
+        let problem = format!(
+            "unknown preset {:?}: expected one of {known}",
+            integration.preset.as_deref().unwrap_or_default()
+        );
         Invalid::new(format!("{at}.preset"), problem)
     })?;
     let user = integration.field_mappings.as_ref();
@@ -201,7 +205,6 @@ fn compile_integration(
                 if user.is_some() && !bad.place.starts_with(".events[") { ".field_mappings" } else { "" };
             Invalid::new(format!("{at}{below}{}", bad.place), bad.problem)
         })?;
-    let source = source_of(&integration, at, sources)?;
     let requirement = Requirement::compile(&integration.consent_categories, &consent.vocabulary)
         .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
     Ok(Integration {
@@ -217,11 +220,11 @@ fn compile_integration(
 
 /// The source that an integration listens to.
 fn source_of(
-    integration: &types::Integration,
+    source_id: Option<&str>,
     at: &str,
     sources: Option<&Sources>,
 ) -> Result<Option<SourceAt>, Invalid> {
-    let (Some(sources), Some(id)) = (sources, &integration.source_id) else { return Ok(None) };
+    let (Some(sources), Some(id)) = (sources, source_id) else { return Ok(None) };
     let unknown =
         || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
     sources.find(id).map(Some).ok_or_else(unknown)

@@ -1,5 +1,6 @@
 //! Events: from the body of a tracking request to one event after the other, borrowed from that body.
 
+pub mod age;
 pub mod envelope;
 pub mod names;
 pub mod projection;
@@ -7,6 +8,7 @@ pub mod projection;
 use std::borrow::Cow;
 
 use crate::json::Json;
+use age::Times;
 use projection::{Projection, Slot, Slots};
 
 /// What a client calls an event: the method of its SDK.
@@ -53,17 +55,17 @@ pub struct Fields {
     pub event: Slot,
     pub name: Slot,
     pub anonymous_id: Slot,
-    pub message_id: Slot,
-    pub write_key: Slot,
-    pub timestamp: Slot,
-    pub original_timestamp: Slot,
-    pub sent_at: Slot,
     pub consent: Slot,
     pub consent_management: Slot,
     pub integrations: Slot,
     pub context_ip: Slot,
     pub context_user_agent: Slot,
     pub library_name: Slot,
+    pub message_id: Slot,
+    pub write_key: Slot,
+    pub timestamp: Slot,
+    pub original_timestamp: Slot,
+    pub sent_at: Slot,
     pub emails: [Slot; 3],
 }
 
@@ -75,17 +77,17 @@ impl Fields {
             event: slot(&[&["event"]]),
             name: slot(&[&["name"]]),
             anonymous_id: slot(&[ANONYMOUS_ID]),
-            message_id: slot(&[MESSAGE_ID]),
-            write_key: slot(&[&["writeKey", "write_key"]]),
-            timestamp: slot(&[&["timestamp"]]),
-            original_timestamp: slot(&[&["originalTimestamp", "original_timestamp"]]),
-            sent_at: slot(&[&["sentAt", "sent_at"]]),
             consent: slot(&[&["context"], &["consent"]]),
             consent_management: slot(&[&["context"], &["consentManagement", "consent_management"]]),
             integrations: slot(&[&["integrations"]]),
             context_ip: slot(&[&["context"], &["ip"]]),
             context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
             library_name: slot(&[&["context"], &["library"], &["name"]]),
+            message_id: slot(&[MESSAGE_ID]),
+            write_key: slot(&[&["writeKey", "write_key"]]),
+            timestamp: slot(&[&["timestamp"]]),
+            original_timestamp: slot(&[&["originalTimestamp", "original_timestamp"]]),
+            sent_at: slot(&[&["sentAt", "sent_at"]]),
             emails: [
                 slot(&[&["properties"], &["email"]]),
                 slot(&[&["traits"], &["email"]]),
@@ -142,6 +144,15 @@ impl<'a> Event<'a> {
     /// The text of a field; `None` where it is absent or no string.
     pub fn text(&self, slot: Slot) -> Option<Cow<'a, str>> {
         self.slots.get(slot).and_then(Json::text)
+    }
+
+    /// The times that decide the event's age. `batch_sent_at` is for events that don't say when they were sent.
+    pub fn times(&self, fields: &Fields, batch_sent_at: Option<Cow<'a, str>>) -> Times<'a> {
+        Times {
+            timestamp: self.text(fields.timestamp),
+            original_timestamp: self.text(fields.original_timestamp),
+            sent_at: self.text(fields.sent_at).or(batch_sent_at),
+        }
     }
 
     /// The first of these fields that is a text.

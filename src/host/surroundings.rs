@@ -28,6 +28,11 @@ impl Host for Surroundings<'_> {
         self.started.elapsed()
     }
 
+    fn wall_clock(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
     fn send(
         &mut self,
         cluster: &str,

@@ -1,6 +1,7 @@
 //! A request opened: decoded, its envelope read, its source known. From here on its events are read one by one.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::accounting::{Counters, EventIgnored, RequestIgnored};
 use crate::config::Compiled;
@@ -13,6 +14,7 @@ use crate::json::Json;
 use crate::pixel;
 use crate::request::Request;
 use crate::sources::{Claim, SourceAt, Unauthorized};
+use crate::timestamp;
 
 /// A request whose envelope has been opened.
 pub struct Opened {
@@ -94,6 +96,12 @@ impl Opened {
         }
         let item = self.json(item).ok_or(Malformed::NotAnObject)?;
         Event::read(item, &config.projection, &config.fields, slots, self.request.endpoint.event_type)
+    }
+
+    /// How old an event was when it was received; None where it doesn't say when it happened.
+    pub fn age(&self, event: &Event<'_>, config: &Compiled) -> Option<Duration> {
+        let sent_at = self.envelope.sent_at.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
+        event.times(&config.fields, sent_at).age(self.received_at, timestamp::parse_timestamp)
     }
 
     /// Whether the request's signature was verified.

@@ -59,10 +59,8 @@ pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, h
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {
-            host.dry_run(
-                &integration.name,
-                &integration.destination.callout(&parcel, cachebuster(cachebusters)),
-            );
+            let random = cachebuster(line.cachebusters);
+            host.dry_run(&integration.name, &integration.destination.callout(&parcel, random));
             host.count(at, Delivery::DryRun);
             continue;
         }
