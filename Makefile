@@ -4,7 +4,7 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check check-rules run demo clean
+.PHONY: help setup wasm stand-in test check check-rules reliability soak run demo clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,12 @@ check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --all-targets -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
+
+reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
+	@scripts/cargo test --test reliability -- $(ARGS)
+
+soak: wasm stand-in ## Deliver half a million conversions with 5 % faults and plot the memory
+	@scripts/cargo test --test reliability -- --soak $(ARGS)
 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
