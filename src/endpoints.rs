@@ -98,11 +98,6 @@ impl Endpoints {
             _ => Endpoint::single(letter(name).or_else(|| named(name))?),
         })
     }
-
-    /// True for POST alone, as before pixels were endpoints; ask [`Endpoint::takes`] instead.
-    pub fn takes(&self, method: &[u8]) -> bool {
-        method == b"POST"
-    }
 }
 
 /// Jitsu's paths, for browsers and (`s2s/`) for servers. Some of its clients post to `event` and let the body say what

@@ -13,8 +13,10 @@ pub mod endpoints;
 pub mod event;
 pub mod json;
 pub mod pixel;
+pub mod reply;
 pub mod request;
 pub mod sources;
+pub mod timestamp;
 
 // Whom it is about, and what they allow.
 pub mod consent;

@@ -1,6 +1,6 @@
 //! What the VM keeps for a plugin through all of its configurations.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock};
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant as Clock};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::LogLevel;
 
+use super::answering::Unheard;
 use super::log::Limiter;
 use super::metrics::Metrics;
 use super::surroundings::Surroundings;
-use crate::accounting::{Note, RequestIgnored};
+use crate::accounting::{Counters, Note, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
 use crate::relay::Relay;
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// The relay of one plugin, with its metrics and its timer.
@@ -28,6 +30,8 @@ pub struct Plugin {
     /// When that root's timer fires next.
     armed: Option<Instant>,
     log_level_read: Option<Instant>,
+    /// Streams that wait for their body, to be answered by us.
+    unheard: Unheard,
 }
 
 /// The context whose callback is running, and the root that it belongs to.
@@ -59,20 +63,22 @@ pub fn configure(name: Vec<u8>, root: u32, config: Compiled) -> Rc<RefCell<Plugi
         plugin.borrow_mut().reconfigure(root, config);
         return plugin;
     }
-    let plugin = Rc::new(RefCell::new(Plugin::new(root, config)));
+    let plugin = Rc::new(RefCell::new(Plugin::new(&name, root, config)));
     PLUGINS.with_borrow_mut(|plugins| plugins.insert(name, Rc::clone(&plugin)));
     plugin
 }
 
 impl Plugin {
-    fn new(root: u32, config: Rc<Compiled>) -> Self {
+    fn new(name: &[u8], root: u32, config: Rc<Compiled>) -> Self {
         let started = Clock::now();
         let mut metrics = Metrics::default();
         metrics.define(&config);
         let mut log = Limiter::default();
         let mut host = Surroundings { metrics: &metrics, log: &mut log, config: &config, started, sent: 0 };
-        let relay = Relay::new(Rc::clone(&config), random_seed(), &mut host);
-        Self { relay, metrics, log, started, newest: root, armed: None, log_level_read: None }
+        let name = String::from_utf8_lossy(name).into_owned();
+        let relay = Relay::new(name, Rc::clone(&config), random_seed(), &mut host);
+        let unheard = Unheard::default();
+        Self { relay, metrics, log, started, newest: root, armed: None, log_level_read: None, unheard }
     }
 
     fn reconfigure(&mut self, root: u32, config: Rc<Compiled>) {
@@ -111,6 +117,7 @@ impl Plugin {
     pub fn tick(&mut self, root: Current) -> usize {
         self.read_log_level();
         self.armed = None;
+        self.unheard.give_up(self.now(), root.context);
         let ((), sent) = self.with_host(|relay, host| relay.work(host));
         self.arm(root);
         sent
@@ -127,19 +134,32 @@ impl Plugin {
         if let Some(note) = note {
             self.metrics.note(note);
         }
-        self.relay.hand_over(request);
+        self.with_host(|relay, host| relay.hand_over(request, host));
         self.arm(stream);
     }
 
-    pub fn ignore(&self, reason: RequestIgnored) {
-        self.metrics.request_ignored(reason);
+    /// A stream asks what its client is to be told.
+    pub fn answer(&mut self, stream: Current, request: Request) -> Reply {
+        let (reply, _) = self.with_host(|relay, host| relay.answer(request, host));
+        self.arm(stream);
+        reply
+    }
+
+    /// A stream waits for its body, and sets `heard` when it comes.
+    pub fn expect_body(&mut self, stream: Current, heard: Rc<Cell<bool>>) {
+        self.unheard.add(stream.context, heard, self.now());
+        self.arm(stream);
+    }
+
+    pub fn ignore(&mut self, reason: RequestIgnored) {
+        self.with_host(|_, host| host.request_ignored(reason));
     }
 
     /// Arms the newest root's timer for what is due next, from a callback of the context `current`. A timer that is
     /// armed for something earlier stays; one that fires with nothing to do is switched off.
     fn arm(&mut self, current: Current) {
         let now = self.now();
-        let due = self.relay.next_due(now);
+        let due = self.relay.next_due(now).into_iter().chain(self.unheard.next_due()).min();
         let already = self.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due.max(now)));
         if already {
             return;
