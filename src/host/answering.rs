@@ -92,7 +92,8 @@ impl Unheard {
     /// Answers 500 to those that ran out of patience, from a callback of the context `current`.
     pub fn give_up(&mut self, now: Instant, current: u32) {
         self.forget_heard();
-        while let Some((_, stream, _)) = self.0.pop_front_if(|(due, _, _)| *due <= now) {
+        while self.next_due().is_some_and(|due| due <= now) {
+            let Some((_, stream, _)) = self.0.pop_front() else { return };
             log::error!(
                 "a POST's body was held back for 5 s: set allow_on_headers_stop_iteration: true in this plugin's \
                  configuration in Envoy, or `endpoints.reply: local` can't work"
@@ -111,7 +112,10 @@ impl Unheard {
 
     /// A stream that is gone counts as heard of: nobody else holds its cell.
     fn forget_heard(&mut self) {
-        while self.0.pop_front_if(|(_, _, heard)| heard.get() || Rc::strong_count(heard) == 1).is_some() {}
+        let over = |(_, _, heard): &(_, _, Rc<Cell<bool>>)| heard.get() || Rc::strong_count(heard) == 1;
+        while self.0.front().is_some_and(over) {
+            self.0.pop_front();
+        }
     }
 }
 

@@ -140,7 +140,7 @@ fn write(lane: LaneRef<'_>, notice: Notice<'_>, config: &Compiled) {
     match notice {
         Notice::Failing(reason) => {
             log::warn!(
-                "{name:?}: five failures in a row ({reason:?}): one probe at a time until the vendor answers"
+                "{name:?}: five failures in a row ({reason}): one probe at a time until the vendor answers"
             );
         }
         Notice::Recovered => log::info!("{name:?}: the vendor answers again"),
