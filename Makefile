@@ -4,7 +4,7 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check check-rules run demo clean
+.PHONY: help setup wasm stand-in test check check-rules run demo fuzz clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ wasm: setup ## Build the filter: dist/conversion-relay.wasm
 
 test: wasm ## Run all tests, those in the real Envoy included
 	@scripts/cargo test
+
+fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST_CASES=N a target)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
 
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
