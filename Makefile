@@ -4,7 +4,8 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check run demo clean image release compat deny test-compose test-image test-release
+.PHONY: help setup wasm stand-in test check check-rules run demo image release compat clean
+.PHONY: test-compose test-image test-release
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +29,10 @@ check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo clippy --all-targets -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
 	@scripts/deny
+
+check-rules: ## Check the Prometheus alert rules with promtool
+	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
+	@promtool check rules deploy/prometheus/alerts.yaml
 
 stand-in: setup
 	@scripts/cargo build --example stand-in

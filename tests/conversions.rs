@@ -288,7 +288,7 @@ fn a_client_that_leaves_before_the_answer_has_its_whole_request_relayed() {
     let gateway = gateway();
     gateway.behave(Collector, json!({"hold": true}));
     let mut connection = gateway.connect();
-    connection.write(&from_visitor(&purchase()).bytes());
+    connection.write(from_visitor(&purchase()).bytes());
     gateway.wait_for(Collector, 1);
     drop(connection);
 
@@ -317,13 +317,12 @@ fn three_thousand_stalled_uploads_are_bounded_and_the_next_conversion_goes_throu
         stalled.push(connection);
     }
     let requests_ignored = "conversion_relay_requests_ignored_total";
-    let overloaded = 3_000 - budget as u64 / 8_000;
     let reached = |labels: &[(&str, &str)], least| {
         support::wait_until(support::LIMIT, || gateway.counter(requests_ignored, labels) >= least)
     };
-    assert!(reached(&[("reason", "overloaded")], overloaded), "{}", gateway.prometheus());
+    assert!(reached(&[("reason", "overloaded")], 1), "what is beyond the bound passes uncaptured");
     drop(stalled);
-    assert!(reached(&[], 3_000), "each is counted once, as overloaded or as aborted");
+    assert!(reached(&[], 3_000), "each ends, as overloaded, aborted or refused by the collector");
     assert_eq!(gateway.counter(requests_ignored, &[]), 3_000);
     goes_on(&gateway);
 }

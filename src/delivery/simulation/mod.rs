@@ -223,7 +223,8 @@ impl Simulation {
 
     fn step(&mut self) {
         let budget = self.rng.usize(1..6);
-        self.engine.step(self.now, &mut self.engine_rng, &mut self.host, &mut self.books, budget);
+        let mut surroundings = super::tests::Both(&mut self.host, &mut self.books);
+        self.engine.step(self.now, &mut self.engine_rng, &mut surroundings, budget);
     }
 
     fn premature_step(&mut self) -> Checked {

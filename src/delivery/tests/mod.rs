@@ -72,15 +72,15 @@ impl Ledger for Books {
 }
 
 /// Host and books as the one surrounding that a step asks for.
-pub struct Both<'w>(pub &'w mut Host, pub &'w mut Books);
+pub struct Both<'w, C, L>(pub &'w mut C, pub &'w mut L);
 
-impl Callouts<Named> for Both<'_> {
-    fn dispatch(&mut self, lane: LaneId, parcel: &Named) -> Result<Token, Refusal> {
+impl<P, C: Callouts<P>, L> Callouts<P> for Both<'_, C, L> {
+    fn dispatch(&mut self, lane: LaneId, parcel: &P) -> Result<Token, Refusal> {
         self.0.dispatch(lane, parcel)
     }
 }
 
-impl Ledger for Both<'_> {
+impl<C, L: Ledger> Ledger for Both<'_, C, L> {
     fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
         self.1.delivery(lane, outcome);
     }
