@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
+pub use envoy::binary as envoy_binary;
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY};
 pub use stand_in::Received;
@@ -41,7 +42,7 @@ pub struct Gateway {
     // Dropped in this order.
     envoy: Envoy,
     stand_in: StandIn,
-    _dir: TempDir,
+    dir: TempDir,
     /// The filter's file as it was at the start.
     filter: Value,
 }
@@ -53,7 +54,12 @@ impl Gateway {
         let stand_in = StandIn::start(&dir.0, &options.module());
         let (envoy_options, filter) = options.apply(&stand_in.ready.envoy_yaml, &stand_in.ready.filter_yaml);
         let envoy = Envoy::start(&dir.0, &stand_in.ready.envoy_yaml, &envoy_options);
-        Self { envoy, stand_in, _dir: dir, filter }
+        Self { envoy, stand_in, dir, filter }
+    }
+
+    /// The folder with the gateway's files: envoy.yaml, conversion-relay.yaml, ca.pem.
+    pub fn dir(&self) -> &Path {
+        &self.dir.0
     }
 
     // --- as a client ---
@@ -120,12 +126,7 @@ impl Gateway {
 
     /// The sum of all series of a Prometheus counter that have these labels; 0 if there is none.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let page = self.prometheus();
-        let sum: f64 = envoy::series(&page, name)
-            .filter(|(has, _)| envoy::has_labels(has, labels))
-            .map(|(_, value)| value)
-            .sum();
-        sum as u64
+        sum(&self.prometheus(), name, labels)
     }
 
     /// Waits until [`Gateway::counter`] is exactly `value`.
@@ -226,11 +227,19 @@ impl Gateway {
 
     /// The most memory that Envoy ever used, in bytes.
     pub fn peak_rss(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that Envoy uses now, in bytes.
+    pub fn rss(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.envoy.pid())).expect("is it running?");
-        let kilobytes =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
-        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("VmHWM in kB") * 1024
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
+        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1024
     }
 
     /// Where Envoy's admin interface listens.
@@ -254,6 +263,12 @@ impl Gateway {
     }
 }
 
+/// The sum of all series of a counter on a page of Prometheus' text format that have these labels; 0 if there is none.
+pub fn sum(page: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
+    let series = envoy::series(page, name).filter(|(has, _)| envoy::has_labels(has, labels));
+    series.map(|(_, value)| value).sum::<f64>() as u64
+}
+
 /// Asks again and again whether `condition` holds. False if it still doesn't after `limit`.
 pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
@@ -268,7 +283,8 @@ pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
     }
 }
 
-fn root() -> &'static Path {
+/// The checkout.
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
