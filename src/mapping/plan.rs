@@ -1,7 +1,6 @@
 //! Compiling mapping documents: a preset with a user's document over it becomes a [`Plan`].
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::document::{Action, Document, EventMapping, Mapping, Scalar};
 use super::path::Source;
@@ -99,7 +98,7 @@ impl Plan {
             _ => preset.events.iter().collect(),
         };
         let mut plan = Plan { entries: Vec::new(), others: None };
-        for (name, mapping) in user.iter().flat_map(|user| &user.events) {
+        for (name, mapping) in user.iter().flat_map(|user| user.events.iter()) {
             let base = presets
                 .iter()
                 .find(|(known, _)| filed_under(known) == filed_under(name))
@@ -109,8 +108,8 @@ impl Plan {
             }
         }
         for (name, base) in presets {
-            let overridden = |named: &String| filed_under(named) == filed_under(name);
-            if !user.is_some_and(|user| user.events.keys().any(overridden)) {
+            let overridden = |named: &str| filed_under(named) == filed_under(name);
+            if !user.is_some_and(|user| user.events.names().any(overridden)) {
                 plan.entries.push(compiler.entry(name, Some(base), None, &global)?);
             }
         }
@@ -186,9 +185,9 @@ impl Plan {
 }
 
 /// Of the preset's events, those that the user's document names, in whatever dialect.
-fn named_by<'p>(preset: &'p Document, user: Option<&Document>) -> BTreeMap<&'p String, &'p EventMapping> {
+fn named_by<'p>(preset: &'p Document, user: Option<&Document>) -> Vec<(&'p str, &'p EventMapping)> {
     let named = |name: &str| {
-        user.is_some_and(|user| user.events.keys().any(|own| filed_under(own) == filed_under(name)))
+        user.is_some_and(|user| user.events.names().any(|own| filed_under(own) == filed_under(name)))
     };
     preset.events.iter().filter(|(name, _)| named(name)).collect()
 }
@@ -311,11 +310,23 @@ impl Compiler<'_> {
         if let Some(over) = over {
             all.overlay(self.fields(&over.mappings, &place)?);
         }
-        all.0.sort_by_key(|(target, _)| self.targets.order(target));
+        let fields = self.ordered(all);
         let named =
             |mapping: Option<&EventMapping>| mapping.and_then(|mapping| mapping.vendor_event_name.clone());
         let vendor_event = named(over).or_else(|| named(base)).unwrap_or_else(|| snake_case(name));
-        Ok(Entry::new(name, vendor_event, all))
+        Ok(Entry::new(name, vendor_event, fields))
+    }
+
+    /// The fields in the vendor's order; those without a place in it stay as they were, at the end. Inserted one by one:
+    /// the standard library's sort is eight kilobytes of the module.
+    fn ordered(&self, fields: Fields) -> Fields {
+        let mut ordered: Vec<(Box<str>, Node)> = Vec::with_capacity(fields.0.len());
+        for field in fields.0 {
+            let order = self.targets.order(&field.0);
+            let at = ordered.partition_point(|(target, _)| self.targets.order(target) <= order);
+            ordered.insert(at, field);
+        }
+        Fields(ordered)
     }
 
     fn fields(&mut self, mappings: &[Mapping], place: &str) -> Result<Fields, BadMapping> {
@@ -359,9 +370,9 @@ impl Compiler<'_> {
             known: map
                 .iter()
                 .filter(|(from, _)| *from != "*")
-                .map(|(from, to)| ((**from).into(), constant(to)))
+                .map(|(from, to)| (from.into(), constant(to)))
                 .collect(),
-            other: map.get("*").map(constant),
+            other: map.iter().find(|(from, _)| *from == "*").map(|(_, other)| constant(other)),
         });
         Ok(Rule { origin, transforms, value_map, each })
     }
