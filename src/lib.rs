@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod event;
 pub mod json;
 pub mod request;
+pub mod timestamp;
 
 // Whom it is about, and what they allow.
 pub mod consent;
@@ -27,6 +28,9 @@ pub mod vendors;
 pub mod accounting;
 pub mod delivery;
 pub mod relay;
+
+#[cfg(feature = "cli")]
+pub mod cli;
 
 #[cfg(target_arch = "wasm32")]
 mod host;

@@ -11,6 +11,7 @@ use crate::mapping::document::Document;
 
 /// The whole plugin configuration.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(default)]
@@ -27,6 +28,7 @@ pub struct Config {
 
 /// Which requests are tracking requests, and how much of them is held.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Endpoints {
     /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
@@ -53,6 +55,7 @@ impl Default for Endpoints {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RelayWhen {
     /// The collector answered below 400. The default.
@@ -63,6 +66,7 @@ pub enum RelayWhen {
 
 /// Who an event is about.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
     /// Where the anonymous id is when the event has none: the first of these cookies that is present. Default: _dfid,
@@ -83,6 +87,7 @@ impl Default for Identity {
 
 /// What counts as consent.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Consent {
     /// What counts when nothing says anything about consent at all. Default deny.
@@ -110,6 +115,7 @@ impl Default for Consent {
 
 /// The names of the cookies of consent tools; an empty name: that tool is not asked.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Cookies {
     /// Default OptanonConsent.
@@ -129,15 +135,18 @@ impl Default for Cookies {
 
 /// How deliveries are queued, sent and retried.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Delivery {
     /// How long a vendor has to answer. Default 5s.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub timeout: Duration,
     /// Attempts at one delivery. Default 8.
     pub max_attempts: u32,
     /// How long a delivery is tried at all. Default 1h.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     pub backoff: Backoff,
     /// Callouts under way at once, per integration and worker. Default 64.
@@ -159,13 +168,16 @@ impl Default for Delivery {
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Backoff {
     /// The longest delay before the second attempt; it doubles from there. Default 1s.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub base: Duration,
     /// The longest delay of all. Default 5m.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max: Duration,
 }
 
@@ -177,6 +189,7 @@ impl Default for Backoff {
 
 /// The queue of one worker; each integration has its equal share.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Queue {
     /// Default 10000.
@@ -193,10 +206,12 @@ impl Default for Queue {
 
 /// One configured vendor destination: the object of Signal's Management API, plus what is ours.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Integration {
     /// Unique, also once it is written as a metric label.
     pub name: String,
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::VendorName"))]
     pub vendor: String,
     /// Default true.
     #[serde(default = "yes")]
@@ -212,6 +227,7 @@ pub struct Integration {
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
     #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings"))]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What a visitor must have granted; none: no consent is needed.
     #[serde(default)]

@@ -51,8 +51,7 @@ pub(super) fn relay(
     let client = Client::of_request(&opened.request.source_address, opened.request.header("user-agent"));
     let visitor = Visitor::of(&event, &stated, &cookies, &client, config);
     note_client(&visitor.client, host);
-    let subject =
-        Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor, item: None };
+    let subject = Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor };
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {

@@ -1,0 +1,3 @@
+//! The command line, `conversion-relay`: what a configuration will do, before a gateway runs it.
+
+pub mod schema;
