@@ -4,10 +4,10 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check run demo clean
+.PHONY: help setup wasm cli stand-in test check check-rules run demo clean
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Variables:'
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
@@ -21,12 +21,19 @@ wasm: setup ## Build the filter: dist/conversion-relay.wasm
 	@scripts/wasm
 
 test: wasm ## Run all tests, those in the real Envoy included
-	@scripts/cargo test
+	@scripts/cargo test --features cli
 
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
-	@scripts/cargo clippy --all-targets -- -D warnings
+	@scripts/cargo clippy --all-targets --features cli -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
+
+check-rules: ## Check the Prometheus alert rules with promtool
+	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
+	@promtool check rules deploy/prometheus/alerts.yaml
+
+cli: setup ## Build the command line: target/release/conversion-relay
+	@scripts/cargo build --release --features cli --bin conversion-relay
 
 stand-in: setup
 	@scripts/cargo build --example stand-in

@@ -81,16 +81,22 @@ impl RequestIgnored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventIgnored {
     Malformed,
+    /// No key or signature of a configured source.
+    Unauthorized,
+    /// Its request's signature was seen before.
+    Replayed,
     /// No integration sends such an event.
     Unmapped,
 }
 
 impl EventIgnored {
-    pub const ALL: [Self; 2] = [Self::Malformed, Self::Unmapped];
+    pub const ALL: [Self; 4] = [Self::Malformed, Self::Unauthorized, Self::Replayed, Self::Unmapped];
 
     pub fn label(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::Unauthorized => "unauthorized",
+            Self::Replayed => "replayed",
             Self::Unmapped => "unmapped",
         }
     }
@@ -128,7 +134,7 @@ impl Note {
 pub trait Counters {
     /// `integration` is its place in the newest configuration.
     fn count(&mut self, integration: usize, outcome: Delivery);
-    fn event_ignored(&mut self, reason: EventIgnored);
+    fn events_ignored(&mut self, reason: EventIgnored, count: usize);
     fn request_ignored(&mut self, reason: RequestIgnored);
     fn note(&mut self, note: Note);
 }

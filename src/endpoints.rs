@@ -9,16 +9,52 @@ pub struct Endpoint {
     pub form: Form,
     /// The type that the path names; the body's own `type` wins.
     pub event_type: Option<EventType>,
+    pub carrier: Carrier,
+    /// For servers: signed where sources are configured.
+    pub server: bool,
+}
+
+/// Where a request carries its events, which also decides the method that it is asked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    Body,
+    /// A pixel: one event in the query.
+    Query,
+}
+
+impl Endpoint {
+    const fn single(event_type: EventType) -> Self {
+        Self { form: Form::Single, event_type: Some(event_type), carrier: Carrier::Body, server: false }
+    }
+
+    const fn pixel(event_type: EventType) -> Self {
+        Self { carrier: Carrier::Query, ..Self::single(event_type) }
+    }
+
+    const BATCH: Self = Self { form: Form::Batch, event_type: None, carrier: Carrier::Body, server: false };
+    const SERVER: Self = Self { form: Form::Either, server: true, ..Self::BATCH };
+    const UNTYPED: Self = Self { form: Form::Single, ..Self::BATCH };
+
+    /// Whether the endpoint is asked with this method. With another one, a CORS preflight for example, the request is no
+    /// tracking request.
+    pub fn takes(&self, method: &[u8]) -> bool {
+        match self.carrier {
+            Carrier::Body => method == b"POST",
+            Carrier::Query => method == b"GET",
+        }
+    }
 }
 
 /// The tracking paths below a base path.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     base_path: String,
+    import: bool,
 }
 
 impl Endpoints {
-    /// `base_path` is empty or begins with a slash and doesn't end with one.
+    /// `base_path` is empty or begins with a slash and doesn't end with one. Historical data is no tracking data yet:
+    /// see [`Endpoints::with_import`].
     pub fn new(base_path: &str) -> Result<Self, String> {
         let legal = base_path.is_empty()
             || (base_path.starts_with('/')
@@ -27,50 +63,176 @@ impl Endpoints {
         if !legal {
             return Err(format!("expected nothing or a path like /collect, got {base_path:?}"));
         }
-        Ok(Self { base_path: base_path.to_owned() })
+        Ok(Self { base_path: base_path.to_owned(), import: false })
     }
 
-    /// The endpoint of a request path (with its query); `None` for every other request.
+    /// Whether `/v1/import`, which clients use for historical data, is a tracking request too.
+    pub fn with_import(self, import: bool) -> Self {
+        Self { import, ..self }
+    }
+
+    /// The endpoint of a request path (with its query); `None` for every other request. Costs a comparison or two for
+    /// those, and no allocation.
     pub fn find(&self, path: &[u8]) -> Option<Endpoint> {
         let path = path.strip_prefix(self.base_path.as_bytes())?;
-        let path = path.split(|byte| *byte == b'?').next()?;
-        let name = path.strip_prefix(b"/v1/")?;
-        let single = |event_type| Endpoint { form: Form::Single, event_type: Some(event_type) };
-        Some(match name {
-            b"t" | b"track" => single(EventType::Track),
-            b"p" | b"page" => single(EventType::Page),
-            b"i" | b"identify" => single(EventType::Identify),
-            b"batch" => Endpoint { form: Form::Batch, event_type: None },
-            _ => return None,
-        })
+        match path {
+            [b'/', b'v', b'1', b'/', name @ ..] => self.of_version_1(name),
+            [b'/', b'a', b'p', b'i', b'/', b's', b'/', name @ ..] => jitsu(name),
+            [b'/', b'b', b'e', b'a', b'c', b'o', b'n', b'/', name @ ..] => {
+                (without_query(name) == b"v1/batch").then_some(Endpoint::BATCH)
+            }
+            _ => None,
+        }
     }
 
-    /// The method that an endpoint is asked with; another method is no tracking request.
-    pub fn takes(&self, method: &[u8]) -> bool {
-        method == b"POST"
+    /// Segment's and RudderStack's paths, which Signal shares.
+    fn of_version_1(&self, name: &[u8]) -> Option<Endpoint> {
+        let name = without_query(name);
+        if let Some(pixel) = name.strip_prefix(b"pixel/") {
+            return named(pixel).map(Endpoint::pixel);
+        }
+        Some(match name {
+            b"batch" | b"b" => Endpoint::BATCH,
+            b"import" if self.import => Endpoint::BATCH,
+            b"events" => Endpoint::SERVER,
+            _ => Endpoint::single(letter(name).or_else(|| named(name))?),
+        })
     }
+}
+
+/// Jitsu's paths, for browsers and (`s2s/`) for servers. Some of its clients post to `event` and let the body say what
+/// type it is.
+fn jitsu(name: &[u8]) -> Option<Endpoint> {
+    let name = without_query(name);
+    let name = name.strip_prefix(b"s2s/").unwrap_or(name);
+    if name == b"event" { Some(Endpoint::UNTYPED) } else { named(name).map(Endpoint::single) }
+}
+
+fn without_query(path: &[u8]) -> &[u8] {
+    path.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
+/// The letters that analytics.js and Datafly.js use in paths.
+fn letter(name: &[u8]) -> Option<EventType> {
+    Some(match name {
+        b"t" => EventType::Track,
+        b"p" => EventType::Page,
+        b"i" => EventType::Identify,
+        b"g" => EventType::Group,
+        b"a" => EventType::Alias,
+        b"s" => EventType::Screen,
+        _ => return None,
+    })
+}
+
+fn named(name: &[u8]) -> Option<EventType> {
+    Some(match name {
+        b"track" => EventType::Track,
+        b"page" => EventType::Page,
+        b"identify" => EventType::Identify,
+        b"group" => EventType::Group,
+        b"alias" => EventType::Alias,
+        b"screen" => EventType::Screen,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn found(path: &str) -> Option<Endpoint> {
+        Endpoints::new("").unwrap().find(path.as_bytes())
+    }
+
+    const TYPES: [(&str, &str, EventType); 6] = [
+        ("t", "track", EventType::Track),
+        ("p", "page", EventType::Page),
+        ("i", "identify", EventType::Identify),
+        ("g", "group", EventType::Group),
+        ("a", "alias", EventType::Alias),
+        ("s", "screen", EventType::Screen),
+    ];
+
     #[test]
-    fn the_paths_of_the_clients_are_known_and_no_other() {
-        let endpoints = Endpoints::new("").unwrap();
-        for path in ["/v1/t", "/v1/track?x=1", "/v1/p", "/v1/page", "/v1/i", "/v1/identify", "/v1/batch"] {
-            assert!(endpoints.find(path.as_bytes()).is_some(), "{path}");
+    fn a_path_for_one_event_names_its_type_by_letter_or_name() {
+        for (letter, name, event_type) in TYPES {
+            for path in [
+                format!("/v1/{letter}"),
+                format!("/v1/{name}"),
+                format!("/v1/{name}?writeKey=k"),
+                format!("/api/s/{name}"),
+                format!("/api/s/s2s/{name}"),
+            ] {
+                assert_eq!(found(&path), Some(Endpoint::single(event_type)), "{path}");
+            }
         }
-        for path in ["", "/", "/v1/", "/v1/tracks", "/v1/t/", "/v2/t", "/v1/T", "x/v1/t"] {
-            assert!(endpoints.find(path.as_bytes()).is_none(), "{path}");
+        assert_eq!(found("/api/s/event").unwrap().event_type, None);
+    }
+
+    #[test]
+    fn batches_have_four_paths_of_which_import_only_counts_where_it_is_switched_on() {
+        for path in ["/v1/batch", "/v1/b", "/beacon/v1/batch?writeKey=k"] {
+            assert_eq!(found(path).unwrap().form, Form::Batch, "{path}");
+        }
+        assert_eq!(found("/v1/import"), None);
+        let importing = Endpoints::new("").unwrap().with_import(true);
+        assert_eq!(importing.find(b"/v1/import"), Some(Endpoint::BATCH));
+    }
+
+    #[test]
+    fn the_endpoint_for_servers_takes_an_event_or_a_batch() {
+        let server = found("/v1/events").unwrap();
+        assert!(server.server && server.form == Form::Either && server.event_type.is_none());
+        assert!(!found("/v1/batch").unwrap().server);
+    }
+
+    #[test]
+    fn pixels_are_got_and_everything_else_is_posted() {
+        for (_, name, event_type) in TYPES {
+            let pixel = found(&format!("/v1/pixel/{name}?wk=k")).unwrap();
+            assert_eq!(pixel, Endpoint::pixel(event_type));
+            assert!(pixel.takes(b"GET") && !pixel.takes(b"POST"));
+        }
+        let batch = found("/v1/b").unwrap();
+        assert!(batch.takes(b"POST") && !batch.takes(b"GET") && !batch.takes(b"OPTIONS"));
+    }
+
+    #[test]
+    fn no_other_path_is_an_endpoint() {
+        for path in [
+            "",
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/tracks",
+            "/v1/t/",
+            "/v2/t",
+            "/v1/T",
+            "x/v1/t",
+            "/v1/event",
+            "/v1/pixel/",
+            "/v1/pixel/t",
+            "/v1/pixel",
+            "/api/s/",
+            "/api/s/t",
+            "/api/s/s2s",
+            "/api/s/s2s/s2s/track",
+            "/beacon/v1/t",
+            "/batch",
+            "/?/v1/t",
+        ] {
+            assert_eq!(found(path), None, "{path}");
         }
     }
 
     #[test]
     fn a_base_path_stands_before_them() {
         let endpoints = Endpoints::new("/collect").unwrap();
-        assert!(endpoints.find(b"/collect/v1/t").is_some());
-        assert!(endpoints.find(b"/v1/t").is_none());
+        for path in ["/v1/t", "/beacon/v1/batch", "/api/s/track", "/v1/pixel/page"] {
+            assert!(endpoints.find(format!("/collect{path}").as_bytes()).is_some(), "{path}");
+            assert!(endpoints.find(path.as_bytes()).is_none(), "{path}");
+        }
         for bad in ["collect", "/collect/", "/a?b", "/"] {
             assert!(Endpoints::new(bad).is_err(), "{bad}");
         }

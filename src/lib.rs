@@ -8,10 +8,14 @@ pub mod config;
 
 // What a client sends: which requests count, capturing them, reading their events.
 pub mod capture;
+pub mod decode;
 pub mod endpoints;
 pub mod event;
 pub mod json;
+pub mod pixel;
+pub mod reply;
 pub mod request;
+pub mod sources;
 pub mod timestamp;
 
 // Whom it is about, and what they allow.
@@ -26,6 +30,7 @@ pub mod vendors;
 
 // How it gets there, and the books.
 pub mod accounting;
+pub mod deduplication;
 pub mod delivery;
 pub mod relay;
 

@@ -13,14 +13,28 @@ pub struct Stated<'a> {
     ip: Option<Cow<'a, str>>,
     user_agent: Option<Cow<'a, str>>,
     library: Option<Cow<'a, str>>,
+    signed: bool,
 }
 
 impl<'a> Stated<'a> {
-    pub fn by(event: &Event<'a>, fields: &Fields) -> Self {
+    /// `signed`: whether the request's signature was verified.
+    pub fn by(event: &Event<'a>, signed: bool, fields: &Fields) -> Self {
         Self {
+            signed,
             ip: event.text(fields.context_ip),
             user_agent: event.text(fields.context_user_agent),
             library: event.text(fields.library_name),
+        }
+    }
+}
+
+impl Stated<'_> {
+    pub fn context(&self) -> EventContext<'_> {
+        EventContext {
+            signed: self.signed,
+            ip: self.ip.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+            library: self.library.as_deref(),
         }
     }
 }
@@ -36,23 +50,11 @@ pub struct Visitor<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// The visitor of an event of a request with these cookies, whose connection came from `client`.
-    pub fn of(
-        event: &Event<'a>,
-        stated: &'a Stated<'a>,
-        cookies: &Cookies<'a>,
-        client: &Client<'a>,
-        config: &Compiled,
-    ) -> Self {
-        let context = EventContext {
-            signed: false,
-            ip: stated.ip.as_deref(),
-            user_agent: stated.user_agent.as_deref(),
-            library: stated.library.as_deref(),
-        };
+    /// The visitor of an event of a request with these cookies.
+    pub fn of(event: &Event<'a>, client: Client<'a>, cookies: &Cookies<'a>, config: &Compiled) -> Self {
         let of_event = event.text(config.fields.anonymous_id).and_then(valid_id);
         Self {
-            client: Client::of_event(&context, client, config.client_from_context),
+            client,
             anonymous_id: of_event
                 .or_else(|| anonymous_id::of_cookies(cookies, &config.anonymous_id_cookies)),
             raw_email: event.first_text(&config.fields.emails),

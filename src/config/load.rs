@@ -7,7 +7,8 @@ use prost::Message;
 use prost_types::value::Kind;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use serde_path_to_error::{Path, Segment};
+
+use super::de;
 
 /// A configuration that is refused: one line that names the path, the problem and the fix, and never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,19 @@ const SHORTEST_SECRET: usize = 4;
 pub struct Secrets(Vec<String>);
 
 impl Secrets {
+    /// A value comes back in messages as it is, or quoted by Rust or JSON, so each way of writing it is kept. Longer ones
+    /// come first: were a part of one masked, its rest would stay.
+    fn add(&mut self, value: &str) {
+        let json = serde_json::to_string(value).unwrap_or_default();
+        for quoted in [format!("\"{value}\""), format!("{value:?}"), json] {
+            let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+            if inner.len() >= SHORTEST_SECRET && !self.0.iter().any(|known| known == inner) {
+                let at = self.0.iter().take_while(|known| known.len() >= inner.len()).count();
+                self.0.insert(at, inner.to_owned());
+            }
+        }
+    }
+
     /// The text with every value of the environment as `***`.
     pub fn mask(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
@@ -92,10 +106,7 @@ pub fn expand_all(
 
 /// Reads a value into its type. `at` is the path of `value` in the whole configuration.
 pub fn read<T: DeserializeOwned>(value: Value, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = join(at, &written(error.path()));
-        Invalid::new(path, secrets.mask(&error.inner().to_string()))
-    })
+    de::read(&value).map_err(|error| Invalid::new(join(at, &error.path), secrets.mask(&error.problem)))
 }
 
 /// Joins two parts of a path; the second may begin with a dot, a bracket or a key.
@@ -104,19 +115,8 @@ pub fn join(at: &str, below: &str) -> String {
     format!("{at}{dot}{below}")
 }
 
-fn written(path: &Path) -> String {
-    let mut text = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => _ = write!(text, "[{index}]"),
-            Segment::Map { key } | Segment::Enum { variant: key } => push_key(&mut text, key),
-            Segment::Unknown => {}
-        }
-    }
-    text
-}
-
-fn push_key(text: &mut String, key: &str) {
+/// Appends a key to a path: `.key`, or `["a key"]` where it needs quotes.
+pub fn push_key(text: &mut String, key: &str) {
     let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match plain {
         true if text.is_empty() => text.push_str(key),
@@ -183,9 +183,7 @@ fn expand_text(
         };
         expanded.push_str(before);
         expanded.push_str(&value);
-        if value.len() >= SHORTEST_SECRET {
-            secrets.0.push(value);
-        }
+        secrets.add(&value);
         rest = behind;
     }
     expanded.push_str(rest);
@@ -211,4 +209,23 @@ pub fn literal_secrets(config: &Value, keys: &dyn Fn(&str) -> &'static [&'static
 
 fn literal<'v>(settings: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
     settings.get(key).and_then(Value::as_str).filter(|text| !text.contains("${"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_masked_however_a_message_quotes_it() {
+        let mut secrets = Secrets::default();
+        for value in ["abcd", "abcd-longer", "with \"quotes\"", "a\u{1}line\n", "abc"] {
+            secrets.add(value);
+        }
+        assert_eq!(secrets.mask("abcd abcd-longer"), "*** ***");
+        for value in ["with \"quotes\"", "a\u{1}line\n"] {
+            assert_eq!(secrets.mask(&format!("{value} {value:?}")), "*** \"***\"");
+            assert_eq!(secrets.mask(&serde_json::to_string(value).unwrap()), "\"***\"");
+        }
+        assert_eq!(secrets.mask("abc"), "abc", "too short: every abc of a message would be hidden");
+    }
 }

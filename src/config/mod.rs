@@ -1,6 +1,7 @@
 //! The plugin configuration: read, checked and compiled once, so that nothing is worked out per event that could have
 //! been decided before.
 
+mod de;
 pub mod load;
 pub mod types;
 
@@ -17,19 +18,25 @@ use crate::event::Fields;
 use crate::event::projection::Projection;
 use crate::identity::{ClientFromContext, CookieName};
 use crate::mapping::plan::Plan;
+use crate::sources::{self, SourceAt, Sources};
 use crate::vendors::{self, Destination, Vendor};
 use load::{Invalid, Secrets};
 use types::Config;
-pub use types::RelayWhen;
+pub use types::{RelayWhen, ReplyFrom};
 
 /// A configuration ready to run.
 pub struct Compiled {
     pub endpoints: Endpoints,
+    pub reply: ReplyFrom,
     pub relay_when: RelayWhen,
     pub limits: CaptureLimits,
     pub anonymous_id_cookies: Vec<CookieName>,
     pub client_from_context: ClientFromContext,
+    /// None: no sources are configured, and any tracking request is taken.
+    pub sources: Option<Sources>,
     pub consent: ConsentRules,
+    /// How long a messageId is remembered.
+    pub deduplication_window: Duration,
     pub projection: Projection,
     pub fields: Fields,
     pub delivery: delivery::Limits,
@@ -48,6 +55,8 @@ pub struct CaptureLimits {
     pub events: usize,
     /// Of all requests of a worker, in bytes.
     pub captured_bytes: usize,
+    /// Of an event, by its own timestamp.
+    pub event_age: Duration,
 }
 
 /// One enabled integration.
@@ -55,6 +64,8 @@ pub struct Integration {
     pub name: String,
     pub vendor: &'static dyn Vendor,
     pub dry_run: bool,
+    /// The only source whose events it gets; None: every source's.
+    pub source: Option<SourceAt>,
     pub plan: Plan,
     pub requirement: Requirement,
     pub destination: Box<dyn Destination>,
@@ -100,6 +111,8 @@ impl Compiled {
         let mut projection = Projection::new();
         let fields = Fields::compile(&mut projection);
         let consent = consent_rules(&config.consent)?;
+        let sources = config.sources.as_deref().map(Sources::compile).transpose();
+        let sources = sources.map_err(|bad| Invalid::new(bad.at, bad.problem))?;
         let limits = capture_limits(&config.endpoints)?;
         let delivery = delivery_limits(&config.delivery)?;
         let mut integrations = Vec::new();
@@ -110,7 +123,8 @@ impl Compiled {
         for (at, integration) in config.integrations.into_iter().enumerate() {
             let at = format!("integrations[{at}]");
             let enabled = integration.enabled;
-            let compiled = compile_integration(integration, &at, &consent, &mut projection, secrets)?;
+            let compiled =
+                compile_integration(integration, &at, sources.as_ref(), &consent, &mut projection, secrets)?;
             if enabled {
                 refuse_double_count(&integrations, &compiled, &at)?;
                 integrations.push(compiled);
@@ -125,12 +139,21 @@ impl Compiled {
         )?;
         Ok(Self {
             endpoints: Endpoints::new(&config.endpoints.base_path)
-                .map_err(|problem| Invalid::new("endpoints.base_path", problem))?,
+                .map_err(|problem| Invalid::new("endpoints.base_path", problem))?
+                .with_import(config.endpoints.import),
+            reply: config.endpoints.reply,
             relay_when: config.endpoints.relay_when,
             limits,
             anonymous_id_cookies: anonymous_id_cookies(&config.identity.anonymous_id_cookies)?,
             client_from_context: config.identity.client_from_context,
+            sources,
             consent,
+            deduplication_window: within_time(
+                "deduplication.window",
+                config.deduplication.window,
+                Duration::ZERO,
+                DAY,
+            )?,
             projection,
             fields,
             delivery,
@@ -142,6 +165,7 @@ impl Compiled {
     /// The request headers that any station can use, in lowercase; no other is kept.
     pub fn keeps_header(&self, name: &str) -> bool {
         matches!(name, "user-agent" | "cookie" | "referer" | "sec-gpc" | "content-encoding")
+            || (self.sources.is_some() && sources::HEADERS.contains(&name))
             || self.integrations.iter().any(|integration| integration.plan.reads_header(name))
     }
 }
@@ -149,6 +173,7 @@ impl Compiled {
 fn compile_integration(
     integration: types::Integration,
     at: &str,
+    sources: Option<&Sources>,
     consent: &ConsentRules,
     projection: &mut Projection,
     secrets: &Secrets,
@@ -163,11 +188,14 @@ fn compile_integration(
             format!("unknown vendor {:?}: expected one of {known}", integration.vendor),
         )
     })?;
+    let source = source_of(integration.source_id.as_deref(), at, sources)?;
     let destination =
         vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
     let preset = vendor.preset(integration.preset.as_deref()).map_err(|known| {
-        let problem =
-            format!("unknown preset {:?}: expected one of {known}", integration.preset.unwrap_or_default());
+        let problem = format!(
+            "unknown preset {:?}: expected one of {known}",
+            integration.preset.as_deref().unwrap_or_default()
+        );
         Invalid::new(format!("{at}.preset"), problem)
     })?;
     let user = integration.field_mappings.as_ref();
@@ -179,10 +207,23 @@ fn compile_integration(
         name: integration.name,
         vendor,
         dry_run: integration.dry_run,
+        source,
         plan,
         requirement,
         destination,
     })
+}
+
+/// The source that an integration listens to.
+fn source_of(
+    source_id: Option<&str>,
+    at: &str,
+    sources: Option<&Sources>,
+) -> Result<Option<SourceAt>, Invalid> {
+    let (Some(sources), Some(id)) = (sources, source_id) else { return Ok(None) };
+    let unknown =
+        || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
+    sources.find(id).map(Some).ok_or_else(unknown)
 }
 
 /// No two integrations with one name, also not once the names are metric labels.
@@ -249,6 +290,12 @@ fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid
     Ok(CaptureLimits {
         body_bytes: within("endpoints.max_body_bytes", endpoints.max_body_bytes, 1, 16 << 20)?,
         events: within("endpoints.max_events", endpoints.max_events, 1, 100_000)?,
+        event_age: within_time(
+            "endpoints.max_event_age",
+            endpoints.max_event_age,
+            Duration::from_secs(1),
+            YEAR,
+        )?,
         captured_bytes: within(
             "endpoints.max_captured_bytes",
             endpoints.max_captured_bytes,
@@ -260,10 +307,9 @@ fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid
 
 fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Invalid> {
     let second = Duration::from_secs(1);
-    let day = second.saturating_mul(86_400);
     let backoff = delivery::Backoff::try_new(
-        within_time("delivery.backoff.base", delivery.backoff.base, Duration::from_millis(1), day)?,
-        within_time("delivery.backoff.max", delivery.backoff.max, Duration::from_millis(1), day)?,
+        within_time("delivery.backoff.base", delivery.backoff.base, Duration::from_millis(1), DAY)?,
+        within_time("delivery.backoff.max", delivery.backoff.max, Duration::from_millis(1), DAY)?,
     );
     let in_flight = within("delivery.max_in_flight", delivery.max_in_flight as usize, 1, 1024)?;
     let attempts = within("delivery.max_attempts", delivery.max_attempts as usize, 1, 1000)?;
@@ -275,7 +321,7 @@ fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Inval
             second.saturating_mul(300),
         )?,
         max_attempts: NonZeroU32::new(attempts as u32).unwrap_or(NonZeroU32::MIN),
-        max_age: within_time("delivery.max_age", delivery.max_age, second, day.saturating_mul(30))?,
+        max_age: within_time("delivery.max_age", delivery.max_age, second, DAY.saturating_mul(30))?,
         backoff: backoff.map_err(|error| Invalid::new("delivery.backoff", error.to_string()))?,
         max_in_flight: NonZeroUsize::new(in_flight).unwrap_or(NonZeroUsize::MIN),
         max_deliveries: within(
@@ -287,6 +333,9 @@ fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Inval
         max_bytes: within("delivery.queue.max_bytes", delivery.queue.max_bytes, 1 << 10, 512 << 20)?,
     })
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 /// The largest queue of a worker.
 const MOST_DELIVERIES: usize = 1_000_000;

@@ -97,7 +97,7 @@ fn a_bad_configuration_is_refused_with_the_path_the_problem_and_the_fix() {
             &["integrations[1].events[0]", "Order Done", "Order Completed"],
         ),
         ("/integrations", json!([]), &["integrations: expected at least one integration"]),
-        ("/integrations", json!({}), &["integrations", "expected a sequence"]),
+        ("/integrations", json!({}), &["integrations", "expected a list"]),
         ("/integrations", json!(null), &["integrations"]),
         ("/integration", json!([]), &["integration", "unknown field"]),
         ("/endpoints", json!({"relay_when": "never"}), &["endpoints.relay_when", "never", "accepted"]),

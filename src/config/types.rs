@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error};
 use crate::consent::{ConsentCookies, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
 use crate::mapping::document::Document;
+use crate::sources::SourceSettings;
 
 /// The whole plugin configuration.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -18,8 +19,12 @@ pub struct Config {
     pub endpoints: Endpoints,
     #[serde(default)]
     pub identity: Identity,
+    /// Absent: any tracking request is taken; the gateway in front authenticates.
+    pub sources: Option<Vec<SourceSettings>>,
     #[serde(default)]
     pub consent: Consent,
+    #[serde(default)]
+    pub deduplication: Deduplication,
     #[serde(default)]
     pub delivery: Delivery,
     /// The vendors' destinations; at least one.
@@ -33,11 +38,18 @@ pub struct Config {
 pub struct Endpoints {
     /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
     pub base_path: String,
+    pub reply: ReplyFrom,
     pub relay_when: RelayWhen,
     /// The largest body that is read, in bytes. Default 512000.
     pub max_body_bytes: usize,
     /// The most events of one request. Default 500.
     pub max_events: usize,
+    /// Events that are older, by their own timestamp, are `stale`. Default 24h.
+    #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    pub max_event_age: Duration,
+    /// Whether POST /v1/import, historical data, is a tracking request at all. Default false.
+    pub import: bool,
     /// The most bytes of open streams and requests not yet parsed that one worker holds. Default 33554432.
     pub max_captured_bytes: usize,
 }
@@ -46,14 +58,29 @@ impl Default for Endpoints {
     fn default() -> Self {
         Self {
             base_path: String::new(),
+            reply: ReplyFrom::Upstream,
             relay_when: RelayWhen::Accepted,
             max_body_bytes: 512_000,
             max_events: 500,
             max_captured_bytes: 32 << 20,
+            max_event_age: Duration::from_secs(24 * 3600),
+            import: false,
         }
     }
 }
 
+/// Who answers tracking requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyFrom {
+    /// The collector; requests pass on untouched. The default.
+    Upstream,
+    /// The filter itself, where no collector is behind it.
+    Local,
+}
+
+/// Which requests with `reply: upstream` are relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +157,23 @@ impl Default for Cookies {
     fn default() -> Self {
         let ConsentCookies { onetrust, cookiebot, tcf } = ConsentCookies::default();
         Self { onetrust, cookiebot, tcf }
+    }
+}
+
+/// Events that arrive more than once.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Deduplication {
+    /// How long a messageId is remembered; 0s: not at all. Default 10m.
+    #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    pub window: Duration,
+}
+
+impl Default for Deduplication {
+    fn default() -> Self {
+        Self { window: Duration::from_secs(600) }
     }
 }
 
@@ -219,7 +263,7 @@ pub struct Integration {
     /// true: everything but the dispatch. Default false.
     #[serde(default)]
     pub dry_run: bool,
-    /// A label, as long as no sources are configured.
+    /// With `sources`: only that source's events. Without, a label and nothing more.
     pub source_id: Option<String>,
     /// Default: the vendor's first preset.
     pub preset: Option<String>,

@@ -225,6 +225,13 @@ impl<P: Parcel> Engine<P> {
         self.lanes.values().map(|lane| (lane.reference(), lane.held()))
     }
 
+    /// Whether any lane holds its full share of deliveries, so that its next one could be dropped.
+    pub fn is_full(&self) -> bool {
+        let share = self.limits.share(self.order.len());
+        let lanes = self.order.iter().filter_map(|key| self.lanes.get(key));
+        lanes.map(|lane| lane.held().deliveries).any(|held| held >= share.deliveries)
+    }
+
     /// Deliveries that the lane holds, queued and in flight.
     pub fn pending(&self, lane: LaneId) -> usize {
         let lane = self.order.get(lane.0).and_then(|key| self.lanes.get(key));

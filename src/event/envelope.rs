@@ -1,9 +1,10 @@
 //! What surrounds the events of one body: a single event, `{"batch":[...]}`, `{"events":[...]}` or a bare array.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::json::{Json, KeySeed, Kind};
 
@@ -14,6 +15,10 @@ pub struct Envelope {
     pub items: Vec<Range<usize>>,
     /// The batch's own `context`, for each item whatever that item's context lacks.
     pub context: Option<Range<usize>>,
+    /// The batch's `writeKey`, for items that have none.
+    pub write_key: Option<Range<usize>>,
+    /// The batch's `sentAt`: when its client sent it, by the client's clock.
+    pub sent_at: Option<Range<usize>>,
 }
 
 /// Why a body holds no events.
@@ -36,80 +41,134 @@ pub enum Form {
 impl Envelope {
     /// Opens a body. One pass over its text; nothing is copied.
     pub fn open(body: &str, form: Form, max_events: usize) -> Result<Self, Unreadable> {
-        let whole = Json::parse(body).map_err(|_| Unreadable::Malformed)?;
-        let (list, context) = match whole.kind() {
-            Kind::Object if form == Form::Single => (None, None),
-            Kind::Object => match Batch::read(whole) {
-                Batch { items: Some(items), context } => (Some(items), context),
-                Batch { items: None, .. } if form == Form::Either => (None, None),
-                Batch { items: None, .. } => return Err(Unreadable::Malformed),
-            },
-            Kind::Array if form != Form::Single => (Some(whole), None),
-            _ => return Err(Unreadable::Malformed),
-        };
-        let items = match list {
-            None => vec![place(body, whole)],
-            Some(list) if list.kind() == Kind::Array => {
-                let items = list.items();
-                if items.len() > max_events {
-                    return Err(Unreadable::TooManyEvents);
-                }
-                items.into_iter().map(|item| place(body, item)).collect()
-            }
-            Some(_) => return Err(Unreadable::Malformed),
-        };
-        Ok(Self { items, context: context.map(|context| place(body, context)) })
+        if form == Form::Single {
+            let whole = Json::parse(body).ok().filter(|whole| whole.kind() == Kind::Object);
+            return Ok(Self::single(body, whole.ok_or(Unreadable::Malformed)?.as_str()));
+        }
+        let mut reader =
+            Reader { body, max_events, envelope: Self::default(), is_batch: false, too_many: false };
+        let mut deserializer = serde_json::Deserializer::from_str(body);
+        let read = deserializer.deserialize_any(Body(&mut reader)).and_then(|()| deserializer.end());
+        match read {
+            Err(_) if reader.too_many => Err(Unreadable::TooManyEvents),
+            Err(_) => Err(Unreadable::Malformed),
+            Ok(()) if reader.is_batch => Ok(reader.envelope),
+            Ok(()) if form == Form::Either => Ok(Self::single(body, body.trim())),
+            Ok(()) => Err(Unreadable::Malformed),
+        }
+    }
+
+    fn single(body: &str, event: &str) -> Self {
+        Self { items: vec![place(body, event)], ..Self::default() }
     }
 }
 
-/// Where a value that was borrowed from `body` lies in it.
-fn place(body: &str, value: Json<'_>) -> Range<usize> {
-    let start = (value.as_str().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
-    start..start.saturating_add(value.as_str().len())
+/// The text of a member that an [`Envelope`] of this body has the place of; `None` where it has none or it is no string.
+pub fn text<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
+    Json::parse(body.get(at?.clone())?).ok()?.text()
 }
 
-#[derive(Default)]
-struct Batch<'a> {
-    items: Option<Json<'a>>,
-    context: Option<Json<'a>>,
+/// Where a text that was borrowed from `body` lies in it.
+fn place(body: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    start..start.saturating_add(part.len())
+}
+
+struct Reader<'b> {
+    body: &'b str,
+    max_events: usize,
+    envelope: Envelope,
+    /// Whether items were found, of whatever number.
+    is_batch: bool,
+    too_many: bool,
 }
 
 enum Member {
     Items,
     Context,
+    WriteKey,
+    SentAt,
     Other,
 }
 
-impl<'a> Batch<'a> {
-    fn read(whole: Json<'a>) -> Self {
-        serde_json::Deserializer::from_str(whole.as_str()).deserialize_map(BatchVisitor).unwrap_or_default()
+impl Member {
+    fn of(key: &[u8]) -> Self {
+        match key {
+            b"batch" | b"events" => Member::Items,
+            b"context" => Member::Context,
+            b"writeKey" | b"write_key" => Member::WriteKey,
+            b"sentAt" | b"sent_at" => Member::SentAt,
+            _ => Member::Other,
+        }
     }
 }
 
-struct BatchVisitor;
+/// A body that may be a batch: an object, or the bare array of its items.
+struct Body<'r, 'b>(&'r mut Reader<'b>);
 
-impl<'de> Visitor<'de> for BatchVisitor {
-    type Value = Batch<'de>;
+impl<'de> Visitor<'de> for Body<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a batch")
+        f.write_str("an event or a batch")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Batch<'de>, A::Error> {
-        let mut batch = Batch::default();
-        let member = |key: &[u8]| match key {
-            b"batch" | b"events" => Member::Items,
-            b"context" => Member::Context,
-            _ => Member::Other,
-        };
-        while let Some(member) = map.next_key_seed(KeySeed::new(member))? {
-            match member {
-                Member::Items => batch.items = Some(map.next_value()?),
-                Member::Context => batch.context = Some(map.next_value()?),
-                Member::Other => drop(map.next_value::<IgnoredAny>()?),
-            }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let body = self.0.body;
+        while let Some(member) = map.next_key_seed(KeySeed::new(Member::of))? {
+            let into = match member {
+                Member::Items => {
+                    map.next_value_seed(Items(self.0))?;
+                    continue;
+                }
+                Member::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                Member::Context => &mut self.0.envelope.context,
+                Member::WriteKey => &mut self.0.envelope.write_key,
+                Member::SentAt => &mut self.0.envelope.sent_at,
+            };
+            *into = Some(place(body, map.next_value::<Json<'de>>()?.as_str()));
         }
-        Ok(batch)
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        Items(self.0).visit_seq(seq)
+    }
+}
+
+/// The array of a batch's items. Of two the last counts, as everywhere in JSON.
+struct Items<'r, 'b>(&'r mut Reader<'b>);
+
+impl<'de> DeserializeSeed<'de> for Items<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self(reader) = self;
+        reader.is_batch = true;
+        reader.envelope.items.clear();
+        while let Some(item) = seq.next_element::<Json<'de>>()? {
+            if reader.envelope.items.len() == reader.max_events {
+                reader.too_many = true;
+                return Err(A::Error::custom("too many events"));
+            }
+            reader.envelope.items.push(place(reader.body, item.as_str()));
+        }
+        Ok(())
     }
 }
 
@@ -140,18 +199,36 @@ mod tests {
     }
 
     #[test]
-    fn the_batchs_context_is_kept_for_its_items() {
-        let body = r#"{"context":{"ip":"1.2.3.4"},"batch":[{}]}"#;
+    fn what_the_batch_says_for_all_its_items_is_kept() {
+        let body = r#"{"context":{"ip":"1.2.3.4"},"batch":[{}],"writeKey":"k\u0031","sentAt":"2026-01-01"}"#;
         let open = Envelope::open(body, Form::Batch, 3).unwrap();
         assert_eq!(&body[open.context.unwrap()], r#"{"ip":"1.2.3.4"}"#);
+        assert_eq!(text(body, open.write_key.as_ref()).unwrap(), "k1");
+        assert_eq!(text(body, open.sent_at.as_ref()).unwrap(), "2026-01-01");
+        let odd = r#"{"batch":[],"writeKey":7}"#;
+        assert_eq!(text(odd, Envelope::open(odd, Form::Batch, 3).unwrap().write_key.as_ref()), None);
+        assert_eq!(text(odd, None), None);
+    }
+
+    #[test]
+    fn of_two_lists_of_items_the_last_counts() {
+        assert_eq!(items(r#"{"batch":[1,2],"batch":[3]}"#, Form::Batch), Ok(vec!["3"]));
+        assert_eq!(items(r#"{"batch":[]}"#, Form::Either), Ok(vec![]));
+    }
+
+    #[test]
+    fn deep_nesting_in_an_item_is_no_recursion() {
+        let body = format!("[{}{}]", "[".repeat(200_000), "]".repeat(200_000));
+        assert_eq!(items(&body, Form::Batch).unwrap().len(), 1);
     }
 
     #[test]
     fn half_a_json_an_empty_body_and_too_many_events_are_refused() {
-        for body in ["", " ", r#"{"batch":[{"a":1}"#, r#"{"batch":{}}"#, "7", "{} {}"] {
+        for body in ["", " ", r#"{"batch":[{"a":1}"#, r#"{"batch":{}}"#, "7", "\"x\"", "{} {}", "[] x"] {
             assert_eq!(items(body, Form::Batch), Err(Unreadable::Malformed), "{body}");
         }
         assert_eq!(items("[1,2,3,4]", Form::Batch), Err(Unreadable::TooManyEvents));
+        assert_eq!(items("[1,2,3]", Form::Batch).unwrap().len(), 3);
     }
 
     proptest! {

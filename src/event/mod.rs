@@ -1,5 +1,6 @@
 //! Events: from the body of a tracking request to one event after the other, borrowed from that body.
 
+pub mod age;
 pub mod envelope;
 pub mod names;
 pub mod projection;
@@ -7,6 +8,7 @@ pub mod projection;
 use std::borrow::Cow;
 
 use crate::json::Json;
+use age::Times;
 use projection::{Projection, Slot, Slots};
 
 /// What a client calls an event: the method of its SDK.
@@ -59,6 +61,11 @@ pub struct Fields {
     pub context_ip: Slot,
     pub context_user_agent: Slot,
     pub library_name: Slot,
+    pub message_id: Slot,
+    pub write_key: Slot,
+    pub timestamp: Slot,
+    pub original_timestamp: Slot,
+    pub sent_at: Slot,
     pub emails: [Slot; 3],
 }
 
@@ -76,6 +83,11 @@ impl Fields {
             context_ip: slot(&[&["context"], &["ip"]]),
             context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
             library_name: slot(&[&["context"], &["library"], &["name"]]),
+            message_id: slot(&[MESSAGE_ID]),
+            write_key: slot(&[&["writeKey", "write_key"]]),
+            timestamp: slot(&[&["timestamp"]]),
+            original_timestamp: slot(&[&["originalTimestamp", "original_timestamp"]]),
+            sent_at: slot(&[&["sentAt", "sent_at"]]),
             emails: [
                 slot(&[&["properties"], &["email"]]),
                 slot(&[&["traits"], &["email"]]),
@@ -132,6 +144,15 @@ impl<'a> Event<'a> {
     /// The text of a field; `None` where it is absent or no string.
     pub fn text(&self, slot: Slot) -> Option<Cow<'a, str>> {
         self.slots.get(slot).and_then(Json::text)
+    }
+
+    /// The times that decide the event's age. `batch_sent_at` is for events that don't say when they were sent.
+    pub fn times(&self, fields: &Fields, batch_sent_at: Option<Cow<'a, str>>) -> Times<'a> {
+        Times {
+            timestamp: self.text(fields.timestamp),
+            original_timestamp: self.text(fields.original_timestamp),
+            sent_at: self.text(fields.sent_at).or(batch_sent_at),
+        }
     }
 
     /// The first of these fields that is a text.

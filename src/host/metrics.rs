@@ -58,8 +58,11 @@ impl Metrics {
         }
     }
 
-    pub fn event_ignored(&self, reason: EventIgnored) {
-        increase(self.events_ignored.get(reason as usize));
+    pub fn events_ignored(&self, reason: EventIgnored, count: usize) {
+        // An increase of nothing is an error to Envoy.
+        if let Some(metric) = self.events_ignored.get(reason as usize).filter(|_| count > 0) {
+            _ = hostcalls::increment_metric(*metric, i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub fn request_ignored(&self, reason: RequestIgnored) {

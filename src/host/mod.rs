@@ -3,6 +3,7 @@
 //! A [`root::Root`] is one configuration of the plugin, a [`stream::Stream`] one HTTP request. What outlives both is the
 //! VM's [`plugin::Plugin`]: the relay with its queue, and the metrics.
 
+mod answering;
 mod log;
 mod metrics;
 mod plugin;

@@ -1,6 +1,6 @@
 //! What the VM keeps for a plugin through all of its configurations.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock};
@@ -8,13 +8,15 @@ use std::time::{Duration, Instant as Clock};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::LogLevel;
 
+use super::answering::Unheard;
 use super::log::Limiter;
 use super::metrics::Metrics;
 use super::surroundings::Surroundings;
-use crate::accounting::{Note, RequestIgnored};
+use crate::accounting::{Counters, Note, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
 use crate::relay::Relay;
+use crate::reply::Reply;
 use crate::request::Request;
 
 /// The relay of one plugin, with its metrics and its timer.
@@ -23,11 +25,15 @@ pub struct Plugin {
     pub metrics: Metrics,
     log: Limiter,
     started: Clock,
-    /// The root context of the newest configuration: it has the timer and sends all callouts.
+    /// The root context of the configuration in force: it has the timer and sends all callouts.
     newest: u32,
+    /// The roots that Envoy has not given up, with their configurations; the one that was used last comes last.
+    roots: Vec<(u32, Rc<Compiled>)>,
     /// When that root's timer fires next.
     armed: Option<Instant>,
     log_level_read: Option<Instant>,
+    /// Streams that wait for their body, to be answered by us.
+    unheard: Unheard,
 }
 
 /// The context whose callback is running, and the root that it belongs to.
@@ -56,32 +62,71 @@ pub fn configure(name: Vec<u8>, root: u32, config: Compiled) -> Rc<RefCell<Plugi
     let config = Rc::new(config);
     let known = PLUGINS.with_borrow(|plugins| plugins.get(&name).cloned());
     if let Some(plugin) = known {
-        plugin.borrow_mut().reconfigure(root, config);
+        plugin.borrow_mut().configure(root, config);
         return plugin;
     }
-    let plugin = Rc::new(RefCell::new(Plugin::new(root, config)));
+    let plugin = Rc::new(RefCell::new(Plugin::new(&name, root, config)));
     PLUGINS.with_borrow_mut(|plugins| plugins.insert(name, Rc::clone(&plugin)));
     plugin
 }
 
 impl Plugin {
-    fn new(root: u32, config: Rc<Compiled>) -> Self {
+    fn new(name: &[u8], root: u32, config: Rc<Compiled>) -> Self {
         let started = Clock::now();
         let mut metrics = Metrics::default();
         metrics.define(&config);
         let mut log = Limiter::default();
         let mut host = Surroundings { metrics: &metrics, log: &mut log, config: &config, started, sent: 0 };
-        let relay = Relay::new(Rc::clone(&config), random_seed(), &mut host);
-        Self { relay, metrics, log, started, newest: root, armed: None, log_level_read: None }
+        let name = String::from_utf8_lossy(name).into_owned();
+        let relay = Relay::new(name, Rc::clone(&config), random_seed(), &mut host);
+        Self {
+            relay,
+            metrics,
+            log,
+            started,
+            newest: root,
+            roots: vec![(root, config)],
+            armed: None,
+            log_level_read: None,
+            unheard: Unheard::default(),
+        }
     }
 
-    fn reconfigure(&mut self, root: u32, config: Rc<Compiled>) {
+    fn configure(&mut self, root: u32, config: Rc<Compiled>) {
         self.metrics.define(&config);
+        self.roots.push((root, Rc::clone(&config)));
+        self.put_in_force(root, config, Current::root(root));
+    }
+
+    fn put_in_force(&mut self, root: u32, config: Rc<Compiled>, current: Current) {
         self.newest = root;
         self.armed = None;
         // What is counted while the configuration changes belongs to the old one's integrations.
         self.with_host(|relay, host| relay.configure(config, host));
-        self.arm(Current::root(root));
+        self.arm(current);
+    }
+
+    /// Envoy makes a stream on `root`.
+    pub fn used(&mut self, root: u32) {
+        if self.roots.last().is_some_and(|(last, _)| *last == root) {
+            return;
+        }
+        if let Some(at) = self.roots.iter().position(|(known, _)| *known == root) {
+            let used = self.roots.remove(at);
+            self.roots.push(used);
+        }
+    }
+
+    /// Envoy gives `root` up. If its configuration is in force, another one that Envoy still uses is put in its place:
+    /// that one came back while a stream kept its root alive, and then Envoy takes the root again without a word.
+    pub fn released(&mut self, root: u32) {
+        self.roots.retain(|(known, _)| *known != root);
+        if self.newest != root {
+            return;
+        }
+        if let Some((next, config)) = self.roots.last().cloned() {
+            self.put_in_force(next, config, Current::root(root));
+        }
     }
 
     /// Runs a step of the relay with its surroundings; answers how many callouts it sent.
@@ -107,10 +152,16 @@ impl Plugin {
         self.newest == root
     }
 
-    /// The newest root's timer fired. Answers how many callouts it sent.
+    /// The timer of `root` fired. Answers how many callouts it sent.
     pub fn tick(&mut self, root: Current) -> usize {
+        if !self.is_newest(root.root) {
+            // Armed before another root took over, which has a timer of its own; this one would fire for ever.
+            set_timer(None);
+            return 0;
+        }
         self.read_log_level();
         self.armed = None;
+        self.unheard.give_up(self.now(), root.context);
         let ((), sent) = self.with_host(|relay, host| relay.work(host));
         self.arm(root);
         sent
@@ -127,19 +178,32 @@ impl Plugin {
         if let Some(note) = note {
             self.metrics.note(note);
         }
-        self.relay.hand_over(request);
+        self.with_host(|relay, host| relay.hand_over(request, host));
         self.arm(stream);
     }
 
-    pub fn ignore(&self, reason: RequestIgnored) {
-        self.metrics.request_ignored(reason);
+    /// A stream asks what its client is to be told.
+    pub fn answer(&mut self, stream: Current, request: Request) -> Reply {
+        let (reply, _) = self.with_host(|relay, host| relay.answer(request, host));
+        self.arm(stream);
+        reply
+    }
+
+    /// A stream waits for its body, and sets `heard` when it comes.
+    pub fn expect_body(&mut self, stream: Current, heard: Rc<Cell<bool>>) {
+        self.unheard.add(stream.context, heard, self.now());
+        self.arm(stream);
+    }
+
+    pub fn ignore(&mut self, reason: RequestIgnored) {
+        self.with_host(|_, host| host.request_ignored(reason));
     }
 
     /// Arms the newest root's timer for what is due next, from a callback of the context `current`. A timer that is
     /// armed for something earlier stays; one that fires with nothing to do is switched off.
     fn arm(&mut self, current: Current) {
         let now = self.now();
-        let due = self.relay.next_due(now);
+        let due = self.relay.next_due(now).into_iter().chain(self.unheard.next_due()).min();
         let already = self.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due.max(now)));
         if already {
             return;
@@ -150,9 +214,10 @@ impl Plugin {
             return set_timer(wait);
         }
         // Just after a reconfiguration streams and answers still come to the old root; the timer is the new one's.
-        _ = hostcalls::set_effective_context(self.newest);
-        set_timer(wait);
-        _ = hostcalls::set_effective_context(current.context);
+        if hostcalls::set_effective_context(self.newest).is_ok() {
+            set_timer(wait);
+            _ = hostcalls::set_effective_context(current.context);
+        }
     }
 
     /// Switches the timer of a root off that is about to end: armed, it would fire for ever.
@@ -162,6 +227,7 @@ impl Plugin {
             self.armed = None;
         }
     }
+
     fn read_log_level(&mut self) {
         let now = self.now();
         if self.log_level_read.is_none_or(|read| now.saturating_sub(read) >= LOG_LEVEL_AGE) {

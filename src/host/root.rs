@@ -75,6 +75,9 @@ impl Context for Root {
     }
 
     fn on_done(&mut self) -> bool {
+        if let Some(plugin) = &self.plugin {
+            plugin.borrow_mut().released(self.context_id);
+        }
         if self.is_finished() {
             self.stop_timer();
             return true;
@@ -118,6 +121,9 @@ impl RootContext for Root {
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         let context = Current { context: context_id, root: self.context_id };
+        if let Some(plugin) = &self.plugin {
+            plugin.borrow_mut().used(self.context_id);
+        }
         Some(Box::new(Stream::new(context, self.plugin.clone())))
     }
 }

@@ -1,4 +1,5 @@
-//! The stream context: one HTTP request. It only captures; it never delays or changes anything.
+//! The stream context: one HTTP request. Where a collector stands behind, it only captures, and never delays or changes
+//! anything; with `reply: local` it answers at the end of the request.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,32 +8,43 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use super::answering::{self, Answering};
 use super::plugin::{Current, Plugin};
 use crate::accounting::RequestIgnored;
 use crate::capture::{Capture, Moment};
+use crate::config::ReplyFrom;
 use crate::endpoints::Endpoint;
+use crate::reply::Reply;
 use crate::request::Request;
 
 pub struct Stream {
     context: Current,
     plugin: Option<Rc<RefCell<Plugin>>>,
-    /// Some while the stream carries a tracking request that may still be relayed.
-    capture: Option<Capture>,
+    part: Part,
+}
+
+/// What the filter does for a stream.
+enum Part {
+    /// It carries no tracking request, or none any more.
+    Bystander,
+    Captures(Capture),
+    Answers(Answering),
 }
 
 impl Stream {
     pub fn new(context: Current, plugin: Option<Rc<RefCell<Plugin>>>) -> Self {
-        Self { context, plugin, capture: None }
+        Self { context, plugin, part: Part::Bystander }
     }
 
-    /// Captures the headers of a tracking request. They can only be read now: after this phase they are gone.
-    fn begin(&self, path: Vec<u8>, endpoint: Endpoint) -> Option<Result<Capture, RequestIgnored>> {
-        let plugin = self.plugin.as_ref()?.borrow();
-        let config = plugin.relay.config();
+    /// Takes the headers of a tracking request. They can only be read now: after this phase they are gone.
+    fn begin(&self, path: Vec<u8>, endpoint: Endpoint) -> Part {
+        let Some(plugin) = &self.plugin else { return Part::Bystander };
+        let mut plugin = plugin.borrow_mut();
+        let config = Rc::clone(plugin.relay.config());
         let headers = self.get_http_request_headers_bytes();
         let method = headers.iter().find(|(name, _)| name == ":method").map(|(_, method)| method.as_slice());
-        if !config.endpoints.takes(method.unwrap_or_default()) {
-            return None;
+        if !endpoint.takes(method.unwrap_or_default()) {
+            return Part::Bystander;
         }
         let source_address = hostcalls::get_property(vec!["source", "address"]).ok().flatten();
         let request = Request {
@@ -43,24 +55,47 @@ impl Stream {
             body: Vec::new(),
             lease: plugin.relay.budget().lease(),
         };
-        Some(Capture::begin(request, config.relay_when, &config.limits))
+        match config.reply {
+            ReplyFrom::Upstream => match Capture::begin(request, config.relay_when, &config.limits) {
+                Ok(capture) => Part::Captures(capture),
+                Err(reason) => {
+                    plugin.ignore(reason);
+                    Part::Bystander
+                }
+            },
+            ReplyFrom::Local => Part::Answers(Answering::begin(request, config.limits.body_bytes)),
+        }
     }
 
-    fn act(&mut self, moment: Moment) {
-        let Some(plugin) = &self.plugin else { return };
-        match moment {
+    /// Tells the capture, if there is one, of a moment of the stream.
+    fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> Moment) {
+        let (Part::Captures(capture), Some(plugin)) = (&mut self.part, &self.plugin) else { return };
+        match happen(capture) {
             Moment::Nothing => return,
             Moment::HandOver(request, note) => plugin.borrow_mut().hand_over(self.context, request, note),
-            Moment::Ignored(reason) => plugin.borrow().ignore(reason),
+            Moment::Ignored(reason) => plugin.borrow_mut().ignore(reason),
         }
-        self.capture = None;
+        self.part = Part::Bystander;
     }
 
-    fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> Moment) {
-        if let Some(capture) = &mut self.capture {
-            let moment = happen(capture);
-            self.act(moment);
-        }
+    /// The end of the request: a capture is told, anything else of ours is answered.
+    fn end_of_request(&mut self) -> Action {
+        self.moment(Capture::end_of_request);
+        let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) else { return Action::Continue };
+        let Part::Answers(answering) = std::mem::replace(&mut self.part, Part::Bystander) else {
+            return Action::Continue;
+        };
+        let is_pixel = answering.is_pixel();
+        let complete = answering.complete(|size| self.get_http_request_body(0, size).unwrap_or_default());
+        let reply = match complete {
+            Ok(request) => plugin.borrow_mut().answer(self.context, request),
+            Err(reason) => {
+                plugin.borrow_mut().ignore(reason);
+                Reply::from(reason)
+            }
+        };
+        answering::send(reply.render(is_pixel));
+        Action::Pause
     }
 }
 
@@ -69,37 +104,42 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(path) = self.get_http_request_header_bytes(":path") else { return Action::Continue };
-        let endpoint =
+        let found =
             self.plugin.as_ref().and_then(|plugin| plugin.borrow().relay.config().endpoints.find(&path));
-        match endpoint.and_then(|endpoint| self.begin(path, endpoint)) {
-            Some(Ok(capture)) => self.capture = Some(capture),
-            Some(Err(reason)) => self.act(Moment::Ignored(reason)),
-            None => {}
-        }
+        let Some(endpoint) = found else { return Action::Continue };
+        self.part = self.begin(path, endpoint);
         if end_of_stream {
-            self.moment(Capture::end_of_request);
+            return self.end_of_request();
         }
-        Action::Continue
+        let (Part::Answers(answering), Some(plugin)) = (&self.part, &self.plugin) else {
+            return Action::Continue;
+        };
+        plugin.borrow_mut().expect_body(self.context, answering.heard());
+        Action::Pause
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if self.capture.is_some() && size > 0 {
-            let chunk = self.get_http_request_body(0, size).unwrap_or_default();
-            self.moment(|capture| capture.body(chunk));
+        match &mut self.part {
+            Part::Bystander => return Action::Continue,
+            Part::Captures(_) if size > 0 => {
+                let chunk = self.get_http_request_body(0, size).unwrap_or_default();
+                self.moment(|capture| capture.body(chunk));
+            }
+            Part::Captures(_) => {}
+            Part::Answers(answering) => answering.body(size),
         }
         if end_of_stream {
-            self.moment(Capture::end_of_request);
+            return self.end_of_request();
         }
-        Action::Continue
+        if matches!(self.part, Part::Answers(_)) { Action::Pause } else { Action::Continue }
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        self.moment(Capture::end_of_request);
-        Action::Continue
+        self.end_of_request()
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if self.capture.is_some() {
+        if matches!(self.part, Part::Captures(_)) {
             let status = self.get_http_response_header_bytes(":status");
             let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
             self.moment(|capture| capture.answer(status));
@@ -109,5 +149,8 @@ impl HttpContext for Stream {
 
     fn on_log(&mut self) {
         self.moment(Capture::gone);
+        if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
+            plugin.borrow_mut().ignore(RequestIgnored::Aborted);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the relay needs of its surroundings, by way of hostcalls.
 
-use std::time::{Duration, Instant as Clock};
+use std::time::{Duration, Instant as Clock, SystemTime};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::Status;
@@ -9,6 +9,7 @@ use super::log::{Kind, Limiter};
 use super::metrics::Metrics;
 use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
 use crate::config::Compiled;
+use crate::deduplication::Store;
 use crate::delivery::{CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
 use crate::relay::Host;
 use crate::vendors::Callout;
@@ -27,6 +28,11 @@ impl Host for Surroundings<'_> {
         self.started.elapsed()
     }
 
+    fn wall_clock(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
     fn send(
         &mut self,
         cluster: &str,
@@ -34,8 +40,13 @@ impl Host for Surroundings<'_> {
         callout: &Callout,
         timeout: Duration,
     ) -> Result<Token, Refusal> {
-        let mut headers = Vec::with_capacity(callout.headers.len().saturating_add(3));
-        headers.extend([(":method", callout.method), (":path", &*callout.path), (":authority", authority)]);
+        let mut headers = Vec::with_capacity(callout.headers.len().saturating_add(4));
+        headers.extend([
+            (":method", callout.method),
+            (":scheme", "https"), // else a vendor sees "http" over HTTP/2, whatever the connection
+            (":path", &*callout.path),
+            (":authority", authority),
+        ]);
         headers.extend(callout.headers.iter().copied());
         let body = callout.body.as_deref().map(str::as_bytes);
         match hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout) {
@@ -54,6 +65,17 @@ impl Host for Surroundings<'_> {
     }
 }
 
+/// Data that all VMs of the process share.
+impl Store for Surroundings<'_> {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        hostcalls::get_shared_data(key).unwrap_or_default()
+    }
+
+    fn set(&self, key: &str, value: &[u8], cas: Option<u32>) -> bool {
+        hostcalls::set_shared_data(key, Some(value), cas).is_ok()
+    }
+}
+
 impl Counters for Surroundings<'_> {
     fn count(&mut self, integration: usize, outcome: Delivery) {
         if let Some(integration) = self.config.integrations.get(integration) {
@@ -61,9 +83,9 @@ impl Counters for Surroundings<'_> {
         }
     }
 
-    fn event_ignored(&mut self, reason: EventIgnored) {
-        self.metrics.event_ignored(reason);
-        log::debug!("event ignored: {}", reason.label());
+    fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
+        self.metrics.events_ignored(reason, count);
+        log::debug!("{count} events ignored: {}", reason.label());
     }
 
     fn request_ignored(&mut self, reason: RequestIgnored) {
@@ -118,7 +140,7 @@ fn write(lane: LaneRef<'_>, notice: Notice<'_>, config: &Compiled) {
     match notice {
         Notice::Failing(reason) => {
             log::warn!(
-                "{name:?}: five failures in a row ({reason:?}): one probe at a time until the vendor answers"
+                "{name:?}: five failures in a row ({reason}): one probe at a time until the vendor answers"
             );
         }
         Notice::Recovered => log::info!("{name:?}: the vendor answers again"),

@@ -2,36 +2,44 @@
 //!
 //! It lives as long as the VM, through every change of configuration.
 
+pub mod opened;
 mod station;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::accounting::{Counters, RequestIgnored};
+use crate::accounting::{Counters, EventIgnored, RequestIgnored};
 use crate::config::Compiled;
+use crate::deduplication::{Memory, Store};
 use crate::delivery::{
     Answer, CalloutStatus, Callouts, Engine, Instant, LaneId, LaneRef, LaneSpec, Ledger, Notice, Outcome,
     Refusal, Token,
 };
-use crate::event::envelope::{Envelope, Unreadable};
+use crate::reply::Reply;
 use crate::request::{Budget, Request};
+use crate::sources;
 use crate::vendors::{Callout, Parcel};
+use opened::{Opened, Unopened};
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
 const EVENTS_AT_ONCE: usize = 32;
 /// How long one call of [`Relay::work`] reads events, of however few.
 const TIME_AT_ONCE: Duration = Duration::from_micros(500);
+/// A signature is of no use beyond the window of its timestamp, which lies on both sides of now.
+const SIGNATURES_KEPT: Duration = Duration::from_millis(2 * sources::SIGNATURE_WINDOW_MS);
 /// The most callouts that one call of [`Relay::work`] sends.
 const CALLOUTS_AT_ONCE: usize = 64;
 
 /// What the relay needs of its surroundings.
-pub trait Host: Counters + Ledger {
+pub trait Host: Counters + Ledger + Store {
     /// Time on a monotonic clock, from the VM's start.
     fn now(&self) -> Instant;
+
+    /// Unix time in milliseconds.
+    fn wall_clock(&self) -> i64;
 
     /// Sends one callout.
     fn send(
@@ -48,7 +56,13 @@ pub trait Host: Counters + Ledger {
 
 /// The relay of one plugin in one VM.
 pub struct Relay {
+    /// The plugin's: its part of the data that all VMs share is kept under it.
+    name: String,
     config: Rc<Compiled>,
+    /// Deliveries by source, integration and messageId.
+    messages: Memory,
+    /// Signatures of servers' requests.
+    signatures: Memory,
     /// Requests handed over and not yet read to their end.
     inbox: VecDeque<Work>,
     engine: Engine<Parcel>,
@@ -60,23 +74,30 @@ pub struct Relay {
 
 /// A request on its way through the stations.
 enum Work {
-    Closed(Request),
+    Closed {
+        request: Request,
+        /// Unix milliseconds.
+        received_at: i64,
+    },
     Open(Opened),
 }
 
-/// A request whose envelope has been opened.
-struct Opened {
-    request: Request,
-    body: String,
-    items: std::vec::IntoIter<Range<usize>>,
-    context: Option<Range<usize>>,
+/// What every event of a configuration goes through.
+struct Line<'l> {
+    config: &'l Compiled,
+    messages: &'l Memory,
+    engine: &'l mut Engine<Parcel>,
+    cachebusters: &'l mut Rng,
 }
 
 impl Relay {
-    /// A relay that holds nothing yet. `seed` is random.
-    pub fn new(config: Rc<Compiled>, seed: u64, host: &mut impl Host) -> Self {
+    /// A relay that holds nothing yet, for the plugin of that name. `seed` is random.
+    pub fn new(name: String, config: Rc<Compiled>, seed: u64, host: &mut impl Host) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
+            messages: Memory::new("messages", &name, config.deduplication_window),
+            signatures: Memory::new("signatures", &name, SIGNATURES_KEPT),
+            name,
             config: Rc::clone(&config),
             inbox: VecDeque::new(),
             engine: Engine::default(),
@@ -98,6 +119,7 @@ impl Relay {
         };
         let lanes = config.integrations.iter().map(lane).collect();
         self.engine.configure(config.delivery, lanes, host.now(), host);
+        self.messages = Memory::new("messages", &self.name, config.deduplication_window);
         self.config = config;
     }
 
@@ -110,9 +132,34 @@ impl Relay {
         &self.budget
     }
 
-    /// Takes a request that has been accepted.
-    pub fn hand_over(&mut self, request: Request) {
-        self.inbox.push_back(Work::Closed(request));
+    /// Takes a request that the collector has accepted.
+    pub fn hand_over(&mut self, request: Request, host: &impl Host) {
+        self.inbox.push_back(Work::Closed { request, received_at: host.wall_clock() });
+    }
+
+    /// Takes a request that nobody else answers, and says what its client is to be told.
+    pub fn answer(&mut self, request: Request, host: &mut impl Host) -> Reply {
+        if self.engine.is_full() {
+            host.request_ignored(RequestIgnored::Overloaded);
+            return Reply::Overloaded;
+        }
+        match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
+            Ok(opened) => {
+                let reply =
+                    if opened.is_authorized(&self.config) { Reply::Success } else { Reply::Unauthorized };
+                self.inbox.push_back(Work::Open(opened));
+                reply
+            }
+            Err(unopened) => {
+                unopened.count(host);
+                match unopened {
+                    Unopened::Request(reason) => reason.into(),
+                    // A server that sends a request again has lost our answer: it is told what it was told then.
+                    Unopened::Events(EventIgnored::Replayed, _) => Reply::Success,
+                    Unopened::Events(..) => Reply::Unauthorized,
+                }
+            }
+        }
     }
 
     /// Settles a callout. False: it is none that is waited for.
@@ -149,39 +196,27 @@ impl Relay {
 
     /// Opens the first request of the inbox, or reads its next event.
     fn read_one(&mut self, host: &mut impl Host) {
-        match self.inbox.pop_front() {
-            Some(Work::Closed(request)) => match open(request, &self.config) {
-                Ok(opened) => self.inbox.push_front(Work::Open(opened)),
-                Err(reason) => host.request_ignored(reason),
-            },
-            Some(Work::Open(mut opened)) => {
-                if let Some(item) = opened.items.next() {
-                    station::relay(
-                        &opened,
-                        item,
-                        &self.config,
-                        &mut self.engine,
-                        &mut self.cachebusters,
-                        host,
-                    );
-                    self.inbox.push_front(Work::Open(opened));
+        let mut opened = match self.inbox.pop_front() {
+            None => return,
+            Some(Work::Open(opened)) => opened,
+            Some(Work::Closed { request, received_at }) => {
+                match Opened::open(request, &self.config, received_at, &self.signatures, host) {
+                    Ok(opened) => return self.inbox.push_front(Work::Open(opened)),
+                    Err(unopened) => return unopened.count(host),
                 }
             }
-            None => {}
+        };
+        if let Some(item) = opened.next_item() {
+            let mut line = Line {
+                config: &self.config,
+                messages: &self.messages,
+                engine: &mut self.engine,
+                cachebusters: &mut self.cachebusters,
+            };
+            station::relay(&opened, &item, &mut line, host);
+            self.inbox.push_front(Work::Open(opened));
         }
     }
-}
-
-fn open(mut request: Request, config: &Compiled) -> Result<Opened, RequestIgnored> {
-    let body = std::mem::take(&mut request.body);
-    let body =
-        String::from_utf8(body).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned());
-    let Envelope { items, context } = Envelope::open(&body, request.endpoint.form, config.limits.events)
-        .map_err(|reason| match reason {
-            Unreadable::Malformed => RequestIgnored::Malformed,
-            Unreadable::TooManyEvents => RequestIgnored::TooManyEvents,
-        })?;
-    Ok(Opened { request, body, items: items.into_iter(), context })
 }
 
 /// Makes the engine's parcels into callouts of the newest configuration.

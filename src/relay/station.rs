@@ -1,64 +1,65 @@
 //! One event through all stations: which integrations want it, whether consent allows it, what the vendor gets.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use fastrand::Rng;
-
-use super::{Host, Opened, cachebuster};
+use super::opened::{Opened, seconds};
+use super::{Host, Line, cachebuster};
 use crate::accounting::{Delivery, EventIgnored, Note};
 use crate::config::{Compiled, Integration};
 use crate::consent::{self, EventConsent, EventIntegrations};
-use crate::delivery::{DropReason, Engine, LaneId, Rank};
+use crate::deduplication::Id;
+use crate::delivery::{DropReason, LaneId, Rank};
+use crate::event::Event;
 use crate::event::names::Dialects;
-use crate::event::{Event, Malformed};
 use crate::identity::{Client, Cookies};
 use crate::json::Json;
 use crate::mapping::Subject;
 use crate::mapping::plan::{Importance, Planned};
+use crate::sources::SourceAt;
 use crate::vendors::{Content, Parcel};
 use crate::visitor::{Stated, Visitor};
 
 /// Reads one item of a request and makes its deliveries.
-pub(super) fn relay(
-    opened: &Opened,
-    item: Range<usize>,
-    config: &Compiled,
-    engine: &mut Engine<Parcel>,
-    cachebusters: &mut Rng,
-    host: &mut impl Host,
-) {
-    let Ok(event) = read(opened, item, config) else {
-        return host.event_ignored(EventIgnored::Malformed);
+pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, host: &mut impl Host) {
+    let config = line.config;
+    let Ok(event) = opened.event(item, config) else {
+        return host.events_ignored(EventIgnored::Malformed, 1);
     };
-    let mut wanted = wanted(&event.name, config);
+    let Ok(source) = opened.source(&event, config) else {
+        return host.events_ignored(EventIgnored::Unauthorized, 1);
+    };
+    let mut wanted = wanted(&event.name, source, config);
     if wanted.is_empty() {
-        return host.event_ignored(EventIgnored::Unmapped);
+        return host.events_ignored(EventIgnored::Unmapped, 1);
     }
     let cookies: Cookies = opened.request.header_lines("cookie").collect();
     let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
     let text = |slot| event.slots.get(slot).map(Json::as_str);
     let consent = consent.event(text(config.fields.consent), text(config.fields.consent_management));
     let integrations = EventIntegrations::read(text(config.fields.integrations));
+    let message = Message { source, id: event.text(config.fields.message_id), opened, event: &event };
     wanted.retain(|Wanted { at, integration, .. }| {
         host.count(*at, Delivery::Matched);
-        let permitted = permitted(integration, &integrations, &consent, &cookies);
+        let permitted = permitted(integration, &integrations, &consent, &cookies)
+            .and_then(|()| message.is_news(integration, line, host));
         permitted.map_err(|reason| host.count(*at, Delivery::Dropped(reason))).is_ok()
     });
     if wanted.is_empty() {
         return;
     }
-    let stated = Stated::by(&event, &config.fields);
+    let stated = Stated::by(&event, opened.is_signed(), &config.fields);
     let client = Client::of_request(&opened.request.source_address, opened.request.header("user-agent"));
-    let visitor = Visitor::of(&event, &stated, &cookies, &client, config);
+    let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
+    let client = Client::of_event(&stated.context(), &client, policy.unwrap_or(config.client_from_context));
+    let visitor = Visitor::of(&event, client, &cookies, config);
     note_client(&visitor.client, host);
     let subject = Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor };
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {
-            host.dry_run(
-                &integration.name,
-                &integration.destination.callout(&parcel, cachebuster(cachebusters)),
-            );
+            let random = cachebuster(line.cachebusters);
+            host.dry_run(&integration.name, &integration.destination.callout(&parcel, random));
             host.count(at, Delivery::DryRun);
             continue;
         }
@@ -66,8 +67,10 @@ pub(super) fn relay(
             Importance::Ordinary => Rank::Ordinary,
             Importance::Conversion => Rank::Conversion,
         };
-        // What the engine doesn't take, it has counted.
-        _ = engine.offer(LaneId(at), parcel, rank, host.now(), host);
+        // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
+        if line.engine.offer(LaneId(at), parcel, rank, host.now(), host).is_ok() {
+            message.remember(integration, line, host);
+        }
     }
 }
 
@@ -79,25 +82,58 @@ struct Wanted<'c> {
     planned: Planned<'c>,
 }
 
-fn wanted<'c>(name: &str, config: &'c Compiled) -> Vec<Wanted<'c>> {
+/// The integrations that send an event of this name and listen to its source.
+fn wanted<'c>(name: &str, source: Option<SourceAt>, config: &'c Compiled) -> Vec<Wanted<'c>> {
     let dialects = Dialects::of(name);
     let mut wanted = Vec::new();
     for (at, integration) in config.integrations.iter().enumerate() {
-        if let Some(planned) = integration.plan.find(name, &dialects) {
+        let listens = integration.source.is_none() || integration.source == source;
+        if let Some(planned) = integration.plan.find(name, &dialects).filter(|_| listens) {
             wanted.push(Wanted { at, integration, planned });
         }
     }
     wanted
 }
 
-fn read<'a>(opened: &'a Opened, item: Range<usize>, config: &Compiled) -> Result<Event<'a>, Malformed> {
-    let json = |range: Range<usize>| opened.body.get(range).and_then(|text| Json::parse(text).ok());
-    let mut slots = config.projection.empty();
-    if let Some(context) = opened.context.clone().and_then(json) {
-        config.projection.read_member("context", context, &mut slots);
+/// What tells an event from others, for deduplication and by age.
+struct Message<'e> {
+    source: Option<SourceAt>,
+    id: Option<Cow<'e, str>>,
+    opened: &'e Opened,
+    event: &'e Event<'e>,
+}
+
+impl Message<'_> {
+    /// Whether the event is neither too old nor one that this integration has had already.
+    fn is_news(
+        &self,
+        integration: &Integration,
+        line: &Line<'_>,
+        host: &impl Host,
+    ) -> Result<(), DropReason> {
+        if self.opened.age(self.event, line.config).is_some_and(|age| age > line.config.limits.event_age) {
+            return Err(DropReason::Stale);
+        }
+        let known = |id| line.messages.knows(id, seconds(self.opened.received_at), host);
+        if self.dedup_id(integration, line.config).is_some_and(known) {
+            Err(DropReason::Duplicate)
+        } else {
+            Ok(())
+        }
     }
-    let item = json(item).ok_or(Malformed::NotAnObject)?;
-    Event::read(item, &config.projection, &config.fields, slots, opened.request.endpoint.event_type)
+
+    fn remember(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) {
+        if let Some(id) = self.dedup_id(integration, line.config) {
+            line.messages.remember(id, seconds(self.opened.received_at), host);
+        }
+    }
+
+    /// None for an event without a messageId: nothing tells it from another one like it.
+    fn dedup_id(&self, integration: &Integration, config: &Compiled) -> Option<Id> {
+        let source = self.source.and_then(|source| Some(config.sources.as_ref()?.id(source)));
+        let parts = [source.unwrap_or_default(), &integration.name, self.id.as_deref()?];
+        Some(Id::of(&parts.map(str::as_bytes)))
+    }
 }
 
 /// Whether an event may go to an integration. Decided before anything of it is mapped.

@@ -23,7 +23,7 @@ pub struct EnvoyOptions {
 pub struct Envoy {
     process: Child,
     dir: PathBuf,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     pub listener: SocketAddr,
 }
 

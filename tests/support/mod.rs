@@ -15,6 +15,7 @@ mod destination;
 mod envoy;
 mod http;
 mod options;
+pub mod orders;
 mod stand_in;
 
 use std::path::{Path, PathBuf};
@@ -190,8 +191,14 @@ impl Gateway {
 
     /// Gives the running filter another plugin configuration. Whether Envoy took it: false if the filter refused it.
     pub fn reconfigure(&self, configuration: impl Into<Configuration>) -> bool {
+        let configuration = configuration.into();
+        self.change_filter_file(|file| options::set_configuration(file, &configuration))
+    }
+
+    /// As [`Gateway::reconfigure`], with any change of the filter's file as it was at the start.
+    pub fn change_filter_file(&self, change: impl FnOnce(&mut Value)) -> bool {
         let mut file = self.filter.clone();
-        options::set_configuration(&mut file, &configuration.into());
+        change(&mut file);
         self.replace_filter_file(&options::yaml(&file))
     }
 
@@ -224,6 +231,11 @@ impl Gateway {
         let kilobytes =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
         kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("VmHWM in kB") * 1024
+    }
+
+    /// Where Envoy's admin interface listens.
+    pub fn admin_address(&self) -> std::net::SocketAddr {
+        self.envoy.admin
     }
 
     /// Stops Envoy where it is, like a machine that stalls, until [`Gateway::resume`].

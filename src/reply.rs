@@ -1,0 +1,122 @@
+//! What the filter itself answers, where it stands in for a collector (`reply: local`).
+//!
+//! SDKs compare the status with exactly 200 and parse the body. A pixel is an image in somebody's page or email: it always
+//! gets its image, whatever became of its event.
+
+use crate::accounting::RequestIgnored;
+
+/// The answer to a tracking request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Success,
+    /// Not JSON, or not an event or a batch of events.
+    Malformed,
+    /// No event of it has a source's key, or its signature is none.
+    Unauthorized,
+    /// More bytes or events than are read.
+    TooLarge,
+    /// The worker holds as much as it may: the client is to try again.
+    Overloaded,
+}
+
+/// An answer as it is sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rendered {
+    pub status: u32,
+    pub headers: Vec<(&'static str, &'static str)>,
+    pub body: &'static [u8],
+}
+
+/// In seconds. By then a worker has sent some of what it holds.
+const RETRY_AFTER: &str = "2";
+
+impl Reply {
+    pub fn render(self, is_pixel: bool) -> Rendered {
+        if is_pixel {
+            return Rendered { status: 200, headers: PIXEL_HEADERS.to_vec(), body: PIXEL };
+        }
+        let mut headers = vec![("content-type", "application/json")];
+        let (status, body): (u32, &'static str) = match self {
+            Reply::Success => (200, r#"{"success":true}"#),
+            Reply::Malformed => (
+                400,
+                r#"{"error":{"code":"INVALID_PAYLOAD","message":"expected one event or a batch of events as JSON"}}"#,
+            ),
+            Reply::Unauthorized => (
+                401,
+                r#"{"error":{"code":"INVALID_PIPELINE_KEY","message":"the key or signature is of no known source"}}"#,
+            ),
+            Reply::TooLarge => (
+                413,
+                r#"{"error":{"code":"PAYLOAD_TOO_LARGE","message":"too many bytes or events in one request: send smaller batches"}}"#,
+            ),
+            Reply::Overloaded => {
+                headers.push(("retry-after", RETRY_AFTER));
+                (
+                    429,
+                    r#"{"error":{"code":"RATE_LIMITED","message":"too busy: try again after Retry-After seconds"}}"#,
+                )
+            }
+        };
+        Rendered { status, headers, body: body.as_bytes() }
+    }
+}
+
+impl From<RequestIgnored> for Reply {
+    fn from(reason: RequestIgnored) -> Self {
+        match reason {
+            RequestIgnored::TooLarge | RequestIgnored::TooManyEvents => Reply::TooLarge,
+            RequestIgnored::Overloaded => Reply::Overloaded,
+            RequestIgnored::Malformed | RequestIgnored::NotAccepted | RequestIgnored::Aborted => {
+                Reply::Malformed
+            }
+        }
+    }
+}
+
+/// From Signal's documentation of its pixel.
+const PIXEL_HEADERS: [(&str, &str); 4] = [
+    ("content-type", "image/gif"),
+    ("cache-control", "no-store, no-cache, must-revalidate"),
+    ("pragma", "no-cache"),
+    ("expires", "0"),
+];
+
+/// A transparent GIF of one pixel.
+const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reply_but_the_pixels_is_json_with_the_documented_status() {
+        let replies = [
+            (Reply::Success, 200),
+            (Reply::Malformed, 400),
+            (Reply::Unauthorized, 401),
+            (Reply::TooLarge, 413),
+            (Reply::Overloaded, 429),
+        ];
+        for (reply, status) in replies {
+            let rendered = reply.render(false);
+            assert_eq!(rendered.status, status);
+            let body: serde_json::Value = serde_json::from_slice(rendered.body).unwrap();
+            assert_eq!(body["success"] == true, status == 200, "{body}");
+            assert_eq!(body["error"]["code"].is_string(), status != 200, "{body}");
+            let retry_after = rendered.headers.iter().find(|(name, _)| *name == "retry-after");
+            assert_eq!(
+                retry_after.map(|(_, seconds)| seconds.parse::<u32>().is_ok()),
+                (status == 429).then_some(true)
+            );
+        }
+    }
+
+    #[test]
+    fn a_pixel_gets_its_image_whatever_became_of_its_event() {
+        for reply in [Reply::Success, Reply::Malformed, Reply::Unauthorized, Reply::Overloaded] {
+            let rendered = reply.render(true);
+            assert_eq!((rendered.status, &rendered.body[..6]), (200, &b"GIF89a"[..]));
+        }
+    }
+}

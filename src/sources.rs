@@ -1,0 +1,280 @@
+//! Sources: whose keys and signatures make an event count.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::deduplication::Id;
+use crate::identity::ClientFromContext;
+use crate::request::Request;
+
+/// How far the `X-Timestamp` of a signed request may be from now, in milliseconds. From Signal's documentation of
+/// `/v1/events`.
+pub const SIGNATURE_WINDOW_MS: u64 = 5 * 60 * 1000;
+
+/// How long a signature has to be remembered for no replay of it to pass: from the earliest moment at which its timestamp
+/// is taken to the latest.
+pub const SIGNATURE_MEMORY: Duration = Duration::from_millis(2 * SIGNATURE_WINDOW_MS + 1000);
+
+/// The request headers that this station reads, in lowercase.
+pub const HEADERS: [&str; 4] = ["authorization", "x-write-key", "x-signature", "x-timestamp"];
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// One of `sources` as users write it.
+#[derive(Clone, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SourceSettings {
+    /// What an integration's `source_id` names.
+    pub id: String,
+    /// The write keys of its clients.
+    #[serde(default)]
+    pub keys: Vec<String>,
+    /// Verifies `POST /v1/events`. A secret.
+    pub signing_secret: Option<String>,
+    /// Overrides `identity.client_from_context` for this source.
+    pub client_from_context: Option<ClientFromContext>,
+}
+
+/// The sources of a configuration, ready to compare with.
+pub struct Sources(Vec<Source>);
+
+struct Source {
+    id: String,
+    keys: Vec<String>,
+    /// The signing secret, already worked into the state that every verification starts from.
+    mac: Option<Hmac<Sha256>>,
+    client_from_context: Option<ClientFromContext>,
+}
+
+/// One of the [`Sources`], by its place in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceAt(usize);
+
+/// What a request as a whole says about its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: each event has to name its key.
+    None,
+    /// A key, of the source or of none.
+    Key(Option<SourceAt>),
+    /// A signature, verified. It may be used once: a [`crate::deduplication::Memory`] of signatures knows those that were
+    /// seen before.
+    Signed { source: SourceAt, signature: Id },
+}
+
+/// No source's key, or no valid signature where one is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a key or signature of any source")]
+pub struct Unauthorized;
+
+/// A setting that makes the sources unusable. Shows no key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {problem}")]
+pub struct BadSource {
+    /// Below the configuration's root, e.g. `sources[0].keys[1]`.
+    pub at: String,
+    pub problem: &'static str,
+}
+
+impl Sources {
+    /// Compiles the setting `sources`, which has to hold at least one.
+    pub fn compile(settings: &[SourceSettings]) -> Result<Self, BadSource> {
+        let bad = |at: String, problem| Err(BadSource { at, problem });
+        if settings.is_empty() {
+            return bad(
+                "sources".into(),
+                "expected at least one source: leave sources out to take every request",
+            );
+        }
+        for (at, source) in settings.iter().enumerate() {
+            let at = format!("sources[{at}]");
+            let before = || settings.iter().take_while(|other| !std::ptr::eq(*other, source));
+            if source.id.trim().is_empty() || before().any(|other| other.id == source.id) {
+                return bad(format!("{at}.id"), "expected an id that no other source has");
+            }
+            if source.keys.is_empty() && source.signing_secret.is_none() {
+                return bad(at, "expected keys or a signing_secret: no event could ever be of this source");
+            }
+            for (nth, key) in source.keys.iter().enumerate() {
+                let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+                if key.is_empty() || !visible || before().any(|other| other.keys.contains(key)) {
+                    let problem = "expected a key without spaces that no other source has";
+                    return bad(format!("{at}.keys[{nth}]"), problem);
+                }
+            }
+            if let Some(secret) = &source.signing_secret
+                && (secret.is_empty() || before().any(|other| other.signing_secret.as_ref() == Some(secret)))
+            {
+                return bad(format!("{at}.signing_secret"), "expected a secret that no other source has");
+            }
+        }
+        Ok(Self(settings.iter().map(Source::compile).collect()))
+    }
+
+    /// The source with this `id`: what an integration's `source_id` has to name.
+    pub fn find(&self, id: &str) -> Option<SourceAt> {
+        self.0.iter().position(|source| source.id == id).map(SourceAt)
+    }
+
+    pub fn id(&self, source: SourceAt) -> &str {
+        self.0.get(source.0).map_or("", |source| &source.id)
+    }
+
+    /// What overrides `identity.client_from_context` for a source.
+    pub fn client_from_context(&self, source: SourceAt) -> Option<ClientFromContext> {
+        self.0.get(source.0)?.client_from_context
+    }
+
+    /// What a request says about its source. `request.body` still has to be as it was received.
+    ///
+    /// An error is for the endpoint of servers only, where the request as a whole needs a signature: then all of its
+    /// events are unauthorized. Everywhere else each event still may be ([`Sources::of_event`]).
+    pub fn of_request(&self, request: &Request, now_unix_ms: i64) -> Result<Claim, Unauthorized> {
+        let key = key_of(request);
+        let keyed = key.as_deref().map(|key| self.of_key(key));
+        if !request.endpoint.server {
+            return Ok(keyed.map_or(Claim::None, Claim::Key));
+        }
+        let timestamp = request.header("x-timestamp").ok_or(Unauthorized)?;
+        let sent: i64 =
+            std::str::from_utf8(timestamp).ok().and_then(|ms| ms.parse().ok()).ok_or(Unauthorized)?;
+        if sent.abs_diff(now_unix_ms) > SIGNATURE_WINDOW_MS {
+            return Err(Unauthorized);
+        }
+        let signature = request.header("x-signature").and_then(|value| value.strip_prefix(b"sha256="));
+        let signature = signature.and_then(unhex).ok_or(Unauthorized)?;
+        // With a key only its source is tried, so that a forged request costs one HMAC.
+        let tried = self.0.iter().enumerate().map(|(at, source)| (SourceAt(at), source));
+        let verified =
+            tried.filter(|(at, _)| keyed.is_none_or(|keyed| keyed == Some(*at))).find(|(_, source)| {
+                let mac = source.mac.clone();
+                mac.is_some_and(|mac| {
+                    mac.chain_update(timestamp)
+                        .chain_update(b".")
+                        .chain_update(&request.body)
+                        .verify_slice(&signature)
+                        .is_ok()
+                })
+            });
+        let (source, _) = verified.ok_or(Unauthorized)?;
+        Ok(Claim::Signed { source, signature: Id::of(&[&signature]) })
+    }
+
+    /// The source of one event, by what its request says, else by the `writeKey` of the event, else by that of its batch.
+    /// The first key that is there counts, even where it is wrong.
+    pub fn of_event(
+        &self,
+        claim: Claim,
+        event_key: Option<&str>,
+        batch_key: Option<&str>,
+    ) -> Result<SourceAt, Unauthorized> {
+        let stated = event_key.or(batch_key).map(|key| self.of_key(key.as_bytes()));
+        match claim {
+            Claim::Key(found) => found,
+            Claim::None => stated.flatten(),
+            Claim::Signed { source, .. } if stated.is_none_or(|key| key == Some(source)) => Some(source),
+            Claim::Signed { .. } => None,
+        }
+        .ok_or(Unauthorized)
+    }
+
+    /// Compares with every key there is, each in constant time, so that the time it takes says nothing about any of them.
+    fn of_key(&self, key: &[u8]) -> Option<SourceAt> {
+        let mut found = None;
+        for (at, source) in self.0.iter().enumerate() {
+            for known in &source.keys {
+                if bool::from(known.as_bytes().ct_eq(key)) {
+                    found = Some(SourceAt(at));
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Source {
+    fn compile(settings: &SourceSettings) -> Self {
+        let mac = |secret: &String| Hmac::new_from_slice(secret.as_bytes()).ok(); // any length is a key
+        Self {
+            id: settings.id.clone(),
+            keys: settings.keys.clone(),
+            mac: settings.signing_secret.as_ref().and_then(mac),
+            client_from_context: settings.client_from_context,
+        }
+    }
+}
+
+/// The key that a request as a whole carries: in its Authorization, its X-Write-Key or its query.
+fn key_of(request: &Request) -> Option<Cow<'_, [u8]>> {
+    let given = |key: &Cow<'_, [u8]>| !key.is_empty();
+    let header = || request.header("x-write-key").map(|key| Cow::Borrowed(key.trim_ascii())).filter(given);
+    let query = |name| {
+        let key = request.query(name)?;
+        Some(Cow::Owned(key.into_owned().into_bytes())).filter(given)
+    };
+    request
+        .header("authorization")
+        .and_then(key_of_authorization)
+        .filter(given)
+        .or_else(header)
+        .or_else(|| query("writeKey"))
+        .or_else(|| query("wk"))
+}
+
+/// `Bearer K` or `Basic base64("K:")`, whose colon some clients forget. Another scheme is not about write keys.
+fn key_of_authorization(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let value = value.trim_ascii();
+    let at = value.iter().position(|byte| *byte == b' ')?;
+    let (scheme, given) = (value.get(..at)?, value.get(at..)?.trim_ascii());
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return Some(Cow::Borrowed(given));
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let mut pair = BASE64.decode(given).ok()?;
+    pair.truncate(pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len()));
+    Some(Cow::Owned(pair))
+}
+
+/// 64 hex digits of either case.
+fn unhex(text: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = (digit(high)? << 4) | digit(low)?;
+    }
+    Some(bytes)
+}
+
+/// Shows ids only.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|source| &source.id)).finish()
+    }
+}
+
+impl fmt::Debug for SourceSettings {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_struct("SourceSettings").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+use super::*;
+use crate::endpoints::Endpoints;
+use crate::request::Budget;
+use proptest::prelude::*;
+
+const NOW: i64 = 1_700_000_000_000;
+
+fn settings(id: &str, keys: &[&str], secret: Option<&str>) -> SourceSettings {
+    SourceSettings {
+        id: id.to_owned(),
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        signing_secret: secret.map(str::to_owned),
+        client_from_context: None,
+    }
+}
+
+fn sources() -> Sources {
+    Sources::compile(&[
+        settings("web", &["k1", "k2"], None),
+        settings("server", &["k3"], Some("s3cret")),
+        settings("other", &[], Some("0ther")),
+    ])
+    .unwrap()
+}
+
+fn request(path: &str, headers: &[(&str, &str)], body: &str) -> Request {
+    Request {
+        endpoint: Endpoints::new("").unwrap().find(path.as_bytes()).unwrap(),
+        path: path.into(),
+        source_address: Vec::new(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        body: body.into(),
+        lease: Budget::default().lease(),
+    }
+}
+
+/// Signs as Signal's documentation of `/v1/events` says.
+fn signed(secret: &str, timestamp: &str, body: &str, more: &[(&str, &str)]) -> Request {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let mac = mac.chain_update(format!("{timestamp}.{body}")).finalize().into_bytes();
+    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let signature = format!("sha256={hex}");
+    let headers = [&[("x-timestamp", timestamp), ("x-signature", &signature)][..], more].concat();
+    request("/v1/events", &headers, body)
+}
+
+fn claimed(path: &str, headers: &[(&str, &str)]) -> Option<String> {
+    let sources = sources();
+    let claim = sources.of_request(&request(path, headers, "{}"), NOW).unwrap();
+    sources.of_event(claim, None, None).ok().map(|source| sources.id(source).to_owned())
+}
+
+#[test]
+fn a_key_is_taken_from_each_place_that_clients_put_it() {
+    // k1: is azE6, k1 is azE=
+    for header in ["Bearer k1", "bearer  k1", "Basic azE6", "Basic azE=", "Basic azE", "basic azE6cGFzcw=="] {
+        assert_eq!(claimed("/v1/t", &[("authorization", header)]).as_deref(), Some("web"), "{header}");
+    }
+    assert_eq!(claimed("/v1/t", &[("x-write-key", "k3")]).as_deref(), Some("server"));
+    assert_eq!(claimed("/beacon/v1/batch?writeKey=k2", &[]).as_deref(), Some("web"));
+    assert_eq!(claimed("/v1/pixel/page?wk=k3", &[]).as_deref(), Some("server"));
+    for key in ["Bearer", "Bearer k", "Bearer k11", "Digest k1", "Basic k1", "Basic !"] {
+        assert_eq!(claimed("/v1/t", &[("authorization", key)]), None, "{key}");
+    }
+}
+
+#[test]
+fn the_first_key_in_the_order_of_precedence_counts_even_where_it_is_wrong() {
+    let authorization = ("authorization", "Bearer k1");
+    let header = ("x-write-key", "k3");
+    assert_eq!(claimed("/v1/t?writeKey=k3", &[header, authorization]).as_deref(), Some("web"));
+    assert_eq!(claimed("/v1/t?writeKey=k1", &[header]).as_deref(), Some("server"));
+    assert_eq!(claimed("/v1/t?writeKey=k1&wk=k3", &[]).as_deref(), Some("web"));
+    assert_eq!(claimed("/v1/t?writeKey=k1", &[("authorization", "Bearer wrong")]), None);
+    // An empty key is none, and neither is the scheme of somebody else's authentication.
+    assert_eq!(
+        claimed("/v1/t?writeKey=k1", &[("authorization", "Bearer "), ("x-write-key", "")]).as_deref(),
+        Some("web")
+    );
+    assert_eq!(claimed("/v1/t?writeKey=k1", &[("authorization", "Negotiate abc")]).as_deref(), Some("web"));
+}
+
+#[test]
+fn an_events_own_key_comes_before_its_batchs_and_after_the_requests() {
+    let sources = sources();
+    let id = |claim, event, batch| sources.of_event(claim, event, batch).map(|source| sources.id(source));
+    assert_eq!(id(Claim::None, Some("k3"), Some("k1")), Ok("server"));
+    assert_eq!(id(Claim::None, None, Some("k1")), Ok("web"));
+    assert_eq!(id(Claim::None, Some("wrong"), Some("k1")), Err(Unauthorized));
+    assert_eq!(id(Claim::None, None, None), Err(Unauthorized));
+    assert_eq!(id(Claim::Key(sources.find("web")), Some("wrong"), None), Ok("web"));
+    assert_eq!(id(Claim::Key(None), Some("k1"), None), Err(Unauthorized));
+}
+
+#[test]
+fn a_signed_request_is_of_the_source_whose_secret_verifies_it() {
+    let sources = sources();
+    for (secret, id) in [("s3cret", "server"), ("0ther", "other")] {
+        let Ok(Claim::Signed { source, .. }) =
+            sources.of_request(&signed(secret, "1700000000000", "{}", &[]), NOW)
+        else {
+            panic!("{id}")
+        };
+        assert_eq!(sources.id(source), id);
+    }
+    assert_eq!(sources.of_request(&signed("wrong", "1700000000000", "{}", &[]), NOW), Err(Unauthorized));
+    assert_eq!(
+        sources.of_request(&request("/v1/events", &[("authorization", "Bearer k3")], "{}"), NOW),
+        Err(Unauthorized)
+    );
+}
+
+/// Computed with `openssl dgst -sha256 -hmac`, so that signer and verifier can't be wrong together.
+#[test]
+fn a_signature_made_by_another_tool_verifies_and_its_case_does_not_matter() {
+    let hex = "7ef32abb4fbaff9cb8ab1fd8b9aba5f50a66cff9a832dc7e7081f37e9da8dc67";
+    for hex in [hex.to_owned(), hex.to_uppercase()] {
+        let signature = format!("sha256={hex}");
+        let headers = [("x-timestamp", "1700000000000"), ("x-signature", signature.as_str())];
+        let request = request("/v1/events", &headers, r#"{"event":"Order Completed"}"#);
+        assert!(sources().of_request(&request, NOW).is_ok());
+    }
+}
+
+#[test]
+fn a_changed_body_time_or_signature_is_refused() {
+    let good = || signed("s3cret", "1700000000000", r#"{"a":1}"#, &[]);
+    let refused = |request: &Request| sources().of_request(request, NOW) == Err(Unauthorized);
+    assert!(!refused(&good()));
+    let mut body = good();
+    body.body.push(b' ');
+    assert!(refused(&body));
+    for (nth, value) in
+        [(0, "1700000000001"), (0, "soon"), (0, ""), (1, "sha256="), (1, "sha256=zz"), (1, "")]
+    {
+        let mut request = good();
+        request.headers[nth].1 = value.into();
+        assert!(refused(&request), "{value}");
+    }
+    for nth in 0..2 {
+        let mut request = good();
+        request.headers.remove(nth);
+        assert!(refused(&request));
+    }
+}
+
+#[test]
+fn a_timestamp_counts_five_minutes_before_and_after_now_and_no_longer() {
+    for (off, taken) in [(0, true), (300_000, true), (-300_000, true), (300_001, false), (-300_001, false)] {
+        let request = signed("s3cret", &(NOW + off).to_string(), "{}", &[]);
+        assert_eq!(sources().of_request(&request, NOW).is_ok(), taken, "{off}");
+    }
+    let far = signed("s3cret", "-9223372036854775808", "{}", &[]);
+    assert_eq!(sources().of_request(&far, NOW), Err(Unauthorized));
+}
+
+#[test]
+fn a_key_that_comes_with_a_signature_has_to_be_that_sources() {
+    let sources = sources();
+    let claim =
+        |key| sources.of_request(&signed("s3cret", "1700000000000", "{}", &[("x-write-key", key)]), NOW);
+    assert_eq!((claim("k1"), claim("wrong")), (Err(Unauthorized), Err(Unauthorized)));
+    let claim = claim("k3").unwrap();
+    assert!(sources.of_event(claim, None, None).is_ok() && sources.of_event(claim, Some("k3"), None).is_ok());
+    for (event, batch) in [(Some("k1"), None), (None, Some("k1")), (Some("wrong"), Some("k3"))] {
+        assert_eq!(sources.of_event(claim, event, batch), Err(Unauthorized));
+    }
+}
+
+#[test]
+fn one_signature_has_one_id_however_it_is_written() {
+    let sources = sources();
+    let id = |request: &Request| match sources.of_request(request, NOW) {
+        Ok(Claim::Signed { signature, .. }) => signature,
+        other => panic!("{other:?}"),
+    };
+    let one = signed("s3cret", "1700000000000", "{}", &[]);
+    let mut upper = signed("s3cret", "1700000000000", "{}", &[]);
+    let hex = String::from_utf8(upper.headers[1].1.clone()).unwrap();
+    upper.headers[1].1 = format!("sha256={}", hex[7..].to_uppercase()).into();
+    assert_eq!(id(&one), id(&upper));
+    assert_ne!(id(&one), id(&signed("s3cret", "1700000000000", "[]", &[])));
+}
+
+#[test]
+fn settings_that_would_leave_a_source_in_doubt_are_refused_and_named() {
+    let refused = |all: &[SourceSettings]| Sources::compile(all).unwrap_err().at;
+    let good = || settings("a", &["k"], Some("s"));
+    assert_eq!(refused(&[]), "sources");
+    assert_eq!(refused(&[settings("", &["k"], None)]), "sources[0].id");
+    assert_eq!(refused(&[good(), settings("a", &["l"], None)]), "sources[1].id");
+    assert_eq!(refused(&[settings("a", &[], None)]), "sources[0]");
+    assert_eq!(refused(&[settings("a", &["k", ""], None)]), "sources[0].keys[1]");
+    assert_eq!(refused(&[settings("a", &["k k"], None)]), "sources[0].keys[0]");
+    assert_eq!(refused(&[good(), settings("b", &["l", "k"], None)]), "sources[1].keys[1]");
+    assert_eq!(refused(&[good(), settings("b", &[], Some("s"))]), "sources[1].signing_secret");
+    assert_eq!(refused(&[settings("b", &[], Some(""))]), "sources[0].signing_secret");
+}
+
+#[test]
+fn neither_settings_nor_sources_show_a_key_or_secret() {
+    let settings = [settings("web", &["k1"], Some("s3cret"))];
+    let shown = format!("{settings:?} {:?}", Sources::compile(&settings).unwrap());
+    assert!(shown.contains("web") && !shown.contains("k1") && !shown.contains("s3cret"), "{shown}");
+}
+
+proptest! {
+    #[test]
+    fn no_key_but_a_configured_one_is_ever_taken(
+        value in prop::collection::vec(any::<u8>(), 0..40), scheme in "Bearer |Basic |", query in "[ -~]{0,30}",
+    ) {
+        let mut request = request("/v1/t", &[("authorization", &scheme), ("x-write-key", "")], "{}");
+        request.headers[0].1.extend(&value);
+        request.headers[1].1 = value;
+        request.path.extend(format!("?{query}").bytes());
+        let expected = key_of(&request).and_then(|key| sources().of_key(&key));
+        let key = key_of(&request).map(Cow::into_owned);
+        prop_assert_eq!(expected.is_some(), key.is_some_and(|key| [&b"k1"[..], b"k2", b"k3"].contains(&&key[..])));
+    }
+
+    #[test]
+    fn no_made_up_signature_verifies(signature in "(sha256=)?[0-9a-fA-F]{60,66}|.{0,80}", timestamp in "17000000[0-9]{5}|.{0,20}") {
+        let request = request("/v1/events", &[("x-timestamp", &timestamp), ("x-signature", &signature)], "{}");
+        prop_assert_eq!(sources().of_request(&request, NOW), Err(Unauthorized));
+    }
+}
