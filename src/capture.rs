@@ -117,7 +117,8 @@ mod tests {
     use crate::request::Budget;
     use proptest::prelude::*;
 
-    const LIMITS: CaptureLimits = CaptureLimits { body_bytes: 10, events: 1, captured_bytes: 100 };
+    const LIMITS: CaptureLimits =
+        CaptureLimits { body_bytes: 10, events: 1, captured_bytes: 100, event_age: std::time::Duration::MAX };
 
     fn begin(budget: &Budget, relay_when: RelayWhen) -> Capture {
         budget.set_limit(LIMITS.captured_bytes);

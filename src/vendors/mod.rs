@@ -2,6 +2,8 @@
 
 mod flashtalking;
 mod podsights;
+#[cfg(test)]
+mod testing;
 
 use std::borrow::Cow;
 
