@@ -4,7 +4,8 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm cli stand-in test check check-rules run demo clean
+.PHONY: help setup wasm cli stand-in test check check-rules reliability soak run demo image release compat clean
+.PHONY: test-compose test-image test-release
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +28,13 @@ check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --all-targets --features cli -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
+	@scripts/deny
+
+reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
+	@scripts/cargo test --test reliability -- $(ARGS)
+
+soak: wasm stand-in ## Deliver half a million conversions with 5 % faults and plot the memory
+	@scripts/cargo test --test reliability -- --soak $(ARGS)
 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
@@ -43,6 +51,24 @@ run: wasm stand-in ## Run the gateway with a stand-in for vendors and collector;
 
 demo: wasm stand-in ## Send a purchase through the gateway and show what reaches the vendors
 	@scripts/demo
+
+image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)
+	@scripts/image
+
+release: wasm ## dist/: the module, its checksums, SBOM and changelog section
+	@scripts/release
+
+compat: wasm stand-in ## Run the tests in each supported Envoy and print a table
+	@scripts/compat
+
+test-compose: wasm stand-in ## Test docker-compose.yaml on a real engine (skipped where there is none)
+	@tests/compose/run
+
+test-image: wasm ## Test the image of `make image` (skipped where there is no engine)
+	@tests/image/run
+
+test-release: setup ## Show that two builds in two folders give the same module
+	@tests/release/reproducible
 
 clean: ## Delete what was built (what setup fetched stays)
 	@rm -rf target dist .run

@@ -57,9 +57,8 @@ fn each_kind_of_bad_request_has_its_status_and_its_error() {
         (Request::post("/v1/events?wk=k_web", purchase(1)), 401, "INVALID_PIPELINE_KEY"),
         (Request::post("/v1/t?wk=k_web", "x".repeat(60_000)), 413, "PAYLOAD_TOO_LARGE"),
     ];
-    let mut connection = gateway.connect();
     for (request, status, code) in table {
-        let answer = connection.send(&request);
+        let answer = gateway.send(request); // Envoy closes an HTTP/1 connection after a 400 of anybody's
         assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (status, Some(code)));
     }
     assert_eq!(
@@ -110,4 +109,16 @@ fn without_the_flag_a_post_is_answered_500_after_five_seconds_and_the_log_names_
     assert_eq!(connection.read().status, 500);
     gateway.wait_for_log("allow_on_headers_stop_iteration");
     assert_eq!(gateway.vm_restarts(), 0);
+}
+
+#[test]
+fn a_connection_stays_open_after_answers_to_requests_without_a_body() {
+    let gateway = gateway(json!({}));
+    let mut connection = gateway.connect();
+    for order in 0..3 {
+        let pixel =
+            connection.send(&Request::get(&format!("/v1/pixel/track?e=Order+Completed&p.order_id=P{order}")));
+        assert_eq!((pixel.status, pixel.header("connection")), (200, None));
+    }
+    gateway.wait_for(Podsights, 3);
 }

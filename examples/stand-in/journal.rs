@@ -20,6 +20,8 @@ pub struct Received {
     pub seq: u64,
     /// Milliseconds since the start, at the request's end.
     pub at_ms: u64,
+    /// The same in microseconds, for latencies.
+    pub at_us: u64,
     pub to: Destination,
     pub method: String,
     #[serde(serialize_with = "lossy")]

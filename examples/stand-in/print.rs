@@ -80,6 +80,7 @@ mod tests {
         Received {
             seq: 0,
             at_ms: 0,
+            at_us: 0,
             to: Destination::Podsights,
             method: "POST".into(),
             path: "/v1/server".into(),

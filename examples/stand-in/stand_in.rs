@@ -72,9 +72,11 @@ impl StandIn {
     /// Notes a request.
     pub fn receive(&self, peer: &Peer, request: Arrived) -> Pending<'_> {
         let Arrived { method, path, version, headers, head, body } = request;
+        let elapsed = self.started.elapsed();
         let received = Received {
             seq: self.received.fetch_add(1, Ordering::Relaxed),
-            at_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            at_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            at_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             to: peer.to,
             method,
             path,

@@ -35,6 +35,8 @@ pub struct Tally {
 struct Hits {
     received: u32,
     accepted: u32,
+    /// Received and not refused: accepted, or the answer was lost on its way.
+    counted: u32,
 }
 
 /// How the answer to a request ended.
@@ -65,13 +67,16 @@ impl Tally {
         match ending {
             Ending::Reset => self.resets += 1,
             Ending::Unanswered => self.unanswered += 1,
-            Ending::Answered(status) => {
-                *self.answers.entry(status).or_default() += 1;
-                let hits = order_id.and_then(|id| self.ids.get_mut(id));
-                if let Some(hits) = hits.filter(|_| (200..400).contains(&status)) {
-                    hits.accepted += 1;
-                }
+            Ending::Answered(status) => *self.answers.entry(status).or_default() += 1,
+        }
+        let Some(hits) = order_id.and_then(|id| self.ids.get_mut(id)) else { return };
+        match ending {
+            Ending::Answered(200..400) => {
+                hits.accepted += 1;
+                hits.counted += 1;
             }
+            Ending::Answered(_) => {}
+            Ending::Reset | Ending::Unanswered => hits.counted += 1,
         }
     }
 
@@ -85,6 +90,7 @@ impl Tally {
             "max_hits": self.ids.values().map(|hits| hits.received).max().unwrap_or(0),
             "accepted": count(|hits| hits.accepted > 0),
             "accepted_repeatedly": count(|hits| hits.accepted > 1),
+            "counted_repeatedly": count(|hits| hits.counted > 1),
         });
         if ids {
             json["ids"] = self.ids.iter().map(|(id, hits)| (id.clone(), json!(hits.received))).collect();
@@ -124,6 +130,7 @@ mod tests {
         Received {
             seq: 0,
             at_ms: 0,
+            at_us: 0,
             to,
             method: "GET".into(),
             path: path.into(),
@@ -155,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_of_what_failed_is_no_repeated_acceptance() {
+    fn a_retry_of_what_failed_is_no_repeated_acceptance_and_one_of_what_got_no_answer_may_count_twice() {
         let mut tally = Tally::default();
         for ending in [Ending::Answered(503), Ending::Reset, Ending::Unanswered, Ending::Answered(200)] {
             let id = tally.receive(&received(Destination::Podsights, "/v1/server", r#"{"order_id": 7}"#));
@@ -163,8 +170,10 @@ mod tests {
             tally.settle(id.as_deref(), ending);
         }
         let orders = tally.json(false)["orders"].clone();
-        let expected =
-            json!({"distinct": 1, "repeated": 1, "max_hits": 4, "accepted": 1, "accepted_repeatedly": 0});
+        let expected = json!({
+            "distinct": 1, "repeated": 1, "max_hits": 4, "accepted": 1, "accepted_repeatedly": 0,
+            "counted_repeatedly": 1
+        });
         assert_eq!(orders, expected);
     }
 }

@@ -1,10 +1,12 @@
 //! The JSON Schema of the plugin configuration, made from the types that read it, so that an editor completes the YAML.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::config::types::Config;
+use crate::mapping::document::Members;
 use crate::vendors;
 
 /// The schema, as it is kept in `conversion-relay.schema.json`.
@@ -16,6 +18,20 @@ pub fn write() -> String {
         members.insert("title".to_owned(), "conversion-relay plugin configuration".into());
     }
     format!("{schema:#}\n")
+}
+
+impl<T: JsonSchema> JsonSchema for Members<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        BTreeMap::<String, T>::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        BTreeMap::<String, T>::json_schema(generator)
+    }
 }
 
 /// `500ms`, `5s`, `10m`, `1h`, `400d`.

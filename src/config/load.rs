@@ -74,7 +74,11 @@ pub fn parse(configuration: &[u8]) -> Result<Value, Invalid> {
 }
 
 fn of_struct(fields: prost_types::Struct) -> Value {
-    Value::Object(fields.fields.into_iter().map(|(name, value)| (name, of_value(value))).collect())
+    let mut members = Map::new();
+    for (name, value) in fields.fields {
+        members.insert(name, of_value(value));
+    }
+    Value::Object(members)
 }
 
 fn of_value(value: prost_types::Value) -> Value {
@@ -107,6 +111,12 @@ pub fn expand_all(
 /// Reads a value into its type. `at` is the path of `value` in the whole configuration.
 pub fn read<T: DeserializeOwned>(value: Value, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
     de::read(&value).map_err(|error| Invalid::new(join(at, &error.path), secrets.mask(&error.problem)))
+}
+
+/// Reads a JSON text of our own into its type, the way [`read`] does: what is derived is compiled for one deserializer.
+pub fn of_text<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
+    let value = serde_json::from_str(text).map_err(|error| Invalid::new("", error.to_string()))?;
+    de::read(&value)
 }
 
 /// Joins two parts of a path; the second may begin with a dot, a bracket or a key.

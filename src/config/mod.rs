@@ -265,10 +265,9 @@ fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> R
 
 fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
     let types::Cookies { onetrust, cookiebot, tcf } = consent.cookies.clone();
-    let vocabulary = Vocabulary::new(
-        consent.aliases.iter().map(|(name, codes)| (name.as_str(), codes.iter().map(String::as_str))),
-    )
-    .map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
+    let vocabulary =
+        Vocabulary::new(consent.aliases.iter().map(|(name, codes)| (name, codes.iter().map(String::as_str))))
+            .map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
     Ok(ConsentRules {
         when_absent: consent.when_absent,
         require: consent.require,

@@ -1,13 +1,12 @@
 //! The plugin configuration as users write it. Defaults and limits stand on the fields.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::consent::{ConsentCookies, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
-use crate::mapping::document::Document;
+use crate::mapping::document::{Document, Members};
 use crate::sources::SourceSettings;
 
 /// The whole plugin configuration.
@@ -125,7 +124,7 @@ pub struct Consent {
     pub respect_gpc: bool,
     pub cookies: Cookies,
     /// Category names of your own, e.g. `marketing: [my_ads]`, added to the built-in ones.
-    pub aliases: BTreeMap<String, Vec<String>>,
+    pub aliases: Members<Vec<String>>,
 }
 
 impl Default for Consent {
@@ -135,7 +134,7 @@ impl Default for Consent {
             require: Require::All,
             respect_gpc: true,
             cookies: Cookies::default(),
-            aliases: BTreeMap::new(),
+            aliases: Members::default(),
         }
     }
 }

@@ -178,10 +178,10 @@ impl Compiler<'_> {
         let value_map = mapping.value_map.as_ref().map(|map| ValueMap {
             known: map
                 .iter()
-                .filter(|(from, _)| *from != "*")
-                .map(|(from, to)| ((**from).into(), constant(to)))
+                .filter(|(from, _)| *from != OTHER)
+                .map(|(from, to)| (from.into(), constant(to)))
                 .collect(),
-            other: map.get("*").map(constant),
+            other: map.iter().find(|(from, _)| *from == OTHER).map(|(_, to)| constant(to)),
         });
         let sources = match &mapping.source {
             Some(sources) => self.sources(&sources.0, &format!("{place}.source"), items)?,
@@ -266,6 +266,9 @@ impl Compiler<'_> {
         Ok(sources)
     }
 }
+
+/// The key of a value map that stands for every other value.
+const OTHER: &str = "*";
 
 /// A vendor's name for an event, in bytes.
 const LONGEST_EVENT_NAME: usize = 200;

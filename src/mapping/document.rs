@@ -1,10 +1,10 @@
 //! A mapping document: Signal's version 2, as users write it and as the presets are shipped.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// `field_mappings`, or a preset.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -21,7 +21,7 @@ pub struct Document {
     pub global: Global,
     /// Mappings by the event's name, or its type (`page`, `identify`).
     #[serde(default)]
-    pub events: BTreeMap<String, EventMapping>,
+    pub events: Members<EventMapping>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +97,8 @@ pub struct Mapping {
     /// What `date_format` writes. Only with it.
     pub format: Option<DateFormat>,
     /// After the transforms: the value by its text; `*` is every other. Without `*` an unknown value is left out.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<BTreeMap<String, crate::cli::schema::Scalar>>"))]
-    pub value_map: Option<BTreeMap<String, Scalar>>,
+    #[cfg_attr(feature = "cli", schemars(with = "Option<Members<crate::cli::schema::Scalar>>"))]
+    pub value_map: Option<Members<Scalar>>,
     /// Makes an object of each item of `source`; its own sources start at the item.
     pub each: Option<Vec<Mapping>>,
 }
@@ -116,6 +116,50 @@ pub enum DateFormat {
     Rfc3339,
     /// `2024-02-29`.
     Date,
+}
+
+/// The members of an object, in their order. A list and not a map: there are few, and each kind of map is kilobytes of the
+/// module.
+#[derive(Clone, Debug)]
+pub struct Members<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Members<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Members<T> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MembersVisitor<T> {
+            type Value = Members<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<T>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    }
 }
 
 /// A string or a list of strings.

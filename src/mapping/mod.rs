@@ -11,6 +11,8 @@ pub mod path;
 pub mod plan;
 pub mod suggest;
 pub mod targets;
+#[cfg(test)]
+mod tests;
 pub mod transform;
 pub mod value;
 

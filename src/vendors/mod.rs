@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::accounting::Note;
 use crate::config::Settings;
-use crate::config::load::Invalid;
+use crate::config::load::{self, Invalid};
 use crate::delivery::{self, Redirects};
 use crate::identity::Cookies;
 use crate::mapping::document::Document;
@@ -65,7 +65,7 @@ impl dyn Vendor {
         };
         let (_, text) = found.ok_or_else(known)?;
         // A test reads every preset, so that a bad one can't be shipped.
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        load::of_text(text).map_err(|error| error.to_string())
     }
 }
 

@@ -120,12 +120,7 @@ impl Gateway {
 
     /// The sum of all series of a Prometheus counter that have these labels; 0 if there is none.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let page = self.prometheus();
-        let sum: f64 = envoy::series(&page, name)
-            .filter(|(has, _)| envoy::has_labels(has, labels))
-            .map(|(_, value)| value)
-            .sum();
-        sum as u64
+        sum(&self.prometheus(), name, labels)
     }
 
     /// Waits until [`Gateway::counter`] is exactly `value`.
@@ -226,11 +221,19 @@ impl Gateway {
 
     /// The most memory that Envoy ever used, in bytes.
     pub fn peak_rss(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that Envoy uses now, in bytes.
+    pub fn rss(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.envoy.pid())).expect("is it running?");
-        let kilobytes =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
-        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("VmHWM in kB") * 1024
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
+        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1024
     }
 
     /// Where Envoy's admin interface listens.
@@ -252,6 +255,12 @@ impl Gateway {
         self.envoy.signal("TERM");
         self.envoy.wait()
     }
+}
+
+/// The sum of all series of a counter on a page of Prometheus' text format that have these labels; 0 if there is none.
+pub fn sum(page: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
+    let series = envoy::series(page, name).filter(|(has, _)| envoy::has_labels(has, labels));
+    series.map(|(_, value)| value).sum::<f64>() as u64
 }
 
 /// Asks again and again whether `condition` holds. False if it still doesn't after `limit`.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Gateway, LIMIT, PODSIGHTS_KEY, Request, wait_until};
+use super::{Gateway, LIMIT, PODSIGHTS_KEY, Request, sum, wait_until};
 
 pub const DELIVERIES: &str = "conversion_relay_deliveries_total";
 pub const CALLOUTS: &str = "conversion_relay_callouts_total";
@@ -14,15 +14,24 @@ pub const PS: &str = "PS";
 
 /// A purchase with this order id.
 pub fn order(id: impl std::fmt::Display) -> Request {
-    let event = json!({
+    Request::post("/v1/t", order_event(id).to_string())
+}
+
+/// Purchases with these order ids, in one request.
+pub fn orders(ids: impl IntoIterator<Item = u64>) -> Request {
+    let events: Vec<Value> = ids.into_iter().map(order_event).collect();
+    Request::post("/v1/batch", json!({"batch": events}).to_string())
+}
+
+fn order_event(id: impl std::fmt::Display) -> Value {
+    json!({
         "type": "track",
         "event": "Order Completed",
         "anonymousId": format!("anon-{id}"),
         "properties": {"order_id": id.to_string(), "revenue": 129.99, "currency": "USD"},
         "context": {"page": {"url": "https://shop.example/thanks"}},
         "messageId": format!("m-{id}"),
-    });
-    Request::post("/v1/t", event.to_string())
+    })
 }
 
 /// Something put into the cart: it makes way for an order in a full queue. Podsights sends it, Flashtalking doesn't.
@@ -77,8 +86,9 @@ impl Books {
         Self { matched: count("matched"), delivered: count("delivered"), dropped: count("dropped") }
     }
 
+    /// Envoy reads its counters one after the other: what ends meanwhile may be counted before it began.
     pub fn pending(self) -> u64 {
-        self.matched - self.delivered - self.dropped
+        self.matched.saturating_sub(self.delivered).saturating_sub(self.dropped)
     }
 }
 

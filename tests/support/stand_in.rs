@@ -21,6 +21,7 @@ pub struct Received {
     pub seq: u64,
     /// Milliseconds since the stand-in's start.
     pub at_ms: u64,
+    pub at_us: u64,
     pub method: String,
     pub path: String,
     /// `HTTP/1.1` or `HTTP/2`.

@@ -1,0 +1,222 @@
+//! The books of a row, the claims that they are held against, and the table.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::load::Pace;
+use crate::support::orders::{Books, CALLOUTS, DELIVERIES, FT, PS};
+use crate::support::{Flashtalking, Gateway, Podsights, sum};
+
+/// What a row may show, beyond what all rows must.
+#[derive(Clone, Copy)]
+pub struct Claims {
+    /// Deliveries may be dropped, but only as `queue_full`.
+    pub overflows: bool,
+    /// Answers get lost on their way, so a vendor can get a second hit, and a callout may or may not have been seen.
+    pub loses_answers: bool,
+}
+
+impl Claims {
+    pub const STRICT: Self = Self { overflows: false, loses_answers: false };
+    pub const LOSES_ANSWERS: Self = Self { overflows: false, loses_answers: true };
+}
+
+pub struct Report {
+    name: &'static str,
+    conversions: u64,
+    vendors: Vec<OfVendor>,
+    dropped: BTreeMap<String, u64>,
+    recovery: Option<Duration>,
+    peak_bytes: u64,
+    /// Said beneath the table.
+    pub remark: Option<String>,
+    claims: Claims,
+    /// Claims of the row's own that do not hold.
+    pub broken: Vec<String>,
+}
+
+/// What the filter and the stand-in each say of one vendor.
+struct OfVendor {
+    name: &'static str,
+    books: Books,
+    /// Callouts that the vendor answered, and those of which nobody knows whether it saw them.
+    answered: u64,
+    unanswered: u64,
+    /// Requests that the vendor has seen, and orders in them, each counted once.
+    requests: u64,
+    distinct: u64,
+    /// Orders that the vendor may have counted twice.
+    twice: u64,
+}
+
+impl OfVendor {
+    fn of(gateway: &Gateway, page: &str, integration: &'static str) -> Self {
+        let vendor = if integration == FT { Flashtalking } else { Podsights };
+        let tally = gateway.tally(vendor);
+        let count = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
+        let callouts = |status: &[&str]| {
+            let of =
+                |status: &&str| sum(page, CALLOUTS, &[("integration", integration), ("status", *status)]);
+            status.iter().map(of).sum()
+        };
+        Self {
+            name: integration,
+            books: Books::of(gateway, integration),
+            answered: callouts(&["2xx", "3xx", "4xx", "429", "5xx"]),
+            unanswered: callouts(&["timeout", "transport"]),
+            requests: count(&tally["requests"]) + count(&tally["aborted"]),
+            distinct: count(&tally["orders"]["distinct"]),
+            twice: count(&tally["orders"]["counted_repeatedly"]),
+        }
+    }
+}
+
+impl Report {
+    /// Reads both sides' books. Nothing may be pending any more.
+    pub fn of(
+        name: &'static str,
+        gateway: &Gateway,
+        conversions: u64,
+        recovery: Option<Duration>,
+        claims: Claims,
+    ) -> Self {
+        let page = gateway.prometheus();
+        let mut dropped = BTreeMap::new();
+        for reason in [
+            "queue_full",
+            "rejected",
+            "retries_exhausted",
+            "expired",
+            "misconfigured",
+            "removed",
+            "duplicate",
+        ] {
+            let count = sum(&page, DELIVERIES, &[("reason", reason)]);
+            if count > 0 {
+                dropped.insert(reason.to_owned(), count);
+            }
+        }
+        Self {
+            name,
+            conversions,
+            vendors: [FT, PS].map(|integration| OfVendor::of(gateway, &page, integration)).into(),
+            dropped,
+            recovery,
+            peak_bytes: gateway.peak_rss(),
+            remark: None,
+            claims,
+            broken: Vec::new(),
+        }
+    }
+
+    /// Of a row that could not be run to its end; what went wrong is on the terminal.
+    pub fn broken(name: &'static str) -> Self {
+        Self {
+            name,
+            conversions: 0,
+            vendors: Vec::new(),
+            dropped: BTreeMap::new(),
+            recovery: None,
+            peak_bytes: 0,
+            remark: None,
+            claims: Claims::STRICT,
+            broken: vec!["it did not run to its end".into()],
+        }
+    }
+
+    pub fn holds(&self) -> bool {
+        self.failures().is_empty()
+    }
+
+    /// The claims that do not hold.
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = self.broken.clone();
+        for vendor in &self.vendors {
+            let OfVendor { name, books, answered, unanswered, requests, distinct, twice } = vendor;
+            let mut claim = |holds: bool, text: String| {
+                if !holds {
+                    failures.push(format!("{name}: {text}"));
+                }
+            };
+            let conversions = self.conversions;
+            claim(
+                books.matched == conversions,
+                format!("{} matched of {conversions} accepted", books.matched),
+            );
+            claim(books.pending() == 0, format!("{} pending at the end", books.pending()));
+            claim(
+                self.claims.overflows || books.dropped == 0,
+                format!("{} lost within capacity: {:?}", books.dropped, self.dropped),
+            );
+            claim(
+                *distinct == books.delivered,
+                format!("{} booked as delivered, the vendor has seen {distinct}", books.delivered),
+            );
+            let (least, most) = if self.claims.loses_answers {
+                (*answered, answered + unanswered)
+            } else {
+                (*answered, *answered)
+            };
+            claim(
+                (least..=most).contains(requests),
+                format!("{answered} callouts answered and {unanswered} not, the vendor has seen {requests}"),
+            );
+            claim(
+                *twice <= *unanswered,
+                format!("{twice} second hits after {unanswered} timeouts and resets"),
+            );
+        }
+        failures.into_iter().map(|failure| format!("{}: {failure}", self.name)).collect()
+    }
+
+    fn line(&self) -> String {
+        let total = |of: fn(&OfVendor) -> u64| self.vendors.iter().map(of).sum::<u64>();
+        let dropped: Vec<String> =
+            self.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let dropped = if dropped.is_empty() { "0".to_owned() } else { dropped.join(", ") };
+        let recovery =
+            self.recovery.map_or("-".to_owned(), |recovery| format!("{:.1} s", recovery.as_secs_f64()));
+        format!(
+            "| {} | {} | {} | {dropped} | {} | {recovery} | {} MB |\n",
+            self.name,
+            self.conversions,
+            total(|vendor| vendor.books.delivered),
+            total(|vendor| vendor.twice),
+            self.peak_bytes / 1_000_000,
+        )
+    }
+}
+
+/// The rows as a table in Markdown, with their remarks.
+pub fn table(reports: &[Report]) -> String {
+    let mut table = "| fault | conversions | delivered | dropped | duplicated | recovery | peak memory |\n\
+                     |---|---:|---:|---|---:|---:|---:|\n"
+        .to_owned();
+    reports.iter().for_each(|report| table.push_str(&report.line()));
+    for report in reports {
+        if let Some(remark) = &report.remark {
+            table.push_str(&format!("\n{}: {remark}\n", report.name));
+        }
+    }
+    table
+}
+
+/// With what it was measured.
+pub fn circumstances(pace: &Pace) -> String {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    format!(
+        "Measured with one worker thread at {} conversions a second, each for both vendors, on {processors} processors.\n",
+        pace.rate
+    )
+}
+
+/// Puts `text` between the two markers of that name in a Markdown file.
+pub fn write(path: &Path, marker: &str, text: &str) {
+    let old = std::fs::read_to_string(path).expect("cannot read");
+    let (begin, end) = (format!("<!-- {marker}: begin -->"), format!("<!-- {marker}: end -->"));
+    let (before, rest) = old.split_once(&begin).expect("the first marker");
+    let (_, after) = rest.split_once(&end).expect("the second marker");
+    std::fs::write(path, format!("{before}{begin}\n{text}{end}{after}")).expect("cannot write");
+    println!("written: {}", path.display());
+}
