@@ -53,6 +53,16 @@ impl Dialects {
         Self { own, others }
     }
 
+    /// The name itself in snake_case; empty for one without a letter, and for one longer than any name.
+    pub fn own(&self) -> &str {
+        &self.own
+    }
+
+    /// Whether a name that is already in snake_case is this event's own.
+    pub fn is_own(&self, snake: &str) -> bool {
+        !snake.is_empty() && self.own == snake
+    }
+
     /// Whether a name that is already in snake_case is one of this event's.
     pub fn include(&self, snake: &str) -> bool {
         !snake.is_empty() && (self.own == snake || self.others.contains(&snake))
