@@ -4,7 +4,8 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check check-rules reliability soak run demo clean
+.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak run demo image release compat clean
+.PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,12 +22,16 @@ wasm: setup ## Build the filter: dist/conversion-relay.wasm
 	@scripts/wasm
 
 test: wasm ## Run all tests, those in the real Envoy included
-	@scripts/cargo test
+	@scripts/cargo test --features cli
+
+fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST_CASES=N a target)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
 
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
-	@scripts/cargo clippy --all-targets -- -D warnings
+	@scripts/cargo clippy --all-targets --features cli -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
+	@scripts/deny
 
 reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
 	@scripts/cargo test --test reliability -- $(ARGS)
@@ -38,6 +43,9 @@ check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
 
+cli: setup ## Build the command line: target/release/conversion-relay
+	@scripts/cargo build --release --features cli --bin conversion-relay
+
 stand-in: setup
 	@scripts/cargo build --example stand-in
 
@@ -46,6 +54,27 @@ run: wasm stand-in ## Run the gateway with a stand-in for vendors and collector;
 
 demo: wasm stand-in ## Send a purchase through the gateway and show what reaches the vendors
 	@scripts/demo
+
+image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)
+	@scripts/image
+
+release: wasm ## dist/: the module, its checksums, SBOM and changelog section
+	@scripts/release
+
+compat: wasm stand-in ## Run the tests in each supported Envoy and print a table
+	@scripts/compat
+
+test-compose: wasm stand-in ## Test docker-compose.yaml on a real engine (skipped where there is none)
+	@tests/compose/run
+
+test-image: wasm ## Test the image of `make image` (skipped where there is no engine)
+	@tests/image/run
+
+test-deploy: setup ## Validate the examples in deploy/ against published schemas
+	@tests/deploy/run
+
+test-release: setup ## Show that two builds in two folders give the same module
+	@tests/release/reproducible
 
 clean: ## Delete what was built (what setup fetched stays)
 	@rm -rf target dist .run

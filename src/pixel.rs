@@ -3,8 +3,6 @@
 //! Two dialects: Signal's parameters (`wk e uid aid p.* t.* ts mid cb`, its pixel documentation) and Segment's
 //! `?data=` (its pixel tracking API: base64 of the JSON, or the JSON itself).
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -12,13 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::decode::Undecodable;
 use crate::event::EventType;
+use crate::timestamp;
 
 /// The most steps of a dotted parameter like `p.product.price`; a deeper one is left out. What is built here must not be
 /// nested as deep as a client likes.
 const MAX_DEPTH: usize = 8;
-
-/// The first millisecond of the year 10000, which RFC 3339 can't write.
-const YEAR_10000: u64 = 253_402_300_800_000;
 
 /// Padded or not, and whatever the encoder left in the last character's unused bits.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -68,7 +64,7 @@ fn signal(query: &[u8], event_type: Option<EventType>) -> String {
             "aid" => "anonymousId",
             "mid" => "messageId",
             "ts" => {
-                if let Some(timestamp) = rfc3339(&value) {
+                if let Some(timestamp) = value.parse().ok().and_then(timestamp::rfc3339) {
                     insert(&mut event, ["timestamp"].into_iter(), timestamp);
                 }
                 continue;
@@ -104,13 +100,6 @@ fn insert<'p>(mut object: &mut Map<String, Value>, path: impl Iterator<Item = &'
             _ => return,
         }
     }
-}
-
-/// Unix milliseconds the way SDKs write a timestamp.
-fn rfc3339(unix_ms: &str) -> Option<String> {
-    let unix_ms = unix_ms.parse().ok().filter(|ms| *ms < YEAR_10000)?;
-    let time = UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms))?;
-    Some(humantime::format_rfc3339_millis(time).to_string())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::{Value, json};
 use support::{Collector, Flashtalking, Gateway, Options, PODSIGHTS_KEY, Podsights, Request};
 
@@ -11,6 +13,9 @@ const CALLOUTS: &str = "conversion_relay_callouts_total";
 /// sha256("jane.doe@example.com")
 const EMAIL_HASH: &str = "86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d";
 const USER_AGENT: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)";
+
+/// No two messages are the same: a second one would be a duplicate.
+static MESSAGES: AtomicU32 = AtomicU32::new(1);
 
 /// The purchase of the vendors' documentation, as Datafly.js sends it.
 fn purchase() -> Value {
@@ -24,7 +29,7 @@ fn purchase() -> Value {
             "page": {"url": "https://shop.example/thanks?step=3", "path": "/thanks"},
             "consent": {"analytics": true, "marketing": true, "functional": true, "advertising": true}
         },
-        "messageId": "m-1"
+        "messageId": format!("m-{}", MESSAGES.fetch_add(1, Ordering::Relaxed))
     })
 }
 

@@ -1,8 +1,8 @@
-//! Makes the shipped gateway run on loopback: same files, other addresses, trusted CA and file paths, nothing else.
+//! Makes the shipped gateway run locally: same files, other addresses, trusted CA and file paths, nothing else.
 //! What is to be replaced must be there: a gateway that has drifted from what this expects is an error, so that what is
 //! tested stays what ships.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,21 +20,29 @@ const HTTP_FILTERS_OF_LISTENER: &str = "/filter_chains/0/filters/0/typed_config/
 const FILTER_FILE: &str = "/config_discovery/config_source/path_config_source/path";
 const MODULE_FILE: &str = "/typed_config/config/vm_config/code/local/filename";
 
-/// What a gateway on this machine has instead of the real addresses and paths.
+/// What a local gateway has instead of the real addresses and paths.
 pub struct Local {
-    /// Port of the listener on 127.0.0.1; 0 lets Envoy choose.
+    /// Where the listener and the admin interface listen: loopback, but in a container any address.
+    pub listen: IpAddr,
+    /// Port of the listener; 0 lets Envoy choose.
     pub gateway_port: u16,
-    /// Port of Envoy's admin interface on 127.0.0.1; 0 lets Envoy choose.
+    /// Port of Envoy's admin interface; 0 lets Envoy choose.
     pub admin_port: u16,
-    /// Where both vendors are served.
-    pub vendors: SocketAddr,
-    pub collector: SocketAddr,
+    /// Where both vendors are served, as the gateway reaches it.
+    pub vendors: Endpoint,
+    pub collector: Endpoint,
     /// The CA that signed the vendors' certificates, PEM.
     pub ca: PathBuf,
     /// The filter's own configuration file, which Envoy watches.
     pub filter_yaml: PathBuf,
     /// The WebAssembly module.
     pub module: PathBuf,
+}
+
+/// Where a cluster leads: a host name or IP address, and a port.
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
 }
 
 impl Local {
@@ -44,7 +52,7 @@ impl Local {
     /// Names the first thing that was to be replaced and isn't there, or is there more than once.
     pub fn envoy_yaml(&self, shipped: &str) -> Result<Value> {
         let mut gateway = parse(shipped)?;
-        let local = |port: u16| json!({"address": "127.0.0.1", "port_value": port});
+        let local = |port: u16| json!({"address": self.listen.to_string(), "port_value": port});
         replace(&mut gateway, "/admin/address/socket_address", local(self.admin_port))?;
 
         let listener = only(&mut gateway, "/static_resources/listeners", "a listener", |_| true)?;
@@ -56,12 +64,12 @@ impl Local {
 
         for name in VENDOR_CLUSTERS {
             let cluster = cluster(&mut gateway, name)?;
-            set_endpoint(cluster, self.vendors)
+            set_endpoint(cluster, &self.vendors)
                 .and_then(|()| replace(cluster, CA_OF_CLUSTER, path_value(&self.ca)?))
                 .with_context(|| format!("cluster {name}"))?;
         }
         let collector = cluster(&mut gateway, COLLECTOR_CLUSTER)?;
-        set_endpoint(collector, self.collector).with_context(|| format!("cluster {COLLECTOR_CLUSTER}"))?;
+        set_endpoint(collector, &self.collector).with_context(|| format!("cluster {COLLECTOR_CLUSTER}"))?;
         Ok(gateway)
     }
 
@@ -115,10 +123,10 @@ fn cluster<'a>(gateway: &'a mut Value, name: &str) -> Result<&'a mut Value> {
     })
 }
 
-fn set_endpoint(cluster: &mut Value, address: SocketAddr) -> Result<()> {
+fn set_endpoint(cluster: &mut Value, new: &Endpoint) -> Result<()> {
     let locality = only(cluster, ENDPOINTS_OF_CLUSTER, "one locality", |_| true)?;
     let endpoint = only(locality, "/lb_endpoints", "one endpoint", |_| true)?;
-    let new = json!({"address": address.ip().to_string(), "port_value": address.port()});
+    let new = json!({"address": new.host, "port_value": new.port});
     replace(endpoint, "/endpoint/address/socket_address", new)
 }
 
@@ -143,10 +151,11 @@ mod tests {
 
     fn local() -> Local {
         Local {
+            listen: "0.0.0.0".parse().unwrap(),
             gateway_port: 1,
             admin_port: 2,
-            vendors: "127.0.0.1:3".parse().unwrap(),
-            collector: "127.0.0.1:4".parse().unwrap(),
+            vendors: Endpoint { host: "stand-in".to_owned(), port: 3 },
+            collector: Endpoint { host: "stand-in".to_owned(), port: 4 },
             ca: "/run/ca.pem".into(),
             filter_yaml: "/run/filter.yaml".into(),
             module: "/run/relay.wasm".into(),

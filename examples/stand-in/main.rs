@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 use crate::certificates::Authority;
 use crate::control::Control;
-use crate::gateway::Local;
+use crate::gateway::{Endpoint, Local};
 use crate::serve::Port;
 use crate::stand_in::StandIn;
 
@@ -42,8 +42,10 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
   --envoy-yaml FILE     write DIR/envoy.yaml: this file with local addresses, trusted CA and paths
   --filter-yaml FILE    write DIR/conversion-relay.yaml: this file with the module's path
   --module FILE         the WebAssembly module
-  --gateway-port PORT   the gateway's port on 127.0.0.1 (default 0: any free one)
-  --admin-port PORT     Envoy's admin port on 127.0.0.1 (default 0: any free one)
+  --gateway-port PORT   the gateway's port (default 0: any free one)
+  --admin-port PORT     Envoy's admin port (default 0: any free one)
+  --gateway-ip IP       where the gateway and its admin listen (default 127.0.0.1)
+  --host NAME           where the gateway finds this program (default: the IP addresses it listens on)
   --journal N           requests kept for GET /requests (default 100000)
   --quiet               don't print the callouts
 
@@ -76,6 +78,9 @@ struct Gateway {
     module: PathBuf,
     gateway_port: u16,
     admin_port: u16,
+    listen: IpAddr,
+    /// Where the gateway finds the vendors and the collector, if not on the addresses that they listen on.
+    host: Option<String>,
 }
 
 fn main() -> Result<()> {
@@ -93,6 +98,7 @@ fn main() -> Result<()> {
 fn options(mut arguments: Parser) -> Result<Option<Options>> {
     let (mut vendors, mut collector, mut control, mut dir) = (None, None, None, None);
     let (mut envoy_yaml, mut filter_yaml, mut module) = (None, None, None);
+    let (mut listen, mut host) = (IpAddr::V4(Ipv4Addr::LOCALHOST), None);
     let (mut gateway_port, mut admin_port, mut journal, mut quiet) = (0, 0, 100_000, false);
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -105,6 +111,8 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
             Arg::Long("module") => module = Some(PathBuf::from(arguments.value()?)),
             Arg::Long("gateway-port") => gateway_port = arguments.value()?.parse()?,
             Arg::Long("admin-port") => admin_port = arguments.value()?.parse()?,
+            Arg::Long("gateway-ip") => listen = arguments.value()?.parse()?,
+            Arg::Long("host") => host = Some(arguments.value()?.string()?),
             Arg::Long("journal") => journal = arguments.value()?.parse()?,
             Arg::Long("quiet") => quiet = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -114,7 +122,7 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
     let gateway = envoy_yaml.map(|envoy_yaml| {
         let filter_yaml = filter_yaml.context("--envoy-yaml needs --filter-yaml")?;
         let module = module.context("--envoy-yaml needs --module")?;
-        anyhow::Ok(Gateway { envoy_yaml, filter_yaml, module, gateway_port, admin_port })
+        anyhow::Ok(Gateway { envoy_yaml, filter_yaml, module, gateway_port, admin_port, listen, host })
     });
     Ok(Some(Options {
         vendors: vendors.context("--vendors is missing")?,
@@ -147,11 +155,16 @@ async fn run(options: Options) -> Result<()> {
         "ca": ca,
     });
     if let Some(gateway) = &options.gateway {
+        let endpoint = |address: SocketAddr| Endpoint {
+            host: gateway.host.clone().unwrap_or_else(|| address.ip().to_string()),
+            port: address.port(),
+        };
         let local = Local {
+            listen: gateway.listen,
             gateway_port: free_port(gateway.gateway_port)?,
             admin_port: free_port(gateway.admin_port)?,
-            vendors: vendors.address,
-            collector: collector.address,
+            vendors: endpoint(vendors.address),
+            collector: endpoint(collector.address),
             ca,
             filter_yaml: dir.join("conversion-relay.yaml"),
             module: existing(&gateway.module)?,
@@ -159,8 +172,8 @@ async fn run(options: Options) -> Result<()> {
         write_gateway(gateway, &local, &dir.join("envoy.yaml"))?;
         ready["envoy_yaml"] = json!(dir.join("envoy.yaml"));
         ready["filter_yaml"] = json!(local.filter_yaml);
-        ready["gateway"] = json!(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), local.gateway_port));
-        ready["admin"] = json!(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), local.admin_port));
+        ready["gateway"] = json!(SocketAddr::new(local.listen, local.gateway_port));
+        ready["admin"] = json!(SocketAddr::new(local.listen, local.admin_port));
     }
 
     let stand_in = Arc::new(StandIn::new(options.journal, options.quiet));

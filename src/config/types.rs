@@ -1,17 +1,18 @@
 //! The plugin configuration as users write it. Defaults and limits stand on the fields.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::consent::{ConsentCookies, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
-use crate::mapping::document::Document;
+use crate::mapping::document::{Document, Members};
 use crate::sources::SourceSettings;
 
 /// The whole plugin configuration.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(default)]
@@ -32,6 +33,7 @@ pub struct Config {
 
 /// Which requests are tracking requests, and how much of them is held.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Endpoints {
     /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
@@ -44,6 +46,7 @@ pub struct Endpoints {
     pub max_events: usize,
     /// Events that are older, by their own timestamp, are `stale`. Default 24h.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_event_age: Duration,
     /// Whether POST /v1/import, historical data, is a tracking request at all. Default false.
     pub import: bool,
@@ -68,6 +71,7 @@ impl Default for Endpoints {
 
 /// Who answers tracking requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyFrom {
     /// The collector; requests pass on untouched. The default.
@@ -78,6 +82,7 @@ pub enum ReplyFrom {
 
 /// Which requests with `reply: upstream` are relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RelayWhen {
     /// The collector answered below 400. The default.
@@ -88,6 +93,7 @@ pub enum RelayWhen {
 
 /// Who an event is about.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
     /// Where the anonymous id is when the event has none: the first of these cookies that is present. Default: _dfid,
@@ -95,6 +101,10 @@ pub struct Identity {
     pub anonymous_id_cookies: Vec<String>,
     /// When the IP address and User-Agent in an event's `context` are believed: signed, always or never. Default signed.
     pub client_from_context: ClientFromContext,
+    /// Gives visitors without an anonymous id one, in a cookie. Absent: off.
+    pub issue_anonymous_id: Option<IssueAnonymousId>,
+    /// Lets a visitor's browser keep the digest of their email address, sealed, for a later purchase. Absent: off.
+    pub remember_email: Option<RememberEmail>,
 }
 
 impl Default for Identity {
@@ -102,12 +112,75 @@ impl Default for Identity {
         Self {
             anonymous_id_cookies: ["_dfid", "ajs_anonymous_id", "rl_anonymous_id"].map(str::to_owned).into(),
             client_from_context: ClientFromContext::Signed,
+            issue_anonymous_id: None,
+            remember_email: None,
         }
+    }
+}
+
+/// The cookie that an anonymous id is issued in.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct IssueAnonymousId {
+    /// One of anonymous_id_cookies. Default _dfid.
+    pub cookie: String,
+    /// Like `.example.com`: the cookie is for that domain and all below it. Default: for the gateway's own host alone.
+    pub domain: Option<String>,
+    /// Default 400d, which is the longest that browsers keep a cookie.
+    #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    pub max_age: Duration,
+    /// The consent categories that a visitor must have granted, all of them. Default marketing.
+    pub requires: Vec<String>,
+}
+
+impl Default for IssueAnonymousId {
+    fn default() -> Self {
+        Self {
+            cookie: "_dfid".to_owned(),
+            domain: None,
+            max_age: Duration::from_secs(400 * 86_400),
+            requires: vec!["marketing".to_owned()],
+        }
+    }
+}
+
+/// The cookie that an email's digest is remembered in.
+#[derive(Clone, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RememberEmail {
+    /// Default _cr_em.
+    #[serde(default = "email_cookie")]
+    pub cookie: String,
+    /// Each 32 bytes or more, such as `openssl rand -base64 32` prints. The first seals, all open: to rotate, put a new one
+    /// first and take the old one away after max_age. All gateways of a fleet need the same.
+    pub secrets: Vec<String>,
+    /// Default 30d.
+    #[serde(default = "email_max_age", deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    pub max_age: Duration,
+}
+
+fn email_cookie() -> String {
+    "_cr_em".to_owned()
+}
+
+fn email_max_age() -> Duration {
+    Duration::from_secs(30 * 86_400)
+}
+
+/// Without the secrets.
+impl fmt::Debug for RememberEmail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RememberEmail").field("cookie", &self.cookie).field("max_age", &self.max_age).finish()
     }
 }
 
 /// What counts as consent.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Consent {
     /// What counts when nothing says anything about consent at all. Default deny.
@@ -118,7 +191,7 @@ pub struct Consent {
     pub respect_gpc: bool,
     pub cookies: Cookies,
     /// Category names of your own, e.g. `marketing: [my_ads]`, added to the built-in ones.
-    pub aliases: BTreeMap<String, Vec<String>>,
+    pub aliases: Members<Vec<String>>,
 }
 
 impl Default for Consent {
@@ -128,13 +201,14 @@ impl Default for Consent {
             require: Require::All,
             respect_gpc: true,
             cookies: Cookies::default(),
-            aliases: BTreeMap::new(),
+            aliases: Members::default(),
         }
     }
 }
 
 /// The names of the cookies of consent tools; an empty name: that tool is not asked.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Cookies {
     /// Default OptanonConsent.
@@ -154,10 +228,12 @@ impl Default for Cookies {
 
 /// Events that arrive more than once.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Deduplication {
     /// How long a messageId is remembered; 0s: not at all. Default 10m.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub window: Duration,
 }
 
@@ -169,15 +245,18 @@ impl Default for Deduplication {
 
 /// How deliveries are queued, sent and retried.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Delivery {
     /// How long a vendor has to answer. Default 5s.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub timeout: Duration,
     /// Attempts at one delivery. Default 8.
     pub max_attempts: u32,
     /// How long a delivery is tried at all. Default 1h.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     pub backoff: Backoff,
     /// Callouts under way at once, per integration and worker. Default 64.
@@ -199,13 +278,16 @@ impl Default for Delivery {
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Backoff {
     /// The longest delay before the second attempt; it doubles from there. Default 1s.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub base: Duration,
     /// The longest delay of all. Default 5m.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max: Duration,
 }
 
@@ -217,6 +299,7 @@ impl Default for Backoff {
 
 /// The queue of one worker; each integration has its equal share.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Queue {
     /// Default 10000.
@@ -233,10 +316,12 @@ impl Default for Queue {
 
 /// One configured vendor destination: the object of Signal's Management API, plus what is ours.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Integration {
     /// Unique, also once it is written as a metric label.
     pub name: String,
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::VendorName"))]
     pub vendor: String,
     /// Default true.
     #[serde(default = "yes")]
@@ -252,6 +337,7 @@ pub struct Integration {
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
     #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings"))]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What a visitor must have granted; none: no consent is needed.
     #[serde(default)]

@@ -1,7 +1,5 @@
 //! The engine: the lanes of the newest configuration, and what is in flight.
 
-use std::collections::BTreeMap;
-
 use fastrand::Rng;
 
 use super::flights::{Flight, Flights};
@@ -15,8 +13,9 @@ use super::{
 #[derive(Debug)]
 pub struct Engine<P> {
     limits: Limits,
-    /// By a key that is never used again. Those not in `order` are retired, and gone once their last flight is settled.
-    lanes: BTreeMap<u64, Lane<P>>,
+    /// With a key that is never used again. Those not in `order` are retired, and gone once their last flight is settled.
+    /// Few, so that a list does.
+    lanes: Vec<(u64, Lane<P>)>,
     /// The lanes of the newest configuration, in its order.
     order: Vec<u64>,
     flights: Flights<P>,
@@ -33,7 +32,7 @@ impl<P> Default for Engine<P> {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            lanes: BTreeMap::new(),
+            lanes: Vec::new(),
             order: Vec::new(),
             flights: Flights::default(),
             clock: Instant::ZERO,
@@ -61,7 +60,7 @@ impl<P: Parcel> Engine<P> {
         let now = self.advance(now);
         self.limits = limits;
         self.turn = 0;
-        for lane in self.lanes.values_mut() {
+        for (_, lane) in &mut self.lanes {
             lane.retire();
         }
         self.order.clear();
@@ -69,7 +68,7 @@ impl<P: Parcel> Engine<P> {
             self.enlist(LaneId(index), spec, now);
         }
         self.order.shrink_to_fit();
-        self.lanes.retain(|_, lane| {
+        self.lanes.retain_mut(|(_, lane)| {
             if lane.is_retired() {
                 lane.drop_queue(ledger);
             }
@@ -78,14 +77,16 @@ impl<P: Parcel> Engine<P> {
     }
 
     fn enlist(&mut self, id: LaneId, spec: LaneSpec, now: Instant) {
-        let known = self.lanes.iter().find(|(_, lane)| lane.is(&spec)).map(|(key, _)| *key);
-        let key = known.unwrap_or_else(|| {
-            self.next_lane = self.next_lane.saturating_add(1);
-            self.next_lane
-        });
-        let lane = self.lanes.entry(key).or_insert_with(|| Lane::new(spec.clone()));
+        if let Some((key, lane)) = self.lanes.iter_mut().find(|(_, lane)| lane.is(&spec)) {
+            lane.enlist(id, spec, &self.limits, now);
+            self.order.push(*key);
+            return;
+        }
+        self.next_lane = self.next_lane.saturating_add(1);
+        let mut lane = Lane::new(spec.clone());
         lane.enlist(id, spec, &self.limits, now);
-        self.order.push(key);
+        self.lanes.push((self.next_lane, lane));
+        self.order.push(self.next_lane);
     }
 
     /// Queues a delivery. In a full lane a conversion replaces the newest queued ordinary delivery; any other newcomer
@@ -101,7 +102,7 @@ impl<P: Parcel> Engine<P> {
         let now = self.advance(now);
         let share = self.limits.share(self.order.len());
         let lane =
-            self.order.get(lane.0).and_then(|key| self.lanes.get_mut(key)).ok_or(NotTaken::NoSuchLane)?;
+            self.order.get(lane.0).and_then(|key| find(&mut self.lanes, *key)).ok_or(NotTaken::NoSuchLane)?;
         self.next_delivery = self.next_delivery.saturating_add(1);
         let bytes = parcel.bytes();
         let delivery = Delivery {
@@ -131,7 +132,7 @@ impl<P: Parcel> Engine<P> {
             let Some(flight) = self.flights.pop_overdue(now) else { break };
             self.conclude(flight, Answer::Transport, now, rng, host);
         }
-        for lane in self.lanes.values_mut() {
+        for (_, lane) in &mut self.lanes {
             lane.expire(&self.limits, now, budget, host);
         }
         let (mut dispatched, mut idle) = (0, 0);
@@ -154,7 +155,7 @@ impl<P: Parcel> Engine<P> {
         host: &mut H,
     ) -> Option<()> {
         let key = *self.order.get(id.0)?;
-        let lane = self.lanes.get_mut(&key)?;
+        let lane = find(&mut self.lanes, key)?;
         let parcel = lane.due(&self.limits, now)?;
         match host.dispatch(id, parcel) {
             Ok(token) => {
@@ -199,20 +200,20 @@ impl<P: Parcel> Engine<P> {
     ) {
         let key = flight.lane;
         // Always there: a lane stays for as long as one of its deliveries is in flight.
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let Some(lane) = find(&mut self.lanes, key) else { return };
         lane.settle(flight, answer, &mut Context { now, limits: &self.limits, rng, ledger });
         if lane.is_retired() && lane.held().in_flight == 0 {
-            self.lanes.remove(&key);
+            self.lanes.retain(|(known, _)| *known != key);
         }
     }
 
     /// When to call [`step`](Self::step) next: at once if that time has passed, never if there is nothing to do.
     pub fn next_due(&self) -> Option<Instant> {
-        let of_lane = |lane: &Lane<P>| {
+        let of_lane = |(_, lane): &(u64, Lane<P>)| {
             let times = [lane.next_dispatch(&self.limits), lane.next_expiry(&self.limits)];
             times.into_iter().flatten().min()
         };
-        self.lanes.values().filter_map(of_lane).chain(self.flights.next_deadline()).min()
+        self.lanes.iter().filter_map(of_lane).chain(self.flights.next_deadline()).min()
     }
 
     /// The limits in force.
@@ -222,20 +223,21 @@ impl<P: Parcel> Engine<P> {
 
     /// What every lane holds, the retired ones included: their deliveries in flight are still pending.
     pub fn lanes(&self) -> impl Iterator<Item = (LaneRef<'_>, Held)> {
-        self.lanes.values().map(|lane| (lane.reference(), lane.held()))
+        self.lanes.iter().map(|(_, lane)| (lane.reference(), lane.held()))
     }
 
     /// Whether any lane holds its full share of deliveries, so that its next one could be dropped.
     pub fn is_full(&self) -> bool {
         let share = self.limits.share(self.order.len());
-        let lanes = self.order.iter().filter_map(|key| self.lanes.get(key));
-        lanes.map(|lane| lane.held().deliveries).any(|held| held >= share.deliveries)
+        let lanes = self.lanes.iter().filter(|(key, _)| self.order.contains(key));
+        lanes.map(|(_, lane)| lane.held().deliveries).any(|held| held >= share.deliveries)
     }
 
     /// Deliveries that the lane holds, queued and in flight.
     pub fn pending(&self, lane: LaneId) -> usize {
-        let lane = self.order.get(lane.0).and_then(|key| self.lanes.get(key));
-        lane.map_or(0, |lane| lane.held().deliveries)
+        let key = self.order.get(lane.0);
+        let lane = key.and_then(|key| self.lanes.iter().find(|(known, _)| known == key));
+        lane.map_or(0, |(_, lane)| lane.held().deliveries)
     }
 
     /// Callouts whose answers are awaited, of all lanes.
@@ -257,4 +259,9 @@ impl<P: Parcel> Engine<P> {
         self.clock = self.clock.max(now);
         self.clock
     }
+}
+
+/// The lane with this key.
+fn find<P>(lanes: &mut [(u64, Lane<P>)], key: u64) -> Option<&mut Lane<P>> {
+    lanes.iter_mut().find(|(known, _)| *known == key).map(|(_, lane)| lane)
 }

@@ -20,8 +20,9 @@ pub(super) struct Flight<P> {
 
 #[derive(Debug)]
 pub(super) struct Flights<P> {
-    by_token: BTreeMap<Token, Flight<P>>,
-    by_deadline: BTreeSet<(Instant, Token)>,
+    by_token: BTreeMap<u64, Flight<P>>,
+    /// With tokens as wide as the queue's numbers: each kind of set is kilobytes of the module.
+    by_deadline: BTreeSet<(Instant, u64)>,
 }
 
 impl<P> Flights<P> {
@@ -34,12 +35,17 @@ impl<P> Flights<P> {
     #[must_use]
     pub fn insert(&mut self, token: Token, flight: Flight<P>) -> Option<Flight<P>> {
         let displaced = self.remove(token);
+        let token = u64::from(token.0);
         self.by_deadline.insert((flight.deadline, token));
         self.by_token.insert(token, flight);
         displaced
     }
 
     pub fn remove(&mut self, token: Token) -> Option<Flight<P>> {
+        self.take(u64::from(token.0))
+    }
+
+    fn take(&mut self, token: u64) -> Option<Flight<P>> {
         let flight = self.by_token.remove(&token)?;
         self.by_deadline.remove(&(flight.deadline, token));
         Some(flight)
@@ -48,7 +54,7 @@ impl<P> Flights<P> {
     /// Takes out one whose deadline has passed.
     pub fn pop_overdue(&mut self, now: Instant) -> Option<Flight<P>> {
         let &(deadline, token) = self.by_deadline.first()?;
-        if deadline > now { None } else { self.remove(token) }
+        if deadline > now { None } else { self.take(token) }
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {

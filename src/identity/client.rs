@@ -31,6 +31,7 @@ const SERVER_LIBRARIES: [&str; 13] = [
 
 /// When an event's `context.ip` and `context.userAgent` are believed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFromContext {
     /// Only where the request's signature was verified.
@@ -52,6 +53,13 @@ pub struct EventContext<'a> {
     pub library: Option<&'a str>,
     /// Whether the event came in a request with a verified signature.
     pub signed: bool,
+}
+
+impl EventContext<'_> {
+    /// Whether a server sent the event: only a server has a signing secret, whatever library it uses.
+    pub fn is_from_server(&self) -> bool {
+        self.signed || self.library.is_some_and(is_server_library)
+    }
 }
 
 /// The client of an event, as vendors may hear of it.
@@ -79,8 +87,7 @@ impl<'a> Client<'a> {
             ClientFromContext::Always => true,
             ClientFromContext::Never => false,
         };
-        // Only a server has a signing secret, whatever library it uses.
-        let from_server = event.signed || event.library.is_some_and(is_server_library);
+        let from_server = event.is_from_server();
         let untrusted = from_server && !believed;
         let fallback = if from_server { Client::default() } else { *request };
 

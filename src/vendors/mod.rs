@@ -2,16 +2,18 @@
 
 mod flashtalking;
 mod podsights;
+#[cfg(test)]
+mod testing;
 
 use std::borrow::Cow;
 
 use crate::accounting::Note;
 use crate::config::Settings;
-use crate::config::load::Invalid;
+use crate::config::load::{self, Invalid};
 use crate::delivery::{self, Redirects};
 use crate::identity::Cookies;
 use crate::mapping::document::Document;
-use crate::mapping::plan::Targets;
+use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
 use crate::visitor::Visitor;
@@ -44,6 +46,10 @@ pub trait Vendor: Sync {
     /// The settings that are secrets.
     fn secret_settings(&self) -> &'static [&'static str];
 
+    /// The JSON Schema of an integration's `config`.
+    #[cfg(feature = "cli")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+
     /// Reads an integration's `config`.
     fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid>;
 }
@@ -59,7 +65,7 @@ impl dyn Vendor {
         };
         let (_, text) = found.ok_or_else(known)?;
         // A test reads every preset, so that a bad one can't be shipped.
-        serde_json::from_str(text).map_err(|error| error.to_string())
+        load::of_text(text).map_err(|error| error.to_string())
     }
 }
 
@@ -158,8 +164,8 @@ fn masked_body(body: &str) -> String {
     serde_json::Value::Object(members).to_string()
 }
 
-/// A value as it may leave: without an email address, and without characters that end a header or a line. Counts what is
-/// left out.
+/// A value as it may leave: without an email address. Counts what is left out. Whoever writes it into a path or a body
+/// encodes it, control characters included.
 fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>> {
     match scrub(value) {
         Scrubbed::Clean => Some(Cow::Borrowed(value)),

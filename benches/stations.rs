@@ -1,0 +1,145 @@
+//! What the stations between a captured body and its events cost: `cargo bench --bench stations`, a few seconds.
+//!
+//! Fails where an event of a 500-event, 500 KB batch costs more than 1.2 times what one of a 10-event batch does: parsing
+//! must stay linear. A harness of its own, because all that is asked are medians and that one ratio.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark may panic")]
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use conversion_relay::deduplication::{Id, Memory, Store};
+use conversion_relay::endpoints::Endpoints;
+use conversion_relay::event::envelope::{Envelope, Form};
+use conversion_relay::event::projection::Projection;
+use conversion_relay::event::{Event, Fields};
+use conversion_relay::json::Json;
+use conversion_relay::{decode, pixel};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// The most that an event may cost in a batch of 500, as a multiple of one in a batch of 10.
+const MOST: f64 = 1.2;
+const ROUNDS: usize = 31;
+
+fn main() {
+    let [ten, hundred, full] = [10, 100, 500].map(batch);
+    println!("{} bytes for 500 events", full.len());
+    let mut projection = Projection::new();
+    let fields = Fields::compile(&mut projection);
+    let per_event = |body: &str, events: usize| {
+        median(500 / events, || parse(body, events, &projection, &fields)) / 500.0
+    };
+    let (ten, hundred, full) = (per_event(&ten, 10), per_event(&hundred, 100), per_event(&full, 500));
+    show("parse, per event of 10", ten);
+    show("parse, per event of 100", hundred);
+    show("parse, per event of 500", full);
+
+    let endpoints = Endpoints::new("").expect("no base path");
+    let find = |path: &'static str| median(1000, || endpoints.find(black_box(path.as_bytes())).is_some());
+    show("endpoint of an untracked path", find("/products/blue-shoes?size=42") / 1000.0);
+    show("endpoint of a tracked path", find("/v1/batch") / 1000.0);
+
+    let body = batch(500);
+    let packed = gzip(body.as_bytes());
+    show(
+        "gunzip 500 events",
+        median(1, || decode::body(packed.clone(), Some(b"gzip"), 512_000).map(|text| text.len())),
+    );
+    let query =
+        b"/v1/pixel/track?wk=k&e=Order+Completed&aid=a1&p.order_id=ORD-001&p.revenue=129.99&p.currency=USD";
+    show("pixel", median(100, || pixel::event(black_box(query), None, 8000).is_ok()) / 100.0);
+
+    let (memory, store) = (Memory::new("messages", "bench", Duration::from_secs(600)), OneShard::full());
+    let id = || Id::of(&[b"src_abc123", b"Podsights Production", b"ajs-next-1700000000000-0f8a"]);
+    show(
+        "duplicate? in a full shard",
+        median(100, || memory.knows(black_box(id()), 1_700_000_000, &store)) / 100.0,
+    );
+
+    let ratio = full / ten;
+    println!("an event of 500 costs {ratio:.2} of one of 10; at most {MOST} is right");
+    if ratio > MOST {
+        std::process::exit(1);
+    }
+}
+
+/// A batch as analytics.js sends it, each event about a kilobyte.
+fn batch(events: usize) -> String {
+    let items: Vec<String> = (0..events).map(event).collect();
+    format!(
+        r#"{{"batch":[{}],"writeKey":"dk_live_abc123","sentAt":"2026-01-01T00:00:01.000Z"}}"#,
+        items.join(",")
+    )
+}
+
+fn event(nth: usize) -> String {
+    format!(
+        r#"{{"type":"track","event":"Order Completed","messageId":"ajs-next-1700000000000-{nth:08}","anonymousId":"1f0e6a3c-6c39-4a3d-9a55-{nth:012}","timestamp":"2026-01-01T00:00:00.000Z","properties":{{"order_id":"ORD-{nth:05}","revenue":129.99,"currency":"EUR","coupon":"SPRING","products":[{{"product_id":"p1","sku":"BS-42","name":"Blue shoes","price":99.99,"quantity":1,"brand":"Acme"}},{{"product_id":"p2","sku":"SL-01","name":"Laces \u00e9","price":15.00,"quantity":2,"brand":"Acme"}}]}},"context":{{"page":{{"url":"https://shop.example.com/checkout/done?step=3","path":"/checkout/done","title":"Thank you","referrer":"https://shop.example.com/checkout"}},"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36","locale":"en-GB","timezone":"Europe/Berlin","library":{{"name":"analytics.js","version":"next-1.70.0"}},"consent":{{"categoryPreferences":{{"Advertising":true,"Analytics":false}}}}}}}}"#
+    )
+}
+
+/// Opens a batch and reads each of its events, as the relay does.
+fn parse(body: &str, events: usize, projection: &Projection, fields: &Fields) -> usize {
+    let envelope = Envelope::open(black_box(body), Form::Batch, 500).expect("a batch");
+    assert_eq!(envelope.items.len(), events);
+    let read = envelope.items.into_iter().filter(|place| {
+        let item = Json::parse(&body[place.clone()]).expect("an item");
+        let event = Event::read(item, projection, fields, projection.empty(), None);
+        event.is_ok_and(|event| event.text(fields.anonymous_id).is_some())
+    });
+    read.count()
+}
+
+/// The median duration of `repeated` calls, in nanoseconds.
+fn median<T>(repeated: usize, mut call: impl FnMut() -> T) -> f64 {
+    let mut rounds: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let began = Instant::now();
+            for _ in 0..repeated {
+                black_box(call());
+            }
+            began.elapsed()
+        })
+        .collect();
+    rounds.sort();
+    rounds[ROUNDS / 2].as_nanos() as f64
+}
+
+fn show(what: &str, nanoseconds: f64) {
+    println!("{what:32} {:10.3} us", nanoseconds / 1000.0);
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text).and_then(|()| encoder.finish()).expect("writes to memory don't fail")
+}
+
+/// A store of one shard, whatever the key.
+#[derive(Default)]
+struct OneShard(RefCell<Vec<u8>>);
+
+impl OneShard {
+    /// Full of ids that nobody asks for.
+    fn full() -> Self {
+        let store = OneShard::default();
+        let memory = Memory::new("messages", "bench", Duration::from_secs(600));
+        for nth in 0..1000u32 {
+            memory.remember(Id::of(&[&nth.to_le_bytes()]), 1_700_000_000, &store);
+        }
+        store
+    }
+}
+
+impl Store for OneShard {
+    fn get(&self, _: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        (Some(self.0.borrow().clone()), Some(1))
+    }
+
+    fn set(&self, _: &str, value: &[u8], _: Option<u32>) -> bool {
+        self.0.replace(value.to_vec());
+        true
+    }
+}
