@@ -32,8 +32,10 @@ struct Sample {
 /// Runs it, writes the plot and the numbers in docs/reliability.md, and tells whether the claims hold.
 pub fn run(quick: bool) -> bool {
     let conversions: u64 = if quick { 5_000 } else { 255_000 };
-    let backoff = json!({"backoff": {"base": "100ms", "max": "1s"}, "max_attempts": 100});
-    let file = configuration(&[flashtalking(), podsights()], backoff);
+    let backoff = json!({"base": "100ms", "max": "1s"});
+    // Room for more than is made to pend: a look every few milliseconds is late on a busy machine.
+    let delivery = json!({"backoff": backoff, "max_attempts": 100, "queue": {"max_deliveries": 50_000}});
+    let file = configuration(&[flashtalking(), podsights()], delivery);
     let gateway =
         Gateway::start(Options::new().configuration(file).filter_log_level("warning").log_level("warning"));
     behave(&gateway, json!({"hold": true}));
@@ -67,7 +69,7 @@ pub fn run(quick: bool) -> bool {
     );
     claim(delivered == 2 * conversions, &format!("{delivered} delivered of {}", 2 * conversions));
     claim(quick || most.saturating_sub(least) <= TOLERANCE, "memory in the last half within 1 MB");
-    if !quick {
+    if holds && !quick {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         std::fs::write(docs.join("soak.svg"), plot(&samples)).expect("cannot write");
         report::write(&docs.join("reliability.md"), "soak", &text);
