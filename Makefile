@@ -36,7 +36,7 @@ check: setup ## Check formatting and lints, for this machine and for WebAssembly
 reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
 	@scripts/cargo test --test reliability -- $(ARGS)
 
-soak: wasm stand-in ## Deliver half a million conversions with 5 % faults and plot the memory
+soak: wasm stand-in ## Make half a million deliveries with 5 % faults and plot the memory
 	@scripts/cargo test --test reliability -- --soak $(ARGS)
 
 check-rules: ## Check the Prometheus alert rules with promtool
