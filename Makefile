@@ -4,8 +4,8 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm stand-in test check check-rules reliability soak run demo image release compat clean
-.PHONY: test-compose test-image test-release
+.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak run demo image release compat clean
+.PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,11 +22,14 @@ wasm: setup ## Build the filter: dist/conversion-relay.wasm
 	@scripts/wasm
 
 test: wasm ## Run all tests, those in the real Envoy included
-	@scripts/cargo test
+	@scripts/cargo test --features cli
+
+fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST_CASES=N a target)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
 
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
-	@scripts/cargo clippy --all-targets -- -D warnings
+	@scripts/cargo clippy --all-targets --features cli -- -D warnings
 	@scripts/cargo --wasm clippy --lib -- -D warnings
 	@scripts/deny
 
@@ -39,6 +42,9 @@ soak: wasm stand-in ## Deliver half a million conversions with 5 % faults and pl
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
+
+cli: setup ## Build the command line: target/release/conversion-relay
+	@scripts/cargo build --release --features cli --bin conversion-relay
 
 stand-in: setup
 	@scripts/cargo build --example stand-in
@@ -63,6 +69,9 @@ test-compose: wasm stand-in ## Test docker-compose.yaml on a real engine (skippe
 
 test-image: wasm ## Test the image of `make image` (skipped where there is no engine)
 	@tests/image/run
+
+test-deploy: setup ## Validate the examples in deploy/ against published schemas
+	@tests/deploy/run
 
 test-release: setup ## Show that two builds in two folders give the same module
 	@tests/release/reproducible

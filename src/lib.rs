@@ -34,5 +34,8 @@ pub mod deduplication;
 pub mod delivery;
 pub mod relay;
 
+#[cfg(feature = "cli")]
+pub mod cli;
+
 #[cfg(target_arch = "wasm32")]
 mod host;

@@ -33,6 +33,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// One of `sources` as users write it.
 #[derive(Clone, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceSettings {
     /// What an integration's `source_id` names.

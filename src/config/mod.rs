@@ -223,11 +223,7 @@ fn compile_integration(
     })?;
     let user = integration.field_mappings.as_ref();
     let plan = Plan::compile(&preset, user, integration.events.as_deref(), vendor.targets(), projection)
-        .map_err(|bad| {
-            let below =
-                if user.is_some() && !bad.place.starts_with(".events[") { ".field_mappings" } else { "" };
-            Invalid::new(format!("{at}{below}{}", bad.place), bad.problem)
-        })?;
+        .map_err(|bad| Invalid::new(format!("{at}.{}", bad.place), bad.problem))?;
     let requirement = Requirement::compile(&integration.consent_categories, &consent.vocabulary)
         .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
     Ok(Integration {

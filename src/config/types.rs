@@ -12,6 +12,7 @@ use crate::sources::SourceSettings;
 
 /// The whole plugin configuration.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(default)]
@@ -32,6 +33,7 @@ pub struct Config {
 
 /// Which requests are tracking requests, and how much of them is held.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Endpoints {
     /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
@@ -44,6 +46,7 @@ pub struct Endpoints {
     pub max_events: usize,
     /// Events that are older, by their own timestamp, are `stale`. Default 24h.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_event_age: Duration,
     /// Whether POST /v1/import, historical data, is a tracking request at all. Default false.
     pub import: bool,
@@ -68,6 +71,7 @@ impl Default for Endpoints {
 
 /// Who answers tracking requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyFrom {
     /// The collector; requests pass on untouched. The default.
@@ -78,6 +82,7 @@ pub enum ReplyFrom {
 
 /// Which requests with `reply: upstream` are relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RelayWhen {
     /// The collector answered below 400. The default.
@@ -88,6 +93,7 @@ pub enum RelayWhen {
 
 /// Who an event is about.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
     /// Where the anonymous id is when the event has none: the first of these cookies that is present. Default: _dfid,
@@ -114,6 +120,7 @@ impl Default for Identity {
 
 /// The cookie that an anonymous id is issued in.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IssueAnonymousId {
     /// One of anonymous_id_cookies. Default _dfid.
@@ -122,6 +129,7 @@ pub struct IssueAnonymousId {
     pub domain: Option<String>,
     /// Default 400d, which is the longest that browsers keep a cookie.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     /// The consent categories that a visitor must have granted, all of them. Default marketing.
     pub requires: Vec<String>,
@@ -140,6 +148,7 @@ impl Default for IssueAnonymousId {
 
 /// The cookie that an email's digest is remembered in.
 #[derive(Clone, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RememberEmail {
     /// Default _cr_em.
@@ -150,6 +159,7 @@ pub struct RememberEmail {
     pub secrets: Vec<String>,
     /// Default 30d.
     #[serde(default = "email_max_age", deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
 }
 
@@ -170,6 +180,7 @@ impl fmt::Debug for RememberEmail {
 
 /// What counts as consent.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Consent {
     /// What counts when nothing says anything about consent at all. Default deny.
@@ -197,6 +208,7 @@ impl Default for Consent {
 
 /// The names of the cookies of consent tools; an empty name: that tool is not asked.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Cookies {
     /// Default OptanonConsent.
@@ -216,10 +228,12 @@ impl Default for Cookies {
 
 /// Events that arrive more than once.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Deduplication {
     /// How long a messageId is remembered; 0s: not at all. Default 10m.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub window: Duration,
 }
 
@@ -231,15 +245,18 @@ impl Default for Deduplication {
 
 /// How deliveries are queued, sent and retried.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Delivery {
     /// How long a vendor has to answer. Default 5s.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub timeout: Duration,
     /// Attempts at one delivery. Default 8.
     pub max_attempts: u32,
     /// How long a delivery is tried at all. Default 1h.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     pub backoff: Backoff,
     /// Callouts under way at once, per integration and worker. Default 64.
@@ -261,13 +278,16 @@ impl Default for Delivery {
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Backoff {
     /// The longest delay before the second attempt; it doubles from there. Default 1s.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub base: Duration,
     /// The longest delay of all. Default 5m.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max: Duration,
 }
 
@@ -279,6 +299,7 @@ impl Default for Backoff {
 
 /// The queue of one worker; each integration has its equal share.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Queue {
     /// Default 10000.
@@ -295,10 +316,12 @@ impl Default for Queue {
 
 /// One configured vendor destination: the object of Signal's Management API, plus what is ours.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Integration {
     /// Unique, also once it is written as a metric label.
     pub name: String,
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::VendorName"))]
     pub vendor: String,
     /// Default true.
     #[serde(default = "yes")]
@@ -314,6 +337,7 @@ pub struct Integration {
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
     #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings"))]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What a visitor must have granted; none: no consent is needed.
     #[serde(default)]

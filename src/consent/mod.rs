@@ -28,6 +28,7 @@ const MAX_COOKIE_BYTES: usize = 4096;
 
 /// What happens to an event of which no source says anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WhenAbsent {
     #[default]
@@ -37,6 +38,7 @@ pub enum WhenAbsent {
 
 /// How many of an integration's categories must be granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Require {
     #[default]

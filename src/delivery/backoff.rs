@@ -118,7 +118,7 @@ mod tests {
         let delays: Vec<_> = (0..1000).map(|_| backoff.delay(4, &mut rng)).collect();
         for quarter in 0..4 {
             let (from, to) = (Duration::from_secs(quarter * 2), Duration::from_secs(quarter * 2 + 2));
-            let share = delays.iter().filter(|delay| (from..to).contains(delay)).count();
+            let share = delays.iter().filter(|delay| (from..to).contains(*delay)).count();
             assert!((200..300).contains(&share), "{share} of 1000 delays between {from:?} and {to:?}");
         }
     }

@@ -115,6 +115,11 @@ impl<'a> Slots<'a> {
         self.0.get(usize::from(slot.0)).copied().flatten().filter(|json| !json.is_absent())
     }
 
+    /// Empties all of them, for the next object of the same projection.
+    pub fn clear(&mut self) {
+        self.0.fill(None);
+    }
+
     fn set(&mut self, slot: Slot, value: Option<Json<'a>>) {
         if let Some(place) = self.0.get_mut(usize::from(slot.0)) {
             *place = value;

@@ -31,6 +31,7 @@ const SERVER_LIBRARIES: [&str; 13] = [
 
 /// When an event's `context.ip` and `context.userAgent` are believed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClientFromContext {
     /// Only where the request's signature was verified.

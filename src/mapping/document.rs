@@ -8,9 +8,11 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// `field_mappings`, or a preset.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// Always 2.
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Version"))]
     pub version: Version,
     /// What happens to events that are not named under `events`; absent: what the preset does.
     pub defaults: Option<Defaults>,
@@ -35,12 +37,14 @@ impl<'de> Deserialize<'de> for Version {
 }
 
 #[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
     pub action: Action,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Only the events named under `events`, not even the preset's others.
@@ -50,6 +54,7 @@ pub enum Action {
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Global {
     #[serde(default)]
@@ -57,6 +62,7 @@ pub struct Global {
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EventMapping {
     /// false: this event is not sent, although the preset would.
@@ -75,19 +81,41 @@ fn yes() -> bool {
 
 /// How one target gets its value: from `source`, from `value`, or from the items of `source` by `each`.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// A path, or several of which the first that is present wins.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::OneOrMore>"))]
     pub source: Option<OneOrMore>,
     /// A constant.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::Scalar>"))]
     pub value: Option<Scalar>,
     pub target: String,
     /// Transforms, applied in their order.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::Transforms>"))]
     pub transform: Option<OneOrMore>,
+    /// What `date_format` writes. Only with it.
+    pub format: Option<DateFormat>,
     /// After the transforms: the value by its text; `*` is every other. Without `*` an unknown value is left out.
+    #[cfg_attr(feature = "cli", schemars(with = "Option<Members<crate::cli::schema::Scalar>>"))]
     pub value_map: Option<Members<Scalar>>,
     /// Makes an object of each item of `source`; its own sources start at the item.
     pub each: Option<Vec<Mapping>>,
+}
+
+/// How `date_format` writes a point in time, always in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DateFormat {
+    /// Seconds since 1970.
+    EpochS,
+    /// Milliseconds since 1970.
+    EpochMs,
+    /// `2024-02-29T12:34:56Z`.
+    Rfc3339,
+    /// `2024-02-29`.
+    Date,
 }
 
 /// The members of an object, in their order. A list and not a map: there are few, and each kind of map is kilobytes of the

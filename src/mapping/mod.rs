@@ -1,25 +1,34 @@
 //! Field mappings: from an event to the fields of a vendor's request.
 //!
-//! A [`document`] is what users and presets write; [`plan`] compiles it; a [`Rule`] is one compiled mapping. There is
-//! no other way by which a value of an event gets into a vendor's request.
+//! A [`document`] is what users and presets write; [`compile`] makes a [`plan`] of it; a [`Rule`] is one compiled mapping.
+//! There is no other way by which a value of an event gets into a vendor's request.
 
+mod compile;
 pub mod document;
+pub mod fields;
 pub mod number;
 pub mod path;
 pub mod plan;
+pub mod suggest;
+pub mod targets;
+#[cfg(test)]
+mod tests;
 pub mod transform;
 pub mod value;
 
 use std::borrow::Cow;
 
 use crate::event::Event;
+use crate::event::projection::{Projection, Slots};
 use crate::identity::Cookies;
-use crate::json::Json;
+use crate::json::Kind;
 use crate::request::Request;
 use crate::visitor::Visitor;
 use path::Source;
 use transform::Transform;
 use value::Value;
+
+pub use compile::BadMapping;
 
 /// What a mapping reads from.
 #[derive(Clone, Copy)]
@@ -28,29 +37,41 @@ pub struct Subject<'a> {
     pub request: &'a Request,
     pub cookies: &'a Cookies<'a>,
     pub visitor: &'a Visitor<'a>,
-    /// The item that `each` is at.
-    pub item: Option<Json<'a>>,
 }
 
 /// One compiled mapping: how a target gets its value.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    origin: Origin,
+#[derive(Debug)]
+pub struct Rule(Origin);
+
+#[derive(Debug)]
+enum Origin {
+    /// Worked out when the document was compiled.
+    Constant(Value<'static>),
+    Read(Reading),
+    Each(Vec<Source>, Each),
+}
+
+#[derive(Debug)]
+struct Reading {
+    /// The first that is present wins.
+    sources: Vec<Source>,
     transforms: Vec<Transform>,
     value_map: Option<ValueMap>,
-    each: Option<Vec<(Box<str>, Rule)>>,
+    /// What the target takes, whatever the mapping says.
+    kind: Option<Transform>,
 }
 
-#[derive(Clone, Debug)]
-enum Origin {
-    /// The first that is present wins.
-    Sources(Vec<Source>),
-    Constant(Value<'static>),
+/// `each`: what becomes of every item of a list. An item is read once, like an event.
+#[derive(Debug)]
+struct Each {
+    projection: Projection,
+    rules: Vec<(Box<str>, Rule)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 struct ValueMap {
     known: Vec<(Box<str>, Value<'static>)>,
+    /// `*`
     other: Option<Value<'static>>,
 }
 
@@ -65,56 +86,74 @@ pub enum Mapped<'a> {
 }
 
 impl Rule {
-    /// The value of this rule's target for one event.
-    pub fn map<'a>(&'a self, subject: &Subject<'a>) -> Mapped<'a> {
-        let found = match &self.origin {
-            Origin::Constant(value) => Some(value.clone()),
-            Origin::Sources(sources) => sources.iter().find_map(|source| source.find(subject)),
+    /// The value of this rule's target for one event. `item` is what `each` is at.
+    pub fn map<'a>(&'a self, subject: &Subject<'a>, item: Option<&Slots<'a>>) -> Mapped<'a> {
+        let first = |sources: &'a [Source]| sources.iter().find_map(|source| source.find(subject, item));
+        let mapped = match &self.0 {
+            Origin::Constant(value) => return Mapped::Value(value.reborrow()),
+            Origin::Read(reading) => first(&reading.sources).map(|found| reading.change(found)),
+            Origin::Each(sources, each) => first(sources).map(|list| each.map(list, subject)),
         };
-        let Some(found) = found else { return Mapped::Absent };
-        let changed = match &self.each {
-            Some(rules) => each(found, rules, subject),
-            None => self.transforms.iter().try_fold(found, |value, transform| transform.apply(value)),
-        };
-        let mapped = match (&self.value_map, changed) {
-            (Some(map), Some(value)) => map.look_up(value),
-            (_, changed) => changed,
-        };
-        mapped.map_or(Mapped::LeftOut, Mapped::Value)
+        match mapped {
+            None => Mapped::Absent,
+            Some(None) => Mapped::LeftOut,
+            Some(Some(value)) => Mapped::Value(value),
+        }
     }
-}
 
-impl Rule {
     fn reads_header(&self, name: &str) -> bool {
-        let Origin::Sources(sources) = &self.origin else { return false };
+        let sources = match &self.0 {
+            Origin::Constant(_) => return false,
+            Origin::Read(Reading { sources, .. }) | Origin::Each(sources, _) => sources,
+        };
         sources.iter().any(|source| matches!(source, Source::Header(known) if **known == *name))
     }
 }
 
-impl ValueMap {
-    fn look_up<'a>(&'a self, value: Value<'a>) -> Option<Value<'a>> {
-        let text = value.scalar()?;
-        let known = self.known.iter().find(|(from, _)| **from == *text).map(|(_, to)| to);
-        known.or(self.other.as_ref()).cloned()
+impl Reading {
+    /// Transforms, then the value map, then what the target takes.
+    fn change<'a>(&'a self, found: Value<'a>) -> Option<Value<'a>> {
+        let value = self.transforms.iter().try_fold(found, |value, transform| transform.apply(value))?;
+        let value = match &self.value_map {
+            Some(map) => map.look_up(&value)?,
+            None => value,
+        };
+        match self.kind {
+            Some(kind) => kind.apply_scalar(value),
+            None => Some(value),
+        }
     }
 }
 
-/// An object of each item; items of which nothing is known are dropped.
-fn each<'a>(list: Value<'a>, rules: &'a [(Box<str>, Rule)], subject: &Subject<'a>) -> Option<Value<'a>> {
-    let mut objects = Vec::new();
-    for item in list.into_items() {
-        let Value::Json(item) = item else { continue };
-        let subject = Subject { item: Some(item), ..*subject };
-        let members: Vec<_> = rules
-            .iter()
-            .filter_map(|(target, rule)| match rule.map(&subject) {
-                Mapped::Value(value) => Some((Cow::Borrowed(&**target), value)),
-                Mapped::Absent | Mapped::LeftOut => None,
-            })
-            .collect();
-        if !members.is_empty() {
-            objects.push(Value::Object(members));
-        }
+impl ValueMap {
+    fn look_up<'a>(&'a self, value: &Value<'_>) -> Option<Value<'a>> {
+        let text = value.scalar()?;
+        let known = self.known.iter().find(|(from, _)| **from == *text).map(|(_, to)| to);
+        known.or(self.other.as_ref()).map(Value::reborrow)
     }
-    (!objects.is_empty()).then_some(Value::List(objects))
+}
+
+impl Each {
+    /// An object of each item of a list; items that are no objects, or of which nothing is known, are dropped.
+    fn map<'a>(&'a self, list: Value<'a>, subject: &Subject<'a>) -> Option<Value<'a>> {
+        let mut objects = Vec::new();
+        let mut slots = self.projection.empty();
+        for item in list.into_items() {
+            let Value::Json(item) = item else { continue };
+            slots.clear();
+            if item.kind() != Kind::Object || self.projection.read(item, &mut slots).is_err() {
+                continue;
+            }
+            let mut members = Vec::with_capacity(self.rules.len());
+            for (target, rule) in &self.rules {
+                if let Mapped::Value(value) = rule.map(subject, Some(&slots)) {
+                    members.push((Cow::Borrowed(&**target), value));
+                }
+            }
+            if !members.is_empty() {
+                objects.push(Value::Object(members));
+            }
+        }
+        (!objects.is_empty()).then_some(Value::List(objects))
+    }
 }

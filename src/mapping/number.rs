@@ -29,15 +29,17 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     if !is_digits(whole) || (whole.len() > 1 && whole.starts_with('0')) {
         return None;
     }
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches('0').trim_end_matches('0').len();
-    if significant > MOST_SIGNIFICANT_DIGITS {
-        return None;
-    }
-    if significant == 0 {
+    let digits = || whole.bytes().chain(fraction.bytes());
+    let zero = |byte: &u8| *byte == b'0';
+    let leading = digits().take_while(zero).count();
+    let length = whole.len().checked_add(fraction.len())?;
+    if leading == length {
         return Some(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
     }
-    let leading = digits.len().checked_sub(digits.trim_start_matches('0').len())?;
+    let trailing = digits().rev().take_while(zero).count();
+    if length.checked_sub(leading)?.checked_sub(trailing)? > MOST_SIGNIFICANT_DIGITS {
+        return None;
+    }
     // The number is 0.DIGITS x 10^point, its first significant digit standing `leading` places behind the point.
     let point = i32::try_from(whole.len()).ok()?.checked_add(exponent.unwrap_or(0))?;
     let magnitude = point.checked_sub(i32::try_from(leading).ok()?)?;
@@ -47,7 +49,13 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     if exponent.is_none() {
         return Some(Cow::Borrowed(text));
     }
-    Some(Cow::Owned(shift(&digits, point)))
+    Some(Cow::Owned(shift(&format!("{whole}{fraction}"), point)))
+}
+
+/// A number of the event as any target may have it: [`plain`] where it can be, else as it came if it is finite at all.
+pub fn finite(json: &str) -> Option<Cow<'_, str>> {
+    let as_it_came = || json.len() <= LONGEST && json.parse::<f64>().is_ok_and(f64::is_finite);
+    plain(json).or_else(|| as_it_came().then_some(Cow::Borrowed(json)))
 }
 
 fn is_digits(text: &str) -> bool {
@@ -152,6 +160,16 @@ mod tests {
             assert_eq!(plain(text), None, "{text}");
         }
         assert_eq!(plain(&"9".repeat(100_000)), None);
+    }
+
+    #[test]
+    fn a_number_that_is_no_amount_can_still_be_a_value_if_it_is_finite() {
+        for (number, kept) in
+            [("1e2", Some("100")), ("-5.50", Some("-5.50")), ("1e20", Some("1e20")), ("1e999", None)]
+        {
+            assert_eq!(finite(number).as_deref(), kept, "{number}");
+        }
+        assert_eq!(finite(&"9".repeat(100_000)), None);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Subject, value::Value};
-use crate::event::projection::{Projection, Slot};
+use super::{Subject, suggest, value::Value};
+use crate::event::projection::{Projection, Slot, Slots};
 use crate::event::{MESSAGE_ID, USER_ID};
 use crate::json::{Json, Kind};
 
@@ -12,8 +12,8 @@ use crate::json::{Json, Kind};
 pub enum Source {
     /// A field of the event, then the steps below it.
     Field(Slot, Vec<Step>),
-    /// The item itself and the steps below it; only inside `each`.
-    Item(Vec<Step>),
+    /// A field of the item that `each` is at, then the steps below it.
+    Item(Slot, Vec<Step>),
     EventName,
     EventType,
     /// The visitor's anonymous id, wherever it was found.
@@ -37,6 +37,8 @@ pub enum Step {
 /// Why a source is refused when the configuration is compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSource {
+    #[error("unknown source {0:?}, did you mean {1:?}?")]
+    Misspelled(String, String),
     #[error(
         "unknown source {0:?}: expected event, type, name, user_id, anonymous_id, message_id, timestamp, properties.*, traits.*, context.*, request.header.<name>, request.cookie.<name>, request.query.<name>, client.ip or client.user_agent"
     )]
@@ -81,14 +83,16 @@ impl Source {
     }
 
     /// Compiles a path over one item of a list, for `each`.
-    pub fn of_item(path: &str) -> Result<Self, BadSource> {
-        steps(path).map(Source::Item)
+    pub fn of_item(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
+        let steps = steps(path)?;
+        let (slot, rest) = field(&[], &steps, projection);
+        Ok(Source::Item(slot, rest))
     }
 
     fn field(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
         let steps = steps(path)?;
         let Some((Step::Key(first), below)) = steps.split_first() else {
-            return Err(BadSource::Unknown(path.to_owned()));
+            return Err(unknown(path));
         };
         let first: &[&str] = match (&**first, below.is_empty()) {
             ("properties", false) => &["properties"],
@@ -98,28 +102,18 @@ impl Source {
             ("message_id" | "messageId", true) => MESSAGE_ID,
             ("timestamp", true) => &["timestamp"],
             ("name", true) => &["name"],
-            _ => return Err(BadSource::Unknown(path.to_owned())),
+            _ => return Err(unknown(path)),
         };
-        // Keys up to the first bracket are read by the projection, the rest when the mapping runs.
-        let keys: Vec<&str> = below
-            .iter()
-            .map_while(|step| match step {
-                Step::Key(key) => Some(&**key),
-                _ => None,
-            })
-            .collect();
-        let slot_path: Vec<[&str; 1]> = keys.iter().map(|key| [*key]).collect();
-        let spelled: Vec<&[&str]> =
-            std::iter::once(first).chain(slot_path.iter().map(|key| &key[..])).collect();
-        let rest = below.iter().skip(keys.len()).cloned().collect();
-        Ok(Source::Field(projection.slot(&spelled), rest))
+        let (slot, rest) = field(&[first], below, projection);
+        Ok(Source::Field(slot, rest))
     }
 
     /// The value of this source, `None` where it is absent.
-    pub fn find<'a>(&'a self, subject: &Subject<'a>) -> Option<Value<'a>> {
+    /// `item` is what `each` is at.
+    pub fn find<'a>(&'a self, subject: &Subject<'a>, item: Option<&Slots<'a>>) -> Option<Value<'a>> {
         match self {
             Source::Field(slot, rest) => follow(subject.event.slots.get(*slot)?, rest),
-            Source::Item(rest) => follow(subject.item?, rest),
+            Source::Item(slot, rest) => follow(item?.get(*slot)?, rest),
             Source::EventName => text(Cow::Borrowed(&*subject.event.name)),
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
             Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
@@ -131,6 +125,42 @@ impl Source {
             Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
         }
+    }
+}
+
+/// The slot of the keys up to the first bracket, and the steps that are left to take when the mapping runs.
+fn field(above: &[&[&str]], steps: &[Step], projection: &mut Projection) -> (Slot, Vec<Step>) {
+    let key = |step: &Step| match step {
+        Step::Key(key) => Some([key.to_string()]),
+        Step::Index(_) | Step::Every => None,
+    };
+    let keys: Vec<[String; 1]> = steps.iter().map_while(key).collect();
+    let keys: Vec<[&str; 1]> = keys.iter().map(|[key]| [key.as_str()]).collect();
+    let path: Vec<&[&str]> = above.iter().copied().chain(keys.iter().map(|key| &key[..])).collect();
+    (projection.slot(&path), steps.iter().skip(keys.len()).cloned().collect())
+}
+
+/// What a path over an event can begin with.
+const ROOTS: [&str; 12] = [
+    "event",
+    "type",
+    "name",
+    "user_id",
+    "anonymous_id",
+    "message_id",
+    "timestamp",
+    "properties",
+    "traits",
+    "context",
+    "request",
+    "client",
+];
+
+fn unknown(path: &str) -> BadSource {
+    let (first, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+    match suggest::nearest(first, ROOTS) {
+        Some(near) if near != first => BadSource::Misspelled(path.to_owned(), format!("{near}{rest}")),
+        _ => BadSource::Unknown(path.to_owned()),
     }
 }
 
@@ -235,6 +265,10 @@ mod tests {
         ] {
             assert!(refusal(path).is_some(), "{path}");
         }
+        assert_eq!(
+            refusal("props.plan").unwrap().to_string(),
+            r#"unknown source "props.plan", did you mean "properties.plan"?"#
+        );
         for header in ["Authorization", "cookie", "proxy-authorization", "x-signature"] {
             assert!(
                 matches!(refusal(&format!("request.header.{header}")), Some(BadSource::Credentials(_))),

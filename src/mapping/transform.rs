@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use super::document::DateFormat;
 use super::number;
 use super::value::Value;
+use crate::timestamp;
 
 /// One transform, by its name in a mapping document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +36,34 @@ pub enum Transform {
     Count,
     /// The exact sum of a list's numbers.
     Sum,
+    /// A point in time, written as `format` says.
+    Date(DateFormat),
 }
 
-/// Every transform with its name, in the order of the documentation.
-pub const TRANSFORMS: &[(&str, Transform)] = &[
+/// The transform that takes a `format`.
+pub const DATE_FORMAT: &str = "date_format";
+
+/// Every name of a transform.
+pub const NAMES: &[&str] = &[
+    "lowercase",
+    "uppercase",
+    "trim",
+    "string",
+    "number",
+    "integer",
+    "boolean",
+    "currency",
+    "sha256",
+    "url_path",
+    "url_host",
+    "join",
+    "count",
+    "sum",
+    DATE_FORMAT,
+];
+
+/// The transforms that need nothing but their name.
+const PLAIN: &[(&str, Transform)] = &[
     ("lowercase", Transform::Lowercase),
     ("uppercase", Transform::Uppercase),
     ("trim", Transform::Trim),
@@ -55,8 +81,9 @@ pub const TRANSFORMS: &[(&str, Transform)] = &[
 ];
 
 impl Transform {
+    /// The transform of a name, but for `date_format`.
     pub fn parse(name: &str) -> Option<Self> {
-        TRANSFORMS.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
+        PLAIN.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
     }
 
     /// Applies the transform; `None` where the value is not of the kind that it takes, which leaves the target out.
@@ -84,8 +111,10 @@ impl Transform {
         }
     }
 
-    fn apply_scalar<'a>(self, value: Value<'a>) -> Option<Value<'a>> {
+    /// Applies a transform that is about single values; `None` for lists and objects, too.
+    pub(super) fn apply_scalar<'a>(self, value: Value<'a>) -> Option<Value<'a>> {
         match self {
+            Transform::Date(format) => written(format, timestamp::parse_timestamp(&as_text(value)?)?),
             Transform::Number => as_number(value).map(Value::Number),
             Transform::Integer => as_number(value).map(|number| {
                 let whole = number::integer(&number).len();
@@ -138,6 +167,15 @@ fn as_number(value: Value<'_>) -> Option<Cow<'_, str>> {
         },
         _ => None,
     }
+}
+
+fn written(format: DateFormat, millis: i64) -> Option<Value<'static>> {
+    Some(match format {
+        DateFormat::EpochS => Value::Number(Cow::Owned(millis.checked_div(1000)?.to_string())),
+        DateFormat::EpochMs => Value::Number(Cow::Owned(millis.to_string())),
+        DateFormat::Rfc3339 => Value::Text(Cow::Owned(timestamp::rfc3339(millis)?)),
+        DateFormat::Date => Value::Text(Cow::Owned(timestamp::date(millis)?)),
+    })
 }
 
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -257,6 +295,27 @@ mod tests {
         ] {
             assert_eq!(apply("url_host", url).as_deref(), host, "{url}");
         }
+    }
+
+    #[test]
+    fn a_point_in_time_is_written_as_the_format_says() {
+        for (format, text) in [
+            (DateFormat::EpochS, "1709210096"),
+            (DateFormat::EpochMs, "1709210096789"),
+            (DateFormat::Rfc3339, "2024-02-29T12:34:56.789Z"),
+            (DateFormat::Date, "2024-02-29"),
+        ] {
+            let value = Transform::Date(format).apply(Value::Text("2024-02-29T13:34:56.789+01:00".into()));
+            assert_eq!(value.unwrap().scalar().unwrap(), text);
+        }
+        assert!(Transform::Date(DateFormat::Date).apply(Value::Text("soon".into())).is_none());
+    }
+
+    #[test]
+    fn every_name_is_a_transform() {
+        let unknown = |name: &&&str| **name != DATE_FORMAT && Transform::parse(name).is_none();
+        assert_eq!(NAMES.iter().find(unknown), None);
+        assert_eq!(NAMES.len(), PLAIN.len() + 1);
     }
 
     #[test]

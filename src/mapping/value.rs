@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
+use super::number;
 use crate::json::{Json, Kind};
 
 /// One value on its way into a vendor's request.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
     Text(Cow<'a, str>),
-    /// Plain decimal digits, as [`crate::mapping::number::plain`] writes them, or a client's number as it came.
+    /// A finite number in JSON's grammar: plain digits, or what a client sent beyond the range of [`number::plain`].
     Number(Cow<'a, str>),
     Bool(bool),
     /// An object or array of the event, as it is.
@@ -19,15 +20,25 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// `None` for null and the empty string: clients send both for "nothing".
+    /// `None` for null, the empty string and the empty list: clients send all three for "nothing".
     pub fn of(json: Json<'a>) -> Option<Self> {
         Some(match json.kind() {
             Kind::Null => return None,
             Kind::Bool(value) => Value::Bool(value),
-            Kind::Number => Value::Number(Cow::Borrowed(json.as_str())),
+            Kind::Number => Value::Number(number::finite(json.as_str())?),
             Kind::String => Value::Text(json.text().filter(|text| !text.is_empty())?),
+            Kind::Array if is_empty(json) => return None,
             Kind::Array | Kind::Object => Value::Json(json),
         })
+    }
+
+    /// The same value without a copy of its text.
+    pub fn reborrow(&self) -> Value<'_> {
+        match self {
+            Value::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Value::Number(digits) => Value::Number(Cow::Borrowed(digits)),
+            other => other.clone(),
+        }
     }
 
     /// The text of a scalar; `None` for lists and objects.
@@ -50,4 +61,9 @@ impl<'a> Value<'a> {
             one => vec![one],
         }
     }
+}
+
+fn is_empty(array: Json<'_>) -> bool {
+    let shell = |character: char| matches!(character, '[' | ']') || character.is_whitespace();
+    array.as_str().trim_matches(shell).is_empty() && array.items().is_empty()
 }

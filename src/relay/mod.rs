@@ -79,6 +79,10 @@ pub struct Relay {
 }
 
 /// A request on its way through the stations.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every request is opened; a box would be one more allocation"
+)]
 enum Work {
     Closed {
         request: Request,

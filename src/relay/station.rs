@@ -74,8 +74,7 @@ pub(super) fn relay(
     let remembered = remembered(&visitor, identified, &consent, &cookies, line.config, opened.received_at);
     let visitor = visitor.remembering(remembered);
     note_client(&visitor.client, host);
-    let subject =
-        Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor, item: None };
+    let subject = Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor };
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {

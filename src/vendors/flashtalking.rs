@@ -15,7 +15,9 @@ use crate::config::Settings;
 use crate::config::load::Invalid;
 use crate::delivery::Redirects;
 use crate::identity::Cookies;
-use crate::mapping::plan::Targets;
+use crate::mapping::suggest;
+use crate::mapping::targets::Targets;
+use crate::mapping::transform::Transform;
 
 pub struct Flashtalking;
 
@@ -44,6 +46,11 @@ impl Vendor for Flashtalking {
         &[]
     }
 
+    #[cfg(feature = "cli")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<Spotlight>()
+    }
+
     fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
         settings.read::<Spotlight>().map(|spotlight| Box::new(spotlight) as Box<dyn Destination>)
     }
@@ -69,47 +76,76 @@ const RESERVED: usize = 128;
 /// The Spotlight tag's parameters, in the order in which they are sent. U1 to U20 follow, then all others.
 const ORDER: [&str; 6] = ["ftXRef", "ftXValue", "ftXCurrency", "ftXType", "ftXNumItems", "ftXName"];
 
+/// The longest name of a parameter, in bytes.
+const LONGEST_PARAMETER: usize = 64;
+
 struct Parameters;
 
 impl Targets for Parameters {
     fn check(&self, target: &str) -> Result<(), String> {
-        if matches!(
-            target,
-            "cachebuster"
-                | "advertiser_id"
-                | "spotlight_id"
-                | "spotlight_group_id"
-                | "key"
-                | "event"
-                | "ip"
-                | "user_agent"
-        ) {
-            return Err(format!("{target:?} is set by the relay itself"));
-        }
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if target.is_empty() || target.len() > 64 || !target.bytes().all(legal) {
+        if target.is_empty() || target.len() > LONGEST_PARAMETER || !target.bytes().all(legal) {
             return Err(format!("expected a Spotlight parameter like ftXRef or U1, got {target:?}"));
         }
-        Ok(())
+        if known(target).is_some() || target == "spotName" {
+            return Ok(());
+        }
+        // Parameters of which we know nothing pass, but not what can only be meant for one that we know.
+        let digits =
+            target.strip_prefix(['U', 'u']).filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+        if digits.is_some() {
+            return Err(format!("custom variables are U1 to U20, got {target:?}"));
+        }
+        match suggest::nearest(target, ORDER).filter(|near| near.eq_ignore_ascii_case(target)) {
+            Some(near) => Err(format!("unknown parameter {target:?}, did you mean {near:?}?")),
+            None => Ok(()),
+        }
     }
 
     fn order(&self, target: &str) -> usize {
-        let variable = || target.strip_prefix('U')?.parse::<usize>().ok().filter(|n| (1..=20).contains(n));
-        let known = ORDER.iter().position(|known| *known == target);
-        known.or_else(|| Some(variable()?.saturating_add(ORDER.len()))).unwrap_or(usize::MAX)
+        known(target).unwrap_or(usize::MAX)
+    }
+
+    fn kind(&self, target: &str) -> Option<Transform> {
+        match target {
+            "ftXValue" | "ftXNumItems" => Some(Transform::Number),
+            "ftXCurrency" => Some(Transform::Currency),
+            _ => None,
+        }
     }
 
     fn takes_contact_data(&self) -> bool {
         false
     }
+
+    fn takes_objects(&self) -> bool {
+        false
+    }
+}
+
+/// The place of a parameter that we know among all of them.
+fn known(target: &str) -> Option<usize> {
+    let variable = || {
+        let number = target.strip_prefix('U').filter(|digits| !digits.starts_with(['0', '+']))?;
+        number.parse::<usize>().ok().filter(|number| (1..=20).contains(number))
+    };
+    let named = ORDER.iter().position(|known| *known == target);
+    named.or_else(|| variable().map(|number| number.saturating_add(ORDER.len())))
 }
 
 /// An integration's `config`: one Spotlight tag.
 #[derive(Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Spotlight {
+    /// The first number of the tag's path.
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
     advertiser_id: Id,
+    /// The second.
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
     spotlight_id: Id,
+    /// The third.
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
     spotlight_group_id: Id,
     /// Names of Flashtalking's first-party cookie; the first that is present is forwarded.
     #[serde(default = "ftrack")]
@@ -198,8 +234,12 @@ impl Destination for Spotlight {
             };
             let Some(text) = presentable(&text, notes) else { continue };
             let length = query.len();
-            _ = write!(query, "&{target}={}", utf8_percent_encode(&text, COMPONENT));
-            if query.len() > LONGEST_PATH - RESERVED {
+            // Encoding makes nothing shorter, so what is too long already is not even tried.
+            let fits = text.len() <= LONGEST_PATH;
+            if fits {
+                _ = write!(query, "&{target}={}", utf8_percent_encode(&text, COMPONENT));
+            }
+            if !fits || query.len() > LONGEST_PATH - RESERVED {
                 query.truncate(length);
                 notes.push(Note::PathCut);
             }
@@ -232,3 +272,6 @@ impl Destination for Spotlight {
         Callout { method: "GET", path: Cow::Owned(path), headers, body: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 mod flashtalking;
 mod podsights;
+#[cfg(test)]
+mod testing;
 
 use std::borrow::Cow;
 
@@ -11,7 +13,7 @@ use crate::config::load::{self, Invalid};
 use crate::delivery::{self, Redirects};
 use crate::identity::Cookies;
 use crate::mapping::document::Document;
-use crate::mapping::plan::Targets;
+use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
 use crate::visitor::Visitor;
@@ -43,6 +45,10 @@ pub trait Vendor: Sync {
 
     /// The settings that are secrets.
     fn secret_settings(&self) -> &'static [&'static str];
+
+    /// The JSON Schema of an integration's `config`.
+    #[cfg(feature = "cli")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
 
     /// Reads an integration's `config`.
     fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid>;
@@ -158,8 +164,8 @@ fn masked_body(body: &str) -> String {
     serde_json::Value::Object(members).to_string()
 }
 
-/// A value as it may leave: without an email address, and without characters that end a header or a line. Counts what is
-/// left out.
+/// A value as it may leave: without an email address. Counts what is left out. Whoever writes it into a path or a body
+/// encodes it, control characters included.
 fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>> {
     match scrub(value) {
         Scrubbed::Clean => Some(Cow::Borrowed(value)),

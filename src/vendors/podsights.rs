@@ -11,7 +11,8 @@ use crate::config::Settings;
 use crate::config::load::Invalid;
 use crate::delivery::Redirects;
 use crate::json::{Json, Kind};
-use crate::mapping::plan::Targets;
+use crate::mapping::targets::Targets;
+use crate::mapping::transform::Transform;
 use crate::mapping::value::Value;
 
 pub struct Podsights;
@@ -42,33 +43,27 @@ impl Vendor for Podsights {
         &["key"]
     }
 
+    #[cfg(feature = "cli")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<Pixel>()
+    }
+
     fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
         settings.read::<Pixel>().map(|pixel| Box::new(pixel) as Box<dyn Destination>)
     }
 }
 
+/// The most parts of a dotted target.
+const DEEPEST_TARGET: usize = 8;
+
 struct BodyPaths;
 
 impl Targets for BodyPaths {
     fn check(&self, target: &str) -> Result<(), String> {
-        let first = target.split('.').next().unwrap_or_default();
-        if matches!(
-            first,
-            "key"
-                | "event"
-                | "ip"
-                | "user_agent"
-                | "cachebuster"
-                | "advertiser_id"
-                | "spotlight_id"
-                | "spotlight_group_id"
-        ) {
-            return Err(format!("{first:?} is set by the relay itself"));
-        }
         let name = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
-        if !target.split('.').all(name) || target.split('.').count() > 8 {
+        if !target.split('.').all(name) || target.split('.').count() > DEEPEST_TARGET {
             return Err(format!(
                 "expected a dotted path of the body like order_id or custom.plan, got {target:?}"
             ));
@@ -80,15 +75,30 @@ impl Targets for BodyPaths {
         0
     }
 
+    fn kind(&self, target: &str) -> Option<Transform> {
+        match target {
+            "value" | "quantity" => Some(Transform::Number),
+            "currency" => Some(Transform::Currency),
+            _ => None,
+        }
+    }
+
     fn takes_contact_data(&self) -> bool {
+        true
+    }
+
+    fn takes_objects(&self) -> bool {
         true
     }
 }
 
 /// An integration's `config`: one pixel.
 #[derive(Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Pixel {
+    /// The pixel key. A secret: write `${NAME}` and set NAME in Envoy's environment.
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     key: PixelKey,
     #[serde(default = "cluster")]
     cluster: String,
@@ -117,6 +127,12 @@ impl<'de> Deserialize<'de> for PixelKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Through Value, so that no message of serde's shows what was there.
         match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(key) if key.len() > LONGEST_KEY => {
+                Err(D::Error::custom(format!("expected a pixel key of at most {LONGEST_KEY} bytes")))
+            }
+            serde_json::Value::String(key) if key.trim().chars().any(char::is_control) => {
+                Err(D::Error::custom("expected a pixel key, got control characters"))
+            }
             serde_json::Value::String(key) if !key.trim().is_empty() => {
                 serde_json::to_string(key.trim()).map(PixelKey).map_err(D::Error::custom)
             }
@@ -128,9 +144,11 @@ impl<'de> Deserialize<'de> for PixelKey {
     }
 }
 
-/// The largest body, in bytes; and of that, what is kept for the key.
+/// The largest body, in bytes; and of that, what is kept for the key with its escapes and for the brackets.
 const LARGEST_BODY: usize = 65_536;
 const RESERVED: usize = 1_024;
+/// The longest pixel key, in bytes. Real ones have 32.
+const LONGEST_KEY: usize = 256;
 
 impl Destination for Pixel {
     fn cluster(&self) -> &str {
@@ -146,7 +164,8 @@ impl Destination for Pixel {
         let mapped =
             |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
         let mut body = Body { text: Vec::with_capacity(512), notes };
-        body.text("event", Some(content.event));
+        // The configuration's own word, or a name in snake_case: no email address in it.
+        body.plain("event", content.event);
         match mapped("id") {
             Some(id) => body.member("id", |body| body.value(id, 0)),
             None => body.text("id", visitor.anonymous_id.as_deref()),
@@ -210,6 +229,7 @@ impl Body<'_> {
         self.member(name, |body| body.string(text));
     }
 
+    /// A member that came from the visitor.
     fn text(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.member(name, |body| body.presentable(text));
@@ -294,3 +314,6 @@ impl Body<'_> {
         self.text.push(brackets[1]);
     }
 }
+
+#[cfg(test)]
+mod tests;

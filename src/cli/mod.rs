@@ -1,0 +1,147 @@
+//! The command line, `conversion-relay`: what a configuration will do, before a gateway runs it. docs/cli.md is its manual.
+
+mod check;
+mod document;
+pub mod preview;
+mod printing;
+pub mod schema;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use lexopt::prelude::*;
+
+use crate::config::{Compiled, load};
+use crate::vendors;
+use document::{Found, Passed};
+
+/// Why a command did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Exit code 1: the configuration or the event is refused, or can't be read.
+    #[error("{0}")]
+    Refused(String),
+    /// Exit code 2: the command was given wrongly.
+    #[error("{0}\n\n{USAGE}")]
+    Usage(String),
+    /// The output is gone; nobody is left to be told.
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl Failure {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Refused(_) | Failure::Output(_) => 1,
+            Failure::Usage(_) => 2,
+        }
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Failure::Usage(error.to_string())
+    }
+}
+
+pub const USAGE: &str = "\
+usage: conversion-relay check FILE
+       conversion-relay preview FILE EVENT.json [-H 'Name: value']... [--client-ip ADDRESS] [--path PATH]
+       conversion-relay schema
+
+FILE is a plugin configuration (YAML or JSON), an envoy.yaml, or the file that Envoy loads the filter from.
+EVENT.json is the body of a tracking request: one event, or a batch. - is standard input.";
+
+/// Runs a command. `arguments` come without the program's name.
+pub fn run(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut words: Vec<PathBuf> = Vec::new();
+    let mut visit = preview::Visit::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(writeln!(out, "{USAGE}")?),
+            Short('H') | Long("header") => visit.header(&parser.value()?.string()?)?,
+            Long("client-ip") => visit.client_ip(&parser.value()?.string()?)?,
+            Long("path") => visit.path = Some(parser.value()?.string()?),
+            Value(word) => words.push(word.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let words: Vec<&Path> = words.iter().map(PathBuf::as_path).collect();
+    match words.split_first() {
+        Some((command, [file])) if *command == Path::new("check") => check::run(file, out),
+        Some((command, [file, event])) if *command == Path::new("preview") => {
+            preview::run(file, event, &visit, out)
+        }
+        Some((command, [])) if *command == Path::new("schema") => Ok(write!(out, "{}", schema::write())?),
+        Some((command, _)) if ["check", "preview", "schema"].map(Path::new).contains(command) => {
+            Err(Failure::Usage(format!("wrong number of arguments for {}", command.display())))
+        }
+        Some((command, _)) => Err(Failure::Usage(format!("unknown command {:?}", command.display()))),
+        None => Err(Failure::Usage("expected a command".to_owned())),
+    }
+}
+
+/// A configuration, compiled by the code that the gateway runs, and what the user should know of how it came to be.
+struct Loaded {
+    config: Compiled,
+    notes: Vec<String>,
+    /// The values of secret settings, so that nothing shows them.
+    secrets: Vec<String>,
+}
+
+/// Stands in for a variable that is not set here: digits, so that an id can be read from it, and long enough for a secret.
+const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+fn load_file(file: &Path) -> Result<Loaded, Failure> {
+    let found = document::find(file)?;
+    found.check_local_reply()?;
+    let unset = RefCell::new(BTreeSet::new());
+    let environment = |name: &str| variable(&found, name, &unset);
+    let text = found.configuration.to_string();
+    let config = Compiled::load(text.as_bytes(), &environment)
+        .map_err(|invalid| Failure::Refused(format!("{}: {invalid}", file.display())))?;
+    let mut notes: Vec<String> = found.note.iter().cloned().collect();
+    notes.extend(
+        unset.take().iter().map(|name| format!("{name} is not set here; a placeholder stands for it")),
+    );
+    notes.extend(config.literal_secrets.iter().map(|path| {
+        format!(
+            "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME"
+        )
+    }));
+    Ok(Loaded { config, notes, secrets: secrets(&found, &environment) })
+}
+
+fn variable(found: &Found, name: &str, unset: &RefCell<BTreeSet<String>>) -> Option<String> {
+    match found.environment(name) {
+        Passed::Literal(value) => Some(value.to_owned()),
+        Passed::No => None,
+        Passed::OfHost => Some(std::env::var(name).unwrap_or_else(|_| {
+            unset.borrow_mut().insert(name.to_owned());
+            PLACEHOLDER.to_owned()
+        })),
+    }
+}
+
+/// The values of the integrations' secret settings, as the configuration has them and as they are with `${NAME}` replaced.
+fn secrets(found: &Found, environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut secrets = Vec::new();
+    let integrations = found.configuration.get("integrations").and_then(serde_json::Value::as_array);
+    for integration in integrations.into_iter().flatten() {
+        let vendor = integration.get("vendor").and_then(serde_json::Value::as_str).and_then(vendors::find);
+        for setting in vendor.map_or(&[][..], |vendor| vendor.secret_settings()) {
+            let Some(mut value) = integration.pointer(&format!("/config/{setting}")).cloned() else {
+                continue;
+            };
+            _ = load::expand_all(&mut value, environment, &mut load::Secrets::default());
+            secrets.extend(value.as_str().map(str::to_owned));
+        }
+    }
+    secrets
+}

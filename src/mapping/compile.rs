@@ -1,0 +1,320 @@
+//! Compiling mapping documents: paths split, targets checked, transforms resolved.
+
+use std::borrow::Cow;
+
+use super::document::{Action, Document, EventMapping, Mapping, Scalar};
+use super::fields::Fields;
+use super::path::Source;
+use super::plan::{Entry, Plan};
+use super::targets::{Targets, names_contact_data, reserved};
+use super::transform::{DATE_FORMAT, NAMES, Transform};
+use super::value::Value;
+use super::{Each, Origin, Reading, Rule, ValueMap, suggest};
+use crate::event::names::{Dialects, filed_under, snake_case};
+use crate::event::projection::Projection;
+
+/// A document that can't be compiled.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct BadMapping {
+    /// Below the integration: `field_mappings.events["Order Completed"].mappings[2].transform`, or `events[0]`.
+    pub place: String,
+    pub problem: String,
+}
+
+impl BadMapping {
+    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { place: place.into(), problem: problem.into() }
+    }
+}
+
+impl Plan {
+    /// Compiles a preset with a user's document over it. `only` is the integration's own `events`.
+    ///
+    /// The document is laid over the preset: of two mappings for a target the user's counts, and of two of the same
+    /// document the event's own counts over that of `global`.
+    pub fn compile(
+        preset: &Document,
+        user: Option<&Document>,
+        only: Option<&[String]>,
+        targets: &dyn Targets,
+        projection: &mut Projection,
+    ) -> Result<Self, BadMapping> {
+        let mut compiler = Compiler { targets, projection };
+        let preset = compiler.document(preset)?;
+        let user = user.map(|user| compiler.document(user)).transpose()?;
+        let action = user.as_ref().and_then(|user| user.action);
+        let mut plan = Plan { entries: Vec::new(), others: None };
+        for event in user.iter().flat_map(|user| &user.events) {
+            plan.entries.push(event.over(preset.like(event), &preset, user.as_ref(), targets));
+        }
+        for event in preset.events.iter().filter(|_| action != Some(Action::Drop)) {
+            if !user.as_ref().is_some_and(|user| user.names(event)) {
+                plan.entries.push(event.over(None, &preset, user.as_ref(), targets));
+            }
+        }
+        if action.or(preset.action) == Some(Action::Send) {
+            let mut fields = preset.global.clone();
+            user.iter().for_each(|user| fields.overlay(&user.global));
+            fields.sort(targets);
+            plan.others = Some(fields);
+        }
+        match only.map(|only| plan.restrict(only)) {
+            Some(Err((at, problem))) => Err(BadMapping::new(format!("events[{at}]"), problem)),
+            _ => Ok(plan),
+        }
+    }
+}
+
+/// A document whose mappings are compiled, not yet laid over another.
+struct Layer {
+    action: Option<Action>,
+    global: Fields,
+    events: Vec<LayerEvent>,
+}
+
+struct LayerEvent {
+    name: String,
+    enabled: bool,
+    vendor_event: Option<String>,
+    fields: Fields,
+}
+
+impl Layer {
+    /// The event of this document that another document's event is about, in whatever dialect.
+    fn like(&self, event: &LayerEvent) -> Option<&LayerEvent> {
+        let dialects = Dialects::of(&event.name);
+        let same = |own: &&LayerEvent| filed_under(&own.name) == filed_under(&event.name);
+        let ga4 = |own: &&LayerEvent| dialects.include(&filed_under(&own.name));
+        self.events.iter().find(same).or_else(|| self.events.iter().find(ga4))
+    }
+
+    fn names(&self, event: &LayerEvent) -> bool {
+        self.events.iter().any(|own| filed_under(&own.name) == filed_under(&event.name))
+    }
+}
+
+impl LayerEvent {
+    /// This event with what lies below it: the preset's entry for the same event, and both documents' globals.
+    fn over(
+        &self,
+        base: Option<&LayerEvent>,
+        preset: &Layer,
+        user: Option<&Layer>,
+        targets: &dyn Targets,
+    ) -> Entry {
+        let of_preset = base.unwrap_or(self);
+        let mut fields = preset.global.clone();
+        fields.overlay(&of_preset.fields);
+        if let Some(user) = user {
+            fields.overlay(&user.global);
+            if user.names(self) {
+                fields.overlay(&self.fields);
+            }
+        }
+        fields.sort(targets);
+        let vendor_event = self.vendor_event.clone().or_else(|| of_preset.vendor_event.clone());
+        let vendor_event = vendor_event.unwrap_or_else(|| snake_case(&self.name));
+        Entry::new(&self.name, vendor_event, self.enabled.then_some(fields))
+    }
+}
+
+struct Compiler<'c> {
+    targets: &'c dyn Targets,
+    projection: &'c mut Projection,
+}
+
+impl Compiler<'_> {
+    fn document(&mut self, document: &Document) -> Result<Layer, BadMapping> {
+        let global = self.fields(&document.global.mappings, "field_mappings.global")?;
+        let events = document.events.iter().map(|(name, event)| self.event(name, event));
+        let events = events.collect::<Result<_, _>>()?;
+        Ok(Layer { action: document.defaults.map(|defaults| defaults.action), global, events })
+    }
+
+    fn event(&mut self, name: &str, event: &EventMapping) -> Result<LayerEvent, BadMapping> {
+        let place = format!("field_mappings.events[{name:?}]");
+        let vendor_event = event.vendor_event_name.clone();
+        if vendor_event.is_some() && !self.targets.takes_objects() {
+            let problem = "this vendor's requests name no event";
+            return Err(BadMapping::new(format!("{place}.vendor_event_name"), problem));
+        }
+        if vendor_event.as_ref().is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_EVENT_NAME)
+        {
+            let problem = format!("expected a name of 1 to {LONGEST_EVENT_NAME} bytes");
+            return Err(BadMapping::new(format!("{place}.vendor_event_name"), problem));
+        }
+        let fields = self.fields(&event.mappings, &place)?;
+        Ok(LayerEvent { name: name.to_owned(), enabled: event.enabled, vendor_event, fields })
+    }
+
+    fn fields(&mut self, mappings: &[Mapping], place: &str) -> Result<Fields, BadMapping> {
+        let mut fields = Fields::default();
+        for (at, mapping) in mappings.iter().enumerate() {
+            let place = format!("{place}.mappings[{at}]");
+            let target = &mapping.target;
+            let refused = match reserved(target) {
+                true => Err(format!("{target:?} is set by the relay itself")),
+                false => self.targets.check(target),
+            };
+            let bad_target = |problem: String| BadMapping::new(format!("{place}.target"), problem);
+            refused.map_err(bad_target)?;
+            let rule = self.rule(mapping, &place, self.targets.kind(target), None)?;
+            fields.put(target, rule).map_err(bad_target)?;
+        }
+        Ok(fields)
+    }
+
+    /// One mapping. `items` is the projection of the items of a list, inside `each`.
+    fn rule(
+        &mut self,
+        mapping: &Mapping,
+        place: &str,
+        kind: Option<Transform>,
+        items: Option<&mut Projection>,
+    ) -> Result<Rule, BadMapping> {
+        let inside = items.is_some();
+        let transforms = transforms(mapping, place)?;
+        let value_map = mapping.value_map.as_ref().map(|map| ValueMap {
+            known: map
+                .iter()
+                .filter(|(from, _)| *from != OTHER)
+                .map(|(from, to)| (from.into(), constant(to)))
+                .collect(),
+            other: map.iter().find(|(from, _)| *from == OTHER).map(|(_, to)| constant(to)),
+        });
+        let sources = match &mapping.source {
+            Some(sources) => self.sources(&sources.0, &format!("{place}.source"), items)?,
+            None => Vec::new(),
+        };
+        let origin = match (&mapping.source, &mapping.value, &mapping.each) {
+            (None, None, _) => return Err(BadMapping::new(place, "expected a source or a value")),
+            (Some(_), Some(_), _) => {
+                return Err(BadMapping::new(place, "expected a source or a value, got both"));
+            }
+            (_, _, Some(_)) if inside => {
+                return Err(BadMapping::new(format!("{place}.each"), "each inside each is not supported"));
+            }
+            (None, Some(_), Some(_)) => {
+                return Err(BadMapping::new(format!("{place}.each"), "each needs a source, not a value"));
+            }
+            (Some(_), None, Some(_)) if !transforms.is_empty() || value_map.is_some() => {
+                let problem = "each goes with neither transform nor value_map; give them inside it";
+                return Err(BadMapping::new(format!("{place}.each"), problem));
+            }
+            (Some(_), None, Some(each)) => Origin::Each(sources, self.each(each, &format!("{place}.each"))?),
+            (Some(_), None, None) => Origin::Read(Reading { sources, transforms, value_map, kind }),
+            (None, Some(value), None) => {
+                let reading = Reading { sources, transforms, value_map, kind };
+                Origin::Constant(folded(constant(value), &reading).ok_or_else(|| {
+                    let problem = format!("{} is nothing that {:?} takes", written(value), mapping.target);
+                    BadMapping::new(format!("{place}.value"), problem)
+                })?)
+            }
+        };
+        Ok(Rule(origin))
+    }
+
+    fn each(&mut self, mappings: &[Mapping], place: &str) -> Result<Each, BadMapping> {
+        if !self.targets.takes_objects() {
+            return Err(BadMapping::new(place, "this vendor takes no objects: use join, count or sum"));
+        }
+        if mappings.is_empty() {
+            return Err(BadMapping::new(place, "expected at least one mapping"));
+        }
+        let mut each = Each { projection: Projection::new(), rules: Vec::new() };
+        for (at, mapping) in mappings.iter().enumerate() {
+            let (place, target) = (format!("{place}[{at}]"), &mapping.target);
+            let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let bad_target = |problem: String| Err(BadMapping::new(format!("{place}.target"), problem));
+            if target.is_empty() || !plain(target) {
+                return bad_target(format!("expected a plain name like product_id, got {target:?}"));
+            }
+            if each.rules.iter().any(|(known, _)| **known == **target) {
+                return bad_target(format!(
+                    "{target:?} is mapped twice here: give one mapping a list of sources"
+                ));
+            }
+            let rule = self.rule(mapping, &place, None, Some(&mut each.projection))?;
+            each.rules.push((target.as_str().into(), rule));
+        }
+        Ok(each)
+    }
+
+    fn sources(
+        &mut self,
+        paths: &[String],
+        place: &str,
+        mut items: Option<&mut Projection>,
+    ) -> Result<Vec<Source>, BadMapping> {
+        if paths.is_empty() {
+            return Err(BadMapping::new(place, "expected a path, got an empty list"));
+        }
+        let mut sources = Vec::new();
+        for path in paths {
+            if !self.targets.takes_contact_data() && names_contact_data(path) {
+                let problem =
+                    format!("{path:?}: this vendor gets no email and no phone number, hashed or not");
+                return Err(BadMapping::new(place, problem));
+            }
+            let source = match &mut items {
+                Some(items) => Source::of_item(path, items),
+                None => Source::compile(path, self.projection),
+            };
+            sources.push(source.map_err(|error| BadMapping::new(place, error.to_string()))?);
+        }
+        Ok(sources)
+    }
+}
+
+/// The key of a value map that stands for every other value.
+const OTHER: &str = "*";
+
+/// A vendor's name for an event, in bytes.
+const LONGEST_EVENT_NAME: usize = 200;
+
+fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMapping> {
+    let names = mapping.transform.as_ref().map(|names| &names.0[..]).unwrap_or_default();
+    let dates = names.iter().any(|name| name == DATE_FORMAT);
+    if !dates && mapping.format.is_some() {
+        return Err(BadMapping::new(format!("{place}.format"), "only date_format has a format"));
+    }
+    let transform = |name: &String| match (name.as_str(), mapping.format) {
+        (DATE_FORMAT, Some(format)) => Ok(Transform::Date(format)),
+        (DATE_FORMAT, None) => {
+            let problem = "date_format needs a format: epoch_s, epoch_ms, rfc3339 or date";
+            Err(BadMapping::new(format!("{place}.format"), problem))
+        }
+        (name, _) => Transform::parse(name).ok_or_else(|| {
+            BadMapping::new(format!("{place}.transform"), suggest::unknown("transform", name, NAMES))
+        }),
+    };
+    names.iter().map(transform).collect()
+}
+
+fn constant(scalar: &Scalar) -> Value<'static> {
+    match scalar {
+        Scalar::Text(text) => Value::Text(Cow::Owned(text.clone())),
+        Scalar::Number(number) => Value::Number(Cow::Owned(number.to_string())),
+        Scalar::Bool(value) => Value::Bool(*value),
+    }
+}
+
+fn written(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Text(text) => format!("{text:?}"),
+        Scalar::Number(number) => number.to_string(),
+        Scalar::Bool(value) => value.to_string(),
+    }
+}
+
+/// What a mapping makes of its constant, worked out once.
+fn folded(value: Value<'static>, reading: &Reading) -> Option<Value<'static>> {
+    let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+    Some(match reading.change(value)? {
+        Value::Text(changed) => Value::Text(text(changed)),
+        Value::Number(changed) => Value::Number(text(changed)),
+        Value::Bool(changed) => Value::Bool(changed),
+        _ => return None,
+    })
+}

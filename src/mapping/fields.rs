@@ -1,0 +1,105 @@
+//! The compiled mappings of one event: a tree of targets.
+
+use std::borrow::Cow;
+
+use super::targets::Targets;
+use super::value::Value;
+use super::{Mapped, Rule, Subject};
+
+/// The compiled mappings of one event, in the order in which the vendor wants them. Cheap to clone: several events share
+/// the rules of a preset or of `global`.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Vec<(Box<str>, Node)>);
+
+#[derive(Clone, Debug)]
+enum Node {
+    Leaf(std::rc::Rc<Rule>),
+    Branch(Fields),
+}
+
+impl Fields {
+    /// The values of one event, in order. `left_out` is told of each that the event has but the target doesn't take.
+    pub fn map<'a>(&'a self, subject: &Subject<'a>, left_out: &mut dyn FnMut()) -> Vec<(&'a str, Value<'a>)> {
+        let mut values = Vec::with_capacity(self.0.len());
+        for (target, node) in &self.0 {
+            match node {
+                Node::Leaf(rule) => match rule.map(subject, None) {
+                    Mapped::Value(value) => values.push((&**target, value)),
+                    Mapped::LeftOut => left_out(),
+                    Mapped::Absent => {}
+                },
+                Node::Branch(fields) => {
+                    let members = fields.map(subject, left_out);
+                    if !members.is_empty() {
+                        let members = members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value));
+                        values.push((&**target, Value::Object(members.collect())));
+                    }
+                }
+            }
+        }
+        values
+    }
+
+    /// The targets, dotted, in order.
+    pub fn targets(&self) -> Vec<String> {
+        let mut targets = Vec::new();
+        for (name, node) in &self.0 {
+            match node {
+                Node::Leaf(_) => targets.push(name.to_string()),
+                Node::Branch(fields) => {
+                    targets.extend(fields.targets().iter().map(|below| format!("{name}.{below}")));
+                }
+            }
+        }
+        targets
+    }
+
+    /// Whether any of these mappings reads a request header.
+    pub(super) fn reads_header(&self, name: &str) -> bool {
+        self.0.iter().any(|(_, node)| match node {
+            Node::Leaf(rule) => rule.reads_header(name),
+            Node::Branch(fields) => fields.reads_header(name),
+        })
+    }
+
+    /// Puts a rule at a dotted target. An error if there is one already, or one of them is a part of the other.
+    pub(super) fn put(&mut self, target: &str, rule: Rule) -> Result<(), String> {
+        let (head, rest) = match target.split_once('.') {
+            Some((head, rest)) => (head, Some(rest)),
+            None => (target, None),
+        };
+        let node = self.0.iter_mut().find(|(known, _)| **known == *head).map(|(_, node)| node);
+        match (node, rest) {
+            (Some(Node::Branch(fields)), Some(rest)) => fields.put(rest, rule),
+            (Some(Node::Leaf(_)), None) => {
+                Err(format!("{target:?} is mapped twice here: give one mapping a list of sources"))
+            }
+            (Some(_), _) => Err(format!("{head:?} is both a value and an object of other targets")),
+            (None, None) => {
+                self.0.push((head.into(), Node::Leaf(rule.into())));
+                Ok(())
+            }
+            (None, Some(rest)) => {
+                let mut fields = Fields::default();
+                fields.put(rest, rule)?;
+                self.0.push((head.into(), Node::Branch(fields)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Lays other fields over these: for each target of theirs, theirs counts.
+    pub(super) fn overlay(&mut self, over: &Fields) {
+        for (target, node) in &over.0 {
+            match (self.0.iter_mut().find(|(known, _)| known == target), node) {
+                (Some((_, Node::Branch(fields))), Node::Branch(over)) => fields.overlay(over),
+                (Some((_, known)), node) => *known = node.clone(),
+                (None, node) => self.0.push((target.clone(), node.clone())),
+            }
+        }
+    }
+
+    pub(super) fn sort(&mut self, targets: &dyn Targets) {
+        self.0.sort_by_key(|(target, _)| targets.order(target));
+    }
+}

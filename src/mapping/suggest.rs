@@ -1,0 +1,44 @@
+//! "did you mean": the name that somebody probably meant.
+
+/// Names less alike than this are taken for different words, on Jaro and Winkler's scale of 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// The known name that is most like `name`, if any is.
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let name = name.to_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
+    let rated = known.into_iter().map(|known| (known, likeness(known))).filter(|(_, rate)| *rate > ALIKE);
+    rated.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(known, _)| known)
+}
+
+/// `unknown transform "upper", did you mean "uppercase"?`, or all the names there are.
+pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("unknown {what} {name:?}, did you mean {near:?}?"),
+        None => format!("unknown {what} {name:?}: expected one of {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested_and_a_far_one_is_not() {
+        let known = ["lowercase", "uppercase", "trim", "integer"];
+        for (name, near) in [
+            ("upper", Some("uppercase")),
+            ("LowerCase", Some("lowercase")),
+            ("int", Some("integer")),
+            ("tirm", Some("trim")),
+            ("base64", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(name, known), near, "{name}");
+        }
+        assert_eq!(
+            unknown("transform", "xyz", &["a", "b"]),
+            "unknown transform \"xyz\": expected one of a, b"
+        );
+    }
+}

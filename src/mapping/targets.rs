@@ -1,0 +1,82 @@
+//! What may stand as the target of a mapping.
+
+use super::transform::Transform;
+
+/// What a vendor says about targets when a document is compiled.
+pub trait Targets {
+    /// Refuses a target with the reason and the fix. [`reserved`] ones are refused already.
+    fn check(&self, target: &str) -> Result<(), String>;
+
+    /// Where a target stands among the others; equal ones keep the document's order.
+    fn order(&self, target: &str) -> usize;
+
+    /// What a target takes whatever a mapping says, as the transform that makes it; `None`: anything.
+    fn kind(&self, target: &str) -> Option<Transform>;
+
+    /// false: no email and no phone number, hashed or not, may be a source.
+    fn takes_contact_data(&self) -> bool;
+
+    /// false: only text, numbers and booleans, so that `each` is of no use.
+    fn takes_objects(&self) -> bool;
+}
+
+/// What the relay sets itself, for any vendor.
+const RESERVED: [&str; 8] = [
+    "key",
+    "event",
+    "ip",
+    "user_agent",
+    "cachebuster",
+    "advertiser_id",
+    "spotlight_id",
+    "spotlight_group_id",
+];
+
+/// Whether a target, or the first part of a dotted one, is set by the relay itself.
+pub fn reserved(target: &str) -> bool {
+    let first = target.split('.').next().unwrap_or_default();
+    RESERVED.iter().any(|name| name.eq_ignore_ascii_case(first))
+}
+
+/// Whether a path names an email address or a phone number. Rather too many than one too few: a vendor that must not
+/// have them must not have them hashed either, which nobody could tell from the value.
+pub fn names_contact_data(path: &str) -> bool {
+    let plain = |part: &str| -> String {
+        part.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    path.split(['.', '[']).map(plain).any(|part| {
+        ["email", "phone", "msisdn"].iter().any(|word| part.contains(word))
+            || ["em", "mail", "tel", "mobile", "mobilenumber"].contains(&part.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_target_is_known_in_any_case_and_as_a_parent() {
+        for target in ["key", "Key", "event.name", "CACHEBUSTER", "user_agent"] {
+            assert!(reserved(target), "{target}");
+        }
+        for target in ["id", "em", "url", "keys", "custom.key", "events"] {
+            assert!(!reserved(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn contact_data_is_known_in_every_spelling() {
+        for path in [
+            "properties.email",
+            "traits.E-Mail",
+            "context.traits.e_mail",
+            "traits.phoneNumber",
+            "properties.em",
+        ] {
+            assert!(names_contact_data(path), "{path}");
+        }
+        for path in ["properties.item", "properties.theme", "context.telemetry.id", "properties.hotel"] {
+            assert!(!names_contact_data(path), "{path}");
+        }
+    }
+}

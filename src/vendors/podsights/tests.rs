@@ -1,0 +1,134 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::testing::{Sent, body_of, send};
+
+const PIXEL: &str = "  - {name: ps, vendor: podsights, config: {key: ps_pixel_key_abc123}";
+
+fn mapped(mappings: &str, event: &str) -> Option<Sent> {
+    let mappings = if mappings.is_empty() { String::new() } else { format!(", field_mappings: {mappings}") };
+    send(&format!("{PIXEL}{mappings}}}"), event, &[("user-agent", "Mozilla/5.0 ...")])
+}
+
+/// The body, without what every body has.
+fn fields(sent: &Sent) -> Value {
+    let mut body: Value = serde_json::from_str(sent.body.as_deref().unwrap()).unwrap();
+    let members = body.as_object_mut().unwrap();
+    assert_eq!(members.remove("key"), Some("ps_pixel_key_abc123".into()));
+    assert_eq!(members.remove("ip"), Some("203.0.113.50".into()));
+    members.remove("user_agent");
+    body
+}
+
+/// docs.dataflysignal.com, Podsights, "Example: Purchase Event"; the digest is sha256("jane.doe@example.com").
+#[test]
+fn the_documented_purchase_is_the_documented_body() {
+    let sent = mapped(
+        "",
+        r#"{"event":"Order Completed","anonymousId":"anon_abc123def456","properties":
+            {"order_id":"ORD-001","revenue":129.99,"currency":"USD","email":"jane.doe@example.com"}}"#,
+    );
+    let sent = sent.unwrap();
+    assert_eq!((sent.method, sent.path.as_str()), ("POST", "/v1/server"));
+    assert_eq!(
+        sent.body.as_deref().unwrap(),
+        r#"{"key":"ps_pixel_key_abc123","event":"purchase","id":"anon_abc123def456","em":"86e0b9e56c17cc4d12387e1949b85053fbe73bc3ce5a1188713a9d300cc6133d","ip":"203.0.113.50","user_agent":"Mozilla/5.0 ...","order_id":"ORD-001","value":129.99,"currency":"USD"}"#
+    );
+}
+
+/// The event fields of the public pixel, as RudderStack's documentation maps them.
+#[test]
+fn a_purchase_in_segments_and_in_ga4s_words_has_all_fields() {
+    let item = json!({"value": 10.5, "quantity": 2, "product_id": "p1", "product_name": "Cap", "product_type": "hats",
+        "product_vendor": "Acme", "variant_id": "v1", "variant_name": "red"});
+    let expected = json!({"event": "purchase", "order_id": "9", "value": 21, "currency": "EUR", "discount_code": "SPRING",
+        "is_new_customer": true, "quantity": 3, "line_items": [item, {"product_id": "p2", "quantity": 1}]});
+    for event in [
+        json!({"event": "Order Completed", "properties": {"order_id": 9, "revenue": "21", "currency": "eur",
+            "discount_code": "SPRING", "is_new_customer": true, "products": [
+                {"price": 10.5, "quantity": 2, "productId": "p1", "name": "Cap", "category": "hats", "brand": "Acme",
+                    "variant_id": "v1", "variant": "red"},
+                {"sku": "p2", "quantity": 1}]}}),
+        json!({"event": "purchase", "properties": {"transaction_id": "9", "value": 21, "currency": "EUR",
+            "coupon": "SPRING", "new_customer": "true", "items": [
+                {"price": 10.5, "quantity": 2, "item_id": "p1", "item_name": "Cap", "category": "hats", "brand": "Acme",
+                    "variantId": "v1", "variant": "red"},
+                {"item_id": "p2", "quantity": 1}]}}),
+    ] {
+        assert_eq!(fields(&mapped("", &event.to_string()).unwrap()), expected, "{event}");
+    }
+}
+
+#[test]
+fn the_other_events_of_the_preset_are_sent_as_the_table_says() {
+    for (event, expected) in [
+        (
+            r#"{"event":"Lead Submitted","properties":{"value":5,"currency":"usd","type":"demo","category":"b2b"}}"#,
+            json!({"event":"lead","value":5,"currency":"USD","type":"demo","category":"b2b"}),
+        ),
+        (
+            r#"{"event":"add_to_cart","properties":{"currency":"USD","items":[{"item_id":"p","item_name":"Cap","price":3,"quantity":2}]}}"#,
+            json!({"event":"addtocart","value":3,"currency":"USD","product_id":"p","product_name":"Cap","quantity":2}),
+        ),
+        (
+            r#"{"event":"Product Added","properties":{"price":"3.00","sku":"p","name":"Cap","quantity":"2"}}"#,
+            json!({"event":"addtocart","value":3.00,"product_id":"p","product_name":"Cap","quantity":2}),
+        ),
+        (r#"{"event":"Signed Up","properties":{}}"#, json!({"event":"signup"})),
+    ] {
+        assert_eq!(fields(&mapped("", event).unwrap()), expected, "{event}");
+    }
+    assert!(mapped("", r#"{"event":"Lead Generated"}"#).is_none());
+    assert!(mapped("", r#"{"type":"page"}"#).is_none());
+}
+
+#[test]
+fn an_order_without_a_list_of_products_has_no_line_items_and_nothing_is_counted_as_left_out() {
+    let sent = mapped(
+        "",
+        r#"{"event":"Order Completed","properties":{"products":[],"items":[{"sku":"a"},7,null]}}"#,
+    );
+    let sent = sent.unwrap();
+    assert_eq!(fields(&sent), json!({"event": "purchase", "line_items": [{"product_id": "a"}]}));
+    assert_eq!(sent.notes, [""; 0]);
+}
+
+#[test]
+fn a_body_stays_below_64_kb_and_what_does_not_fit_is_counted() {
+    let long = "\\u0001".repeat(70_000);
+    let event = format!(r#"{{"event":"Order Completed","properties":{{"order_id":"{long}","revenue":1}}}}"#);
+    let sent = mapped("", &event).unwrap();
+    assert_eq!(fields(&sent), json!({"event": "purchase", "value": 1}));
+    assert_eq!(sent.notes, ["value_left_out"]);
+}
+
+#[test]
+fn only_a_digest_stands_at_em_and_no_address_anywhere_else() {
+    let mappings = "{version: 2, events: {Order Completed: {mappings: [{source: properties.who, target: em}, {source: properties.nested, target: custom.all}]}}}";
+    let sent = mapped(
+        mappings,
+        r#"{"event":"Order Completed","properties":{"who":"jane@example.com","nested":{"a":"jane@example.com","b":["x",{"jane@example.com":1}]}}}"#,
+    );
+    let digest = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d"; // sha256("jane@example.com")
+    assert_eq!(
+        fields(&sent.unwrap()),
+        json!({"event": "purchase", "em": digest, "custom": {"all": {"b": ["x", {}]}}})
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_event_makes_valid_json_in_which_our_own_members_stand_unchanged(value in body_of()) {
+        let event = json!({"event": "Order Completed", "properties": {"order_id": value, "products": value, "x": [value, {"key": value, "event": value}]}});
+        let mappings = "{version: 2, global: {mappings: [{source: properties.x, target: custom.deep}, {source: 'properties.x[1]', target: more}, {source: properties.order_id, target: id}]}}";
+        let sent = mapped(mappings, &event.to_string()).unwrap();
+        let body = sent.body.as_deref().unwrap();
+        prop_assert!(body.len() <= 65_536);
+        prop_assert!(body.bytes().all(|byte| byte >= b' '));
+        let body: Value = serde_json::from_str(body).unwrap();
+        prop_assert_eq!(&body["key"], "ps_pixel_key_abc123");
+        prop_assert_eq!(&body["event"], "purchase");
+        prop_assert_eq!(&body["ip"], "203.0.113.50");
+        prop_assert_eq!(&body["user_agent"], "Mozilla/5.0 ...");
+    }
+}

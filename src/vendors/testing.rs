@@ -1,0 +1,135 @@
+//! For the vendors' tests: one event through the relay, and what would be sent.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::Callout;
+use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use crate::config::Compiled;
+use crate::deduplication::Store;
+use crate::delivery::{CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
+use crate::endpoints::Endpoints;
+use crate::relay::{Host, Relay};
+use crate::request::{Budget, Request};
+
+/// A callout, owned, with what was noted on the way to it.
+#[derive(Debug)]
+pub struct Sent {
+    pub method: &'static str,
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<String>,
+    pub notes: Vec<&'static str>,
+}
+
+/// What becomes of one event at one integration, given in YAML, for a visitor at 203.0.113.50 who need not consent.
+pub fn send(integration: &str, event: &str, headers: &[(&str, &str)]) -> Option<Sent> {
+    let config: Value = serde_saphyr::from_str(&format!("integrations:\n{integration}\n")).unwrap();
+    let config = Rc::new(Compiled::load(config.to_string().as_bytes(), &|_| None).unwrap());
+    let headers =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let request = Request {
+        endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
+        path: b"/v1/t".to_vec(),
+        source_address: b"203.0.113.50:1".to_vec(),
+        headers,
+        body: event.as_bytes().to_vec(),
+        lease: Budget::default().lease(),
+    };
+    let mut host = Recorder::default();
+    let mut relay = Relay::new("test".to_owned(), config, 1, &mut host);
+    relay.hand_over(request, &host);
+    relay.work(&mut host);
+    let notes = host.notes;
+    host.sent.map(|sent| Sent { notes, ..sent })
+}
+
+/// Any JSON, with the strings that break things.
+pub fn body_of() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        ".{0,30}",
+        "[\r\n\u{0}-\u{1f}&=#?;%\"\\\\]{0,8}",
+        Just("x".repeat(10_000)),
+        Just("😀\u{202e}".to_owned())
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{1,3}|price|quantity|key|.{0,4}", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+#[derive(Default)]
+struct Recorder {
+    sent: Option<Sent>,
+    notes: Vec<&'static str>,
+}
+
+impl Host for Recorder {
+    fn now(&self) -> Instant {
+        Duration::ZERO
+    }
+
+    fn wall_clock(&self) -> i64 {
+        1_709_210_096_000
+    }
+
+    fn fill_random(&mut self, _: &mut [u8]) -> bool {
+        false
+    }
+
+    fn send(&mut self, _: &str, _: &str, callout: &Callout, _: Duration) -> Result<Token, Refusal> {
+        self.sent = Some(Sent {
+            method: callout.method,
+            path: callout.path.to_string(),
+            headers: callout.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            body: callout.body.clone(),
+            notes: Vec::new(),
+        });
+        Ok(Token(1))
+    }
+
+    fn dry_run(&mut self, _: &str, _: &Callout) {}
+}
+
+impl Store for Recorder {
+    fn get(&self, _: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        (None, None)
+    }
+
+    fn set(&self, _: &str, _: &[u8], _: Option<u32>) -> bool {
+        true
+    }
+}
+
+impl Counters for Recorder {
+    fn count(&mut self, _: usize, _: Delivery) {}
+
+    fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
+
+    fn request_ignored(&mut self, _: RequestIgnored) {}
+
+    fn note(&mut self, note: Note) {
+        self.notes.push(note.label());
+    }
+}
+
+impl Ledger for Recorder {
+    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {}
+
+    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
+
+    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
+}
