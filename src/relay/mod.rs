@@ -5,6 +5,8 @@
 mod cookies;
 pub mod opened;
 mod station;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
