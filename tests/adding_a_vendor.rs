@@ -13,7 +13,8 @@ const PAGE: &str = include_str!("../docs/adding-a-vendor.md");
 
 #[test]
 fn the_page_shows_the_code_and_the_preset_that_are_tested_here() {
-    for shown in [include_str!("adding_a_vendor/acme.rs"), include_str!("adding_a_vendor/acme-default.json")] {
+    for shown in [include_str!("adding_a_vendor/acme.rs"), include_str!("adding_a_vendor/acme-default.json")]
+    {
         assert!(PAGE.contains(shown), "docs/adding-a-vendor.md lacks, or has otherwise:\n{shown}");
     }
 }
@@ -33,8 +34,10 @@ fn a_target_that_the_vendor_does_not_have_is_refused_with_those_it_has() {
 
 #[test]
 fn a_callout_has_the_newest_token_and_a_fresh_nonce() {
-    let account = |token: &str| Account { token: token.into(), cluster: "acme".into(), authority: "a".into() };
-    let parcel = Parcel { content: "order=A1".into(), user_agent: Some("a browser".into()), ..Parcel::default() };
+    let account =
+        |token: &str| Account { token: token.into(), cluster: "acme".into(), authority: "a".into() };
+    let parcel =
+        Parcel { content: "order=A1".into(), user_agent: Some("a browser".into()), ..Parcel::default() };
     let (old, new) = (account("old"), account("new"));
     assert_eq!(old.callout(&parcel, 1).path, "/c?token=old&nonce=1&order=A1");
     assert_eq!(new.callout(&parcel, 2).path, "/c?token=new&nonce=2&order=A1");
