@@ -4,7 +4,7 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm cli stand-in test check check-rules reliability soak run demo image release compat clean
+.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak run demo image release compat clean
 .PHONY: test-compose test-image test-release
 
 help: ## List the targets
@@ -23,6 +23,9 @@ wasm: setup ## Build the filter: dist/conversion-relay.wasm
 
 test: wasm ## Run all tests, those in the real Envoy included
 	@scripts/cargo test --features cli
+
+fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST_CASES=N a target)
+	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
 
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check

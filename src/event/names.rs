@@ -24,10 +24,12 @@ pub fn snake_case(name: &str) -> String {
             let after_lower = previous.is_lowercase() || previous.is_numeric();
             let ends_acronym =
                 previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase());
-            if character.is_uppercase() && (after_lower || ends_acronym) && !snake.ends_with('_') {
+            // Some letters are uppercase and have no lowercase: those begin no word, or a second pass would split them off.
+            let begins_word = character.is_uppercase() && character.to_lowercase().ne([character]);
+            if begins_word && (after_lower || ends_acronym) && !snake.ends_with('_') {
                 snake.push('_');
             }
-            snake.extend(character.to_lowercase());
+            snake.extend(character.to_lowercase().filter(|lower| lower.is_alphanumeric()));
         } else if !snake.is_empty() && !snake.ends_with('_') {
             snake.push('_');
         }
@@ -117,6 +119,13 @@ mod tests {
         assert!(!Dialects::of("").include(""));
         assert!(!Dialects::of("!!").include(""));
         assert!(!Dialects::of(&"a".repeat(100_000)).include(&"a".repeat(100_000)));
+    }
+
+    #[test]
+    fn letters_whose_lowercase_is_themselves_or_two_characters_are_settled_too() {
+        for name in ["A\u{1D400}", "\u{1D400}b", "a\u{130}B", "\u{130}"] {
+            assert_eq!(snake_case(&snake_case(name)), snake_case(name), "{name}");
+        }
     }
 
     proptest! {

@@ -125,7 +125,7 @@ impl Drop for Envoy {
 }
 
 /// `ENVOY`, else the one that the set-up fetched.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let own = std::env::var_os("ENVOY").filter(|path| !path.is_empty()).map(PathBuf::from);
     let path = own.unwrap_or_else(|| root().join(".tools/envoy-1.40.0/envoy"));
     assert!(path.is_file(), "there is no Envoy at {}: run `make test`, or set ENVOY", path.display());

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
+pub use envoy::binary as envoy_binary;
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY};
 pub use stand_in::Received;
@@ -41,7 +42,7 @@ pub struct Gateway {
     // Dropped in this order.
     envoy: Envoy,
     stand_in: StandIn,
-    _dir: TempDir,
+    dir: TempDir,
     /// The filter's file as it was at the start.
     filter: Value,
 }
@@ -53,7 +54,12 @@ impl Gateway {
         let stand_in = StandIn::start(&dir.0, &options.module());
         let (envoy_options, filter) = options.apply(&stand_in.ready.envoy_yaml, &stand_in.ready.filter_yaml);
         let envoy = Envoy::start(&dir.0, &stand_in.ready.envoy_yaml, &envoy_options);
-        Self { envoy, stand_in, _dir: dir, filter }
+        Self { envoy, stand_in, dir, filter }
+    }
+
+    /// The folder with the gateway's files: envoy.yaml, conversion-relay.yaml, ca.pem.
+    pub fn dir(&self) -> &Path {
+        &self.dir.0
     }
 
     // --- as a client ---
@@ -277,7 +283,8 @@ pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
     }
 }
 
-fn root() -> &'static Path {
+/// The checkout.
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
