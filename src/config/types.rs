@@ -120,6 +120,7 @@ impl Default for Identity {
 
 /// The cookie that an anonymous id is issued in.
 #[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct IssueAnonymousId {
     /// One of anonymous_id_cookies. Default _dfid.
@@ -128,6 +129,7 @@ pub struct IssueAnonymousId {
     pub domain: Option<String>,
     /// Default 400d, which is the longest that browsers keep a cookie.
     #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     /// The consent categories that a visitor must have granted, all of them. Default marketing.
     pub requires: Vec<String>,
@@ -146,6 +148,7 @@ impl Default for IssueAnonymousId {
 
 /// The cookie that an email's digest is remembered in.
 #[derive(Clone, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RememberEmail {
     /// Default _cr_em.
@@ -156,6 +159,7 @@ pub struct RememberEmail {
     pub secrets: Vec<String>,
     /// Default 30d.
     #[serde(default = "email_max_age", deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
 }
 

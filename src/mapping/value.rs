@@ -64,7 +64,6 @@ impl<'a> Value<'a> {
 }
 
 fn is_empty(array: Json<'_>) -> bool {
-    array.as_str().trim_matches(|character: char| matches!(character, '[' | ']') || character.is_whitespace())
-        == ""
-        && array.items().is_empty()
+    let shell = |character: char| matches!(character, '[' | ']') || character.is_whitespace();
+    array.as_str().trim_matches(shell).is_empty() && array.items().is_empty()
 }
