@@ -5,7 +5,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
 .PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak run demo image release compat clean
-.PHONY: test-compose test-image test-release
+.PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ test-compose: wasm stand-in ## Test docker-compose.yaml on a real engine (skippe
 
 test-image: wasm ## Test the image of `make image` (skipped where there is no engine)
 	@tests/image/run
+
+test-deploy: setup ## Validate the examples in deploy/ against published schemas
+	@tests/deploy/run
 
 test-release: setup ## Show that two builds in two folders give the same module
 	@tests/release/reproducible

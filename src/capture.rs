@@ -12,8 +12,11 @@ use crate::request::Request;
 pub struct Capture {
     request: Option<Request>,
     complete: bool,
-    accepted: bool,
+    /// Whether the collector answered below 400; None: not yet.
+    accepted: Option<bool>,
     relay_when: RelayWhen,
+    /// The answer is to carry a cookie, so the request is kept for it, also where it is relayed always.
+    awaits_answer: bool,
     body_bytes: usize,
 }
 
@@ -26,10 +29,12 @@ pub enum Moment {
 }
 
 impl Capture {
-    /// Begins with the request's headers, which count against the worker's budget like the body.
+    /// Begins with the request's headers, which count against the worker's budget like the body. `awaits_answer`: the
+    /// request is not handed over before the collector's answer.
     pub fn begin(
         mut request: Request,
         relay_when: RelayWhen,
+        awaits_answer: bool,
         limits: &CaptureLimits,
     ) -> Result<Self, RequestIgnored> {
         let headers = request.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
@@ -40,8 +45,9 @@ impl Capture {
         Ok(Self {
             request: Some(request),
             complete: false,
-            accepted: false,
+            accepted: None,
             relay_when,
+            awaits_answer,
             body_bytes: limits.body_bytes,
         })
     }
@@ -76,8 +82,9 @@ impl Capture {
 
     /// The collector answered, maybe before the request had ended.
     pub fn answer(&mut self, status: Option<u16>) -> Moment {
-        self.accepted = status.is_some_and(|status| status < 400);
-        if !self.accepted && self.relay_when == RelayWhen::Accepted {
+        let accepted = status.is_some_and(|status| status < 400);
+        self.accepted = Some(accepted);
+        if !accepted && self.relay_when == RelayWhen::Accepted {
             return self.ignore(RequestIgnored::NotAccepted);
         }
         self.hand_over()
@@ -96,7 +103,11 @@ impl Capture {
     }
 
     fn hand_over(&mut self) -> Moment {
-        if !self.complete || !(self.accepted || self.relay_when == RelayWhen::Always) {
+        let decided = match self.relay_when {
+            RelayWhen::Accepted => self.accepted == Some(true),
+            RelayWhen::Always => !self.awaits_answer || self.accepted.is_some(),
+        };
+        if !self.complete || !decided {
             return Moment::Nothing;
         }
         match self.request.take() {
@@ -116,11 +127,12 @@ mod tests {
     use crate::endpoints::Endpoints;
     use crate::request::Budget;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     const LIMITS: CaptureLimits =
-        CaptureLimits { body_bytes: 10, events: 1, captured_bytes: 100, event_age: std::time::Duration::MAX };
+        CaptureLimits { body_bytes: 10, events: 1, captured_bytes: 100, event_age: Duration::MAX };
 
-    fn begin(budget: &Budget, relay_when: RelayWhen) -> Capture {
+    fn begin(budget: &Budget, relay_when: RelayWhen, awaits_answer: bool) -> Capture {
         budget.set_limit(LIMITS.captured_bytes);
         let request = Request {
             endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
@@ -130,11 +142,11 @@ mod tests {
             body: Vec::new(),
             lease: budget.lease(),
         };
-        Capture::begin(request, relay_when, &LIMITS).unwrap()
+        Capture::begin(request, relay_when, awaits_answer, &LIMITS).unwrap()
     }
 
     fn accepted() -> Capture {
-        begin(&Budget::default(), RelayWhen::Accepted)
+        begin(&Budget::default(), RelayWhen::Accepted, false)
     }
 
     #[test]
@@ -165,9 +177,21 @@ mod tests {
                 "{status:?}"
             );
         }
-        let mut capture = begin(&Budget::default(), RelayWhen::Always);
+        let mut capture = begin(&Budget::default(), RelayWhen::Always, false);
         assert!(matches!(capture.end_of_request(), Moment::HandOver(_, None)));
         assert!(matches!(capture.answer(Some(503)), Moment::Nothing));
+    }
+
+    #[test]
+    fn what_is_relayed_always_still_waits_for_an_answer_that_is_to_carry_a_cookie() {
+        for status in [200, 503] {
+            let mut capture = begin(&Budget::default(), RelayWhen::Always, true);
+            assert!(matches!(capture.end_of_request(), Moment::Nothing));
+            assert!(matches!(capture.answer(Some(status)), Moment::HandOver(_, None)), "{status}");
+        }
+        let mut capture = begin(&Budget::default(), RelayWhen::Always, true);
+        capture.end_of_request();
+        assert!(matches!(capture.gone(), Moment::HandOver(_, Some(Note::ClientGone))));
     }
 
     #[test]
@@ -183,10 +207,10 @@ mod tests {
     #[test]
     fn a_body_over_the_limit_or_the_budget_is_let_go_at_once() {
         let budget = Budget::default();
-        let mut capture = begin(&budget, RelayWhen::Accepted);
+        let mut capture = begin(&budget, RelayWhen::Accepted, false);
         assert!(matches!(capture.body(vec![0; 11]), Moment::Ignored(RequestIgnored::TooLarge)));
         assert_eq!(budget.used(), 0);
-        let mut capture = begin(&budget, RelayWhen::Accepted);
+        let mut capture = begin(&budget, RelayWhen::Accepted, false);
         budget.set_limit(budget.used() + 5);
         assert!(matches!(capture.body(vec![0; 6]), Moment::Ignored(RequestIgnored::Overloaded)));
         assert_eq!(budget.used(), 0);
@@ -195,11 +219,11 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_happens_to_a_stream_its_request_ends_exactly_once_and_the_budget_is_given_back(
-            moments in proptest::collection::vec(0u8..4, 0..8), status in 100u16..600, always: bool,
+            moments in proptest::collection::vec(0u8..4, 0..8), status in 100u16..600, always: bool, awaits: bool,
         ) {
             let budget = Budget::default();
             let relay_when = if always { RelayWhen::Always } else { RelayWhen::Accepted };
-            let mut capture = begin(&budget, relay_when);
+            let mut capture = begin(&budget, relay_when, awaits);
             let mut ends = 0;
             for moment in moments.into_iter().chain([3]) {
                 let moment = match moment {

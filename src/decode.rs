@@ -1,6 +1,5 @@
 //! From the bytes of a captured body to JSON text, under a hard cap: the filter's own copy is unfolded, the request that
 //! goes upstream keeps its encoding.
-
 //!
 //! The decompressor is miniz_oxide, flate2's own; flate2 around it would add 33 KB to the module, for what is two dozen
 //! lines of gzip framing here.

@@ -46,8 +46,10 @@ fn deflate(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What each client sends for a purchase with the order id that it is given.
-fn clients() -> Vec<(&'static str, fn(&str) -> Request)> {
+/// A client, and what it sends for a purchase with the order id that it is given.
+type Client = (&'static str, fn(&str) -> Request);
+
+fn clients() -> Vec<Client> {
     vec![
         ("Datafly.js: the id is in its cookie", |order| {
             let body = json!({"type": "track", "event": "Order Completed", "messageId": order,

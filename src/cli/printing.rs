@@ -144,6 +144,11 @@ impl Host for Printing {
         i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// None: a preview sets no cookie, so that it prints the same each time.
+    fn fill_random(&mut self, _: &mut [u8]) -> bool {
+        false
+    }
+
     fn send(
         &mut self,
         cluster: &str,

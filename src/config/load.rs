@@ -203,22 +203,36 @@ fn expand_text(
 /// The paths of secrets that are written out instead of taken from the environment. `keys` tells which settings of a
 /// vendor's `config` are secret.
 pub fn literal_secrets(config: &Value, keys: &dyn Fn(&str) -> &'static [&'static str]) -> Vec<String> {
-    let integrations = config.get("integrations").and_then(Value::as_array);
     let mut found = Vec::new();
-    for (at, integration) in integrations.into_iter().flatten().enumerate() {
-        let vendor = integration.get("vendor").and_then(Value::as_str).unwrap_or_default();
-        let settings = integration.get("config").and_then(Value::as_object);
-        for key in keys(vendor) {
-            if settings.and_then(|settings| literal(settings, key)).is_some() {
-                found.push(format!("integrations[{at}].config.{key}"));
+    let mut look = |path: String, secret: Option<&Value>| {
+        if secret.and_then(Value::as_str).is_some_and(|text| !text.contains("${")) {
+            found.push(path);
+        }
+    };
+    for (at, source) in items(config.get("sources")) {
+        look(format!("sources[{at}].signing_secret"), source.get("signing_secret"));
+        // Other keys are in every visitor's browser; whoever has one of these can speak for any visitor.
+        if source.get("client_from_context").is_some_and(|when| when == "always") {
+            for (nth, key) in items(source.get("keys")) {
+                look(format!("sources[{at}].keys[{nth}]"), Some(key));
             }
+        }
+    }
+    for (nth, secret) in items(config.pointer("/identity/remember_email/secrets")) {
+        look(format!("identity.remember_email.secrets[{nth}]"), Some(secret));
+    }
+    for (at, integration) in items(config.get("integrations")) {
+        let vendor = integration.get("vendor").and_then(Value::as_str).unwrap_or_default();
+        for key in keys(vendor) {
+            let setting = integration.get("config").and_then(|settings| settings.get(key));
+            look(format!("integrations[{at}].config.{key}"), setting);
         }
     }
     found
 }
 
-fn literal<'v>(settings: &'v Map<String, Value>, key: &str) -> Option<&'v str> {
-    settings.get(key).and_then(Value::as_str).filter(|text| !text.contains("${"))
+fn items(list: Option<&Value>) -> impl Iterator<Item = (usize, &Value)> {
+    list.and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
 #[cfg(test)]

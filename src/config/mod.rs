@@ -1,6 +1,7 @@
 //! The plugin configuration: read, checked and compiled once, so that nothing is worked out per event that could have
 //! been decided before.
 
+mod cookies;
 mod de;
 pub mod load;
 pub mod types;
@@ -20,6 +21,8 @@ use crate::identity::{ClientFromContext, CookieName};
 use crate::mapping::plan::Plan;
 use crate::sources::{self, SourceAt, Sources};
 use crate::vendors::{self, Destination, Vendor};
+use cookies::anonymous_id_cookies;
+pub use cookies::{IssueAnonymousId, RememberEmail};
 use load::{Invalid, Secrets};
 use types::Config;
 pub use types::{RelayWhen, ReplyFrom};
@@ -32,6 +35,10 @@ pub struct Compiled {
     pub limits: CaptureLimits,
     pub anonymous_id_cookies: Vec<CookieName>,
     pub client_from_context: ClientFromContext,
+    /// None: off.
+    pub issue_anonymous_id: Option<IssueAnonymousId>,
+    /// None: off.
+    pub remember_email: Option<RememberEmail>,
     /// None: no sources are configured, and any tracking request is taken.
     pub sources: Option<Sources>,
     pub consent: ConsentRules,
@@ -113,6 +120,15 @@ impl Compiled {
         let consent = consent_rules(&config.consent)?;
         let sources = config.sources.as_deref().map(Sources::compile).transpose();
         let sources = sources.map_err(|bad| Invalid::new(bad.at, bad.problem))?;
+        let anonymous_id_cookies = anonymous_id_cookies(&config.identity.anonymous_id_cookies)?;
+        let issue_anonymous_id = config.identity.issue_anonymous_id.as_ref();
+        let issue_anonymous_id = issue_anonymous_id
+            .map(|settings| IssueAnonymousId::compile(settings, &anonymous_id_cookies, &consent.vocabulary))
+            .transpose()?;
+        let remember_email = config.identity.remember_email.as_ref();
+        let remember_email = remember_email
+            .map(|settings| RememberEmail::compile(settings, &anonymous_id_cookies))
+            .transpose()?;
         let limits = capture_limits(&config.endpoints)?;
         let delivery = delivery_limits(&config.delivery)?;
         let mut integrations = Vec::new();
@@ -144,8 +160,10 @@ impl Compiled {
             reply: config.endpoints.reply,
             relay_when: config.endpoints.relay_when,
             limits,
-            anonymous_id_cookies: anonymous_id_cookies(&config.identity.anonymous_id_cookies)?,
+            anonymous_id_cookies,
             client_from_context: config.identity.client_from_context,
+            issue_anonymous_id,
+            remember_email,
             sources,
             consent,
             deduplication_window: within_time(
@@ -160,6 +178,11 @@ impl Compiled {
             integrations,
             literal_secrets: Vec::new(),
         })
+    }
+
+    /// Whether the filter sets cookies of its own at all.
+    pub fn sets_cookies(&self) -> bool {
+        self.issue_anonymous_id.is_some() || self.remember_email.is_some()
     }
 
     /// The request headers that any station can use, in lowercase; no other is kept.
@@ -275,14 +298,6 @@ fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
         cookies: ConsentCookies { onetrust, cookiebot, tcf },
         vocabulary,
     })
-}
-
-fn anonymous_id_cookies(names: &[String]) -> Result<Vec<CookieName>, Invalid> {
-    let parse = |(at, name): (usize, &String)| {
-        CookieName::parse(name)
-            .map_err(|error| Invalid::new(format!("identity.anonymous_id_cookies[{at}]"), error.to_string()))
-    };
-    names.iter().enumerate().map(parse).collect()
 }
 
 fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid> {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn good() -> Value {
-    json!({"integrations": [
+    json!({"identity": {}, "integrations": [
         {
             "name": "Flashtalking purchases",
             "vendor": "flashtalking",
@@ -110,6 +110,18 @@ fn a_bad_configuration_is_refused_with_the_path_the_problem_and_the_fix() {
         ("/delivery", json!({"queue": {"max_deliveries": 1}}), &["delivery.queue.max_deliveries"]),
         ("/consent", json!({"aliases": {"ads": ["x"]}}), &["consent.aliases", "ads"]),
         ("/identity", json!({"anonymous_id_cookies": ["a b"]}), &["identity.anonymous_id_cookies[0]"]),
+        ("/identity/issue_anonymous_id", json!({"cookie": "own"}), &[".cookie: expected one of", "\"own\""]),
+        ("/identity/issue_anonymous_id", json!({"domain": "a b"}), &[".domain: expected a domain like"]),
+        ("/identity/issue_anonymous_id", json!({"max_age": "401d"}), &[".max_age: expected 1s to"]),
+        ("/identity/issue_anonymous_id", json!({"requires": ["ads"]}), &[".requires", "ads"]),
+        ("/identity/remember_email", json!({}), &["identity.remember_email", "secrets"]),
+        ("/identity/remember_email", json!({"secrets": []}), &["secrets: expected at least one secret"]),
+        ("/identity/remember_email", json!({"secrets": ["short"]}), &["secrets: expected at least 32 bytes"]),
+        (
+            "/identity/remember_email",
+            json!({"secrets": ["x".repeat(32)], "cookie": "_dfid"}),
+            &["identity.remember_email.cookie: expected another cookie"],
+        ),
     ];
     for (pointer, value, parts) in table {
         let message = refusal(pointer, value.clone());
@@ -132,6 +144,11 @@ fn no_message_shows_a_secret_wherever_it_was_put() {
         let message = refusal(pointer, json!("${PODSIGHTS_KEY}"));
         assert!(!message.contains(KEY), "{pointer}: {message}");
     }
+    for secrets in [json!("a_literal_secret"), json!(["a_literal_secret"]), json!({"a": "a_literal_secret"})]
+    {
+        let message = refusal("/identity/remember_email", json!({"secrets": secrets}));
+        assert!(!message.contains("a_literal_secret"), "{message}");
+    }
     for key in [json!(["ps_literal_key"]), json!({"a": "ps_literal_key"}), json!(771_177)] {
         let message = refusal("/integrations/1/config/key", key);
         assert!(!message.contains("ps_literal_key") && !message.contains("771177"), "{message}");
@@ -142,7 +159,19 @@ fn no_message_shows_a_secret_wherever_it_was_put() {
 fn a_secret_written_out_is_named_but_not_shown() {
     let mut config = good();
     config["integrations"][1]["config"]["key"] = json!("ps_literal_key");
-    assert_eq!(load(&config).unwrap().literal_secrets, ["integrations[1].config.key"]);
+    config["identity"]["remember_email"] =
+        json!({"secrets": ["${PODSIGHTS_KEY}${PODSIGHTS_KEY}", "x".repeat(32)]});
+    config["sources"] = json!([
+        {"id": "site", "keys": ["in_every_browser"], "signing_secret": "written out"},
+        {"id": "server", "keys": ["a", "${PODSIGHTS_KEY}"], "client_from_context": "always"},
+    ]);
+    let expected = [
+        "sources[0].signing_secret",
+        "sources[1].keys[0]",
+        "identity.remember_email.secrets[1]",
+        "integrations[1].config.key",
+    ];
+    assert_eq!(load(&config).unwrap().literal_secrets, expected);
 }
 
 #[test]

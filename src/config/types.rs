@@ -1,5 +1,6 @@
 //! The plugin configuration as users write it. Defaults and limits stand on the fields.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
@@ -100,6 +101,10 @@ pub struct Identity {
     pub anonymous_id_cookies: Vec<String>,
     /// When the IP address and User-Agent in an event's `context` are believed: signed, always or never. Default signed.
     pub client_from_context: ClientFromContext,
+    /// Gives visitors without an anonymous id one, in a cookie. Absent: off.
+    pub issue_anonymous_id: Option<IssueAnonymousId>,
+    /// Lets a visitor's browser keep the digest of their email address, sealed, for a later purchase. Absent: off.
+    pub remember_email: Option<RememberEmail>,
 }
 
 impl Default for Identity {
@@ -107,7 +112,69 @@ impl Default for Identity {
         Self {
             anonymous_id_cookies: ["_dfid", "ajs_anonymous_id", "rl_anonymous_id"].map(str::to_owned).into(),
             client_from_context: ClientFromContext::Signed,
+            issue_anonymous_id: None,
+            remember_email: None,
         }
+    }
+}
+
+/// The cookie that an anonymous id is issued in.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct IssueAnonymousId {
+    /// One of anonymous_id_cookies. Default _dfid.
+    pub cookie: String,
+    /// Like `.example.com`: the cookie is for that domain and all below it. Default: for the gateway's own host alone.
+    pub domain: Option<String>,
+    /// Default 400d, which is the longest that browsers keep a cookie.
+    #[serde(deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    pub max_age: Duration,
+    /// The consent categories that a visitor must have granted, all of them. Default marketing.
+    pub requires: Vec<String>,
+}
+
+impl Default for IssueAnonymousId {
+    fn default() -> Self {
+        Self {
+            cookie: "_dfid".to_owned(),
+            domain: None,
+            max_age: Duration::from_secs(400 * 86_400),
+            requires: vec!["marketing".to_owned()],
+        }
+    }
+}
+
+/// The cookie that an email's digest is remembered in.
+#[derive(Clone, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RememberEmail {
+    /// Default _cr_em.
+    #[serde(default = "email_cookie")]
+    pub cookie: String,
+    /// Each 32 bytes or more, such as `openssl rand -base64 32` prints. The first seals, all open: to rotate, put a new one
+    /// first and take the old one away after max_age. All gateways of a fleet need the same.
+    pub secrets: Vec<String>,
+    /// Default 30d.
+    #[serde(default = "email_max_age", deserialize_with = "duration")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    pub max_age: Duration,
+}
+
+fn email_cookie() -> String {
+    "_cr_em".to_owned()
+}
+
+fn email_max_age() -> Duration {
+    Duration::from_secs(30 * 86_400)
+}
+
+/// Without the secrets.
+impl fmt::Debug for RememberEmail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RememberEmail").field("cookie", &self.cookie).field("max_age", &self.max_age).finish()
     }
 }
 

@@ -42,8 +42,7 @@ impl Envelope {
     /// Opens a body. One pass over its text; nothing is copied.
     pub fn open(body: &str, form: Form, max_events: usize) -> Result<Self, Unreadable> {
         if form == Form::Single {
-            let whole = Json::parse(body).ok().filter(|whole| whole.kind() == Kind::Object);
-            return Ok(Self::single(body, whole.ok_or(Unreadable::Malformed)?.as_str()));
+            return Self::single(body);
         }
         let mut reader =
             Reader { body, max_events, envelope: Self::default(), is_batch: false, too_many: false };
@@ -53,13 +52,16 @@ impl Envelope {
             Err(_) if reader.too_many => Err(Unreadable::TooManyEvents),
             Err(_) => Err(Unreadable::Malformed),
             Ok(()) if reader.is_batch => Ok(reader.envelope),
-            Ok(()) if form == Form::Either => Ok(Self::single(body, body.trim())),
+            // Read again as what it is: a batch's keys may hold what JSON forbids, an event's may not.
+            Ok(()) if form == Form::Either => Self::single(body),
             Ok(()) => Err(Unreadable::Malformed),
         }
     }
 
-    fn single(body: &str, event: &str) -> Self {
-        Self { items: vec![place(body, event)], ..Self::default() }
+    fn single(body: &str) -> Result<Self, Unreadable> {
+        let whole = Json::parse(body).ok().filter(|whole| whole.kind() == Kind::Object);
+        let event = whole.ok_or(Unreadable::Malformed)?.as_str();
+        Ok(Self { items: vec![place(body, event)], ..Self::default() })
     }
 }
 
@@ -196,6 +198,7 @@ mod tests {
         assert_eq!(items("[{}]", Form::Single), Err(Unreadable::Malformed));
         assert_eq!(items(r#"{"event":"e"}"#, Form::Either), Ok(vec![r#"{"event":"e"}"#]));
         assert_eq!(items(r#"{"event":"e"}"#, Form::Batch), Err(Unreadable::Malformed));
+        assert_eq!(items("{\"e\u{1}\":1}", Form::Either), Err(Unreadable::Malformed));
     }
 
     #[test]

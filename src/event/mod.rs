@@ -7,6 +7,7 @@ pub mod projection;
 
 use std::borrow::Cow;
 
+use crate::consent::{EventConsent, RequestConsent};
 use crate::json::Json;
 use age::Times;
 use projection::{Projection, Slot, Slots};
@@ -144,6 +145,12 @@ impl<'a> Event<'a> {
     /// The text of a field; `None` where it is absent or no string.
     pub fn text(&self, slot: Slot) -> Option<Cow<'a, str>> {
         self.slots.get(slot).and_then(Json::text)
+    }
+
+    /// The consent that the event carries, on top of its request's.
+    pub fn consent<'r, 'c>(&self, request: &'r RequestConsent<'c>, fields: &Fields) -> EventConsent<'r, 'c> {
+        let text = |slot| self.slots.get(slot).map(Json::as_str);
+        request.event(text(fields.consent), text(fields.consent_management))
     }
 
     /// The times that decide the event's age. `batch_sent_at` is for events that don't say when they were sent.

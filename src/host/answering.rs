@@ -122,7 +122,9 @@ impl Unheard {
 const MISCONFIGURED: &[u8] =
     br#"{"error":{"code":"GATEWAY_MISCONFIGURED","message":"the gateway cannot read request bodies"}}"#;
 
-/// Sends an answer; the stream ends with it.
-pub fn send(rendered: Rendered) {
-    _ = hostcalls::send_http_response(rendered.status, rendered.headers, Some(rendered.body));
+/// Sends an answer, with these values of `set-cookie` lines; the stream ends with it.
+pub fn send(rendered: Rendered, cookies: &[String]) {
+    let cookies = cookies.iter().map(|cookie| ("set-cookie", cookie.as_str()));
+    let headers = rendered.headers.into_iter().chain(cookies).collect();
+    _ = hostcalls::send_http_response(rendered.status, headers, Some(rendered.body));
 }

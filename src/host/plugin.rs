@@ -182,11 +182,19 @@ impl Plugin {
         self.arm(stream);
     }
 
-    /// A stream asks what its client is to be told.
-    pub fn answer(&mut self, stream: Current, request: Request) -> Reply {
-        let (reply, _) = self.with_host(|relay, host| relay.answer(request, host));
+    /// A stream hands its request over while the collector's accepting answer passes. Gives the values of the
+    /// `set-cookie` lines to add to it.
+    pub fn hand_over_answered(&mut self, stream: Current, request: Request) -> Vec<String> {
+        let (cookies, _) = self.with_host(|relay, host| relay.hand_over_answered(request, host));
         self.arm(stream);
-        reply
+        cookies
+    }
+
+    /// A stream asks what its client is to be told, and with which `set-cookie` lines.
+    pub fn answer(&mut self, stream: Current, request: Request) -> (Reply, Vec<String>) {
+        let (answer, _) = self.with_host(|relay, host| relay.answer(request, host));
+        self.arm(stream);
+        answer
     }
 
     /// A stream waits for its body, and sets `heard` when it comes.

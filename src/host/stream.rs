@@ -56,26 +56,50 @@ impl Stream {
             lease: plugin.relay.budget().lease(),
         };
         match config.reply {
-            ReplyFrom::Upstream => match Capture::begin(request, config.relay_when, &config.limits) {
-                Ok(capture) => Part::Captures(capture),
-                Err(reason) => {
-                    plugin.ignore(reason);
-                    Part::Bystander
+            ReplyFrom::Upstream => {
+                match Capture::begin(request, config.relay_when, config.sets_cookies(), &config.limits) {
+                    Ok(capture) => Part::Captures(capture),
+                    Err(reason) => {
+                        plugin.ignore(reason);
+                        Part::Bystander
+                    }
                 }
-            },
+            }
             ReplyFrom::Local => Part::Answers(Answering::begin(request, config.limits.body_bytes)),
         }
     }
 
     /// Tells the capture, if there is one, of a moment of the stream.
     fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> Moment) {
-        let (Part::Captures(capture), Some(plugin)) = (&mut self.part, &self.plugin) else { return };
-        match happen(capture) {
+        let Part::Captures(capture) = &mut self.part else { return };
+        let moment = happen(capture);
+        self.settle(moment);
+    }
+
+    fn settle(&mut self, moment: Moment) {
+        let Some(plugin) = &self.plugin else { return };
+        match moment {
             Moment::Nothing => return,
             Moment::HandOver(request, note) => plugin.borrow_mut().hand_over(self.context, request, note),
             Moment::Ignored(reason) => plugin.borrow_mut().ignore(reason),
         }
         self.part = Part::Bystander;
+    }
+
+    /// The collector has answered. An accepting answer that hands the request over may carry cookies of ours.
+    fn answered(&mut self, status: Option<u16>) {
+        let (Part::Captures(capture), Some(plugin)) = (&mut self.part, &self.plugin) else { return };
+        match capture.answer(status) {
+            Moment::HandOver(request, None) if status.is_some_and(|status| status < 400) => {
+                let cookies = plugin.borrow_mut().hand_over_answered(self.context, request);
+                for cookie in cookies {
+                    // Added, not set: the collector's own cookies stay.
+                    self.add_http_response_header_bytes("set-cookie", cookie.as_bytes());
+                }
+                self.part = Part::Bystander;
+            }
+            moment => self.settle(moment),
+        }
     }
 
     /// The end of the request: a capture is told, anything else of ours is answered.
@@ -87,14 +111,14 @@ impl Stream {
         };
         let is_pixel = answering.is_pixel();
         let complete = answering.complete(|size| self.get_http_request_body(0, size).unwrap_or_default());
-        let reply = match complete {
+        let (reply, cookies) = match complete {
             Ok(request) => plugin.borrow_mut().answer(self.context, request),
             Err(reason) => {
                 plugin.borrow_mut().ignore(reason);
-                Reply::from(reason)
+                (Reply::from(reason), Vec::new())
             }
         };
-        answering::send(reply.render(is_pixel));
+        answering::send(reply.render(is_pixel), &cookies);
         Action::Pause
     }
 }
@@ -141,8 +165,7 @@ impl HttpContext for Stream {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if matches!(self.part, Part::Captures(_)) {
             let status = self.get_http_response_header_bytes(":status");
-            let status = status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
-            self.moment(|capture| capture.answer(status));
+            self.answered(status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok()));
         }
         Action::Continue
     }

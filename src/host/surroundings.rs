@@ -33,6 +33,10 @@ impl Host for Surroundings<'_> {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
+    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
+        getrandom::fill(bytes).is_ok()
+    }
+
     fn send(
         &mut self,
         cluster: &str,

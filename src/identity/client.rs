@@ -55,6 +55,13 @@ pub struct EventContext<'a> {
     pub signed: bool,
 }
 
+impl EventContext<'_> {
+    /// Whether a server sent the event: only a server has a signing secret, whatever library it uses.
+    pub fn is_from_server(&self) -> bool {
+        self.signed || self.library.is_some_and(is_server_library)
+    }
+}
+
 /// The client of an event, as vendors may hear of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Client<'a> {
@@ -80,8 +87,7 @@ impl<'a> Client<'a> {
             ClientFromContext::Always => true,
             ClientFromContext::Never => false,
         };
-        // Only a server has a signing secret, whatever library it uses.
-        let from_server = event.signed || event.library.is_some_and(is_server_library);
+        let from_server = event.is_from_server();
         let untrusted = from_server && !believed;
         let fallback = if from_server { Client::default() } else { *request };
 

@@ -2,8 +2,11 @@
 //!
 //! It lives as long as the VM, through every change of configuration.
 
+mod cookies;
 pub mod opened;
 mod station;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -41,6 +44,9 @@ pub trait Host: Counters + Ledger + Store {
     /// Unix time in milliseconds.
     fn wall_clock(&self) -> i64;
 
+    /// Fills with random bytes that nobody can guess, for ids and nonces. False: there are none.
+    fn fill_random(&mut self, bytes: &mut [u8]) -> bool;
+
     /// Sends one callout.
     fn send(
         &mut self,
@@ -73,6 +79,10 @@ pub struct Relay {
 }
 
 /// A request on its way through the stations.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every request is opened; a box would be one more allocation"
+)]
 enum Work {
     Closed {
         request: Request,
@@ -137,27 +147,51 @@ impl Relay {
         self.inbox.push_back(Work::Closed { request, received_at: host.wall_clock() });
     }
 
-    /// Takes a request that nobody else answers, and says what its client is to be told.
-    pub fn answer(&mut self, request: Request, host: &mut impl Host) -> Reply {
+    /// Takes a request whose accepting answer is on its way to the client. Gives the values of the `set-cookie` lines that
+    /// this answer is to carry.
+    pub fn hand_over_answered(&mut self, request: Request, host: &mut impl Host) -> Vec<String> {
+        if !cookies::may_set(&request, &self.config) {
+            self.hand_over(request, host);
+            return Vec::new();
+        }
+        match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
+            Ok(opened) => self.accept(opened, host),
+            Err(unopened) => {
+                unopened.count(host);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Works out the cookies for the answer to an opened request, and keeps it for its events to be read.
+    fn accept(&mut self, mut opened: Opened, host: &mut impl Host) -> Vec<String> {
+        let lines = cookies::for_answer(&mut opened, &self.config, &mut |bytes| host.fill_random(bytes));
+        self.inbox.push_back(Work::Open(opened));
+        lines
+    }
+
+    /// Takes a request that nobody else answers. Says what its client is to be told, and gives the values of the
+    /// `set-cookie` lines that go with it.
+    pub fn answer(&mut self, request: Request, host: &mut impl Host) -> (Reply, Vec<String>) {
         if self.engine.is_full() {
             host.request_ignored(RequestIgnored::Overloaded);
-            return Reply::Overloaded;
+            return (Reply::Overloaded, Vec::new());
         }
         match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
             Ok(opened) => {
                 let reply =
                     if opened.is_authorized(&self.config) { Reply::Success } else { Reply::Unauthorized };
-                self.inbox.push_back(Work::Open(opened));
-                reply
+                (reply, self.accept(opened, host))
             }
             Err(unopened) => {
                 unopened.count(host);
-                match unopened {
+                let reply = match unopened {
                     Unopened::Request(reason) => reason.into(),
                     // A server that sends a request again has lost our answer: it is told what it was told then.
                     Unopened::Events(EventIgnored::Replayed, _) => Reply::Success,
                     Unopened::Events(..) => Reply::Unauthorized,
-                }
+                };
+                (reply, Vec::new())
             }
         }
     }
@@ -213,7 +247,9 @@ impl Relay {
                 engine: &mut self.engine,
                 cachebusters: &mut self.cachebusters,
             };
-            station::relay(&opened, &item, &mut line, host);
+            let mut identified = std::mem::take(&mut opened.identified);
+            station::relay(&opened, &item, &mut identified, &mut line, host);
+            opened.identified = identified;
             self.inbox.push_front(Work::Open(opened));
         }
     }

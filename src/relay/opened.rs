@@ -1,5 +1,6 @@
 //! A request opened: decoded, its envelope read, its source known. From here on its events are read one by one.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use crate::deduplication::{Memory, Store};
 use crate::endpoints::Carrier;
 use crate::event::envelope::{Envelope, Unreadable};
 use crate::event::{Event, Malformed};
+use crate::identity::EmailHash;
 use crate::json::Json;
 use crate::pixel;
 use crate::request::Request;
 use crate::sources::{Claim, SourceAt, Unauthorized};
 use crate::timestamp;
+use crate::visitor::Stated;
 
 /// A request whose envelope has been opened.
 pub struct Opened {
@@ -26,6 +29,10 @@ pub struct Opened {
     claim: Option<Claim>,
     /// Unix milliseconds.
     pub received_at: i64,
+    /// The anonymous id that the answer gives to a visitor without one.
+    pub(super) issued_id: Option<String>,
+    /// The emails of the identify events read so far, by anonymous id.
+    pub(super) identified: HashMap<Box<str>, EmailHash>,
     /// The place of the next item.
     next: usize,
 }
@@ -73,7 +80,16 @@ impl Opened {
         {
             return Err(Unopened::Events(EventIgnored::Replayed, events));
         }
-        Ok(Self { request, text, envelope, claim, received_at, next: 0 })
+        Ok(Self {
+            request,
+            text,
+            envelope,
+            claim,
+            received_at,
+            issued_id: None,
+            identified: HashMap::new(),
+            next: 0,
+        })
     }
 
     /// The place of the next item that was not read yet.
@@ -102,6 +118,16 @@ impl Opened {
     pub fn age(&self, event: &Event<'_>, config: &Compiled) -> Option<Duration> {
         let sent_at = self.envelope.sent_at.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
         event.times(&config.fields, sent_at).age(self.received_at, timestamp::parse_timestamp)
+    }
+
+    /// Whether a server sent the event, in a visitor's stead or its own.
+    pub fn is_from_server(&self, event: &Event<'_>, config: &Compiled) -> bool {
+        Stated::by(event, self.is_signed(), &config.fields).context().is_from_server()
+    }
+
+    /// The anonymous id that the answer gives to the visitor of an event; none to a server.
+    pub fn issued_id(&self, event: &Event<'_>, config: &Compiled) -> Option<&str> {
+        self.issued_id.as_deref().filter(|_| !self.is_from_server(event, config))
     }
 
     /// Whether the request's signature was verified.

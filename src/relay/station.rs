@@ -1,8 +1,10 @@
 //! One event through all stations: which integrations want it, whether consent allows it, what the vendor gets.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
+use super::cookies::{denies_marketing, identified as identified_email};
 use super::opened::{Opened, seconds};
 use super::{Host, Line, cachebuster};
 use crate::accounting::{Delivery, EventIgnored, Note};
@@ -10,18 +12,27 @@ use crate::config::{Compiled, Integration};
 use crate::consent::{self, EventConsent, EventIntegrations};
 use crate::deduplication::Id;
 use crate::delivery::{DropReason, LaneId, Rank};
-use crate::event::Event;
 use crate::event::names::Dialects;
-use crate::identity::{Client, Cookies};
+use crate::event::{Event, EventType};
+use crate::identity::{Client, Cookies, EmailHash};
 use crate::json::Json;
 use crate::mapping::Subject;
 use crate::mapping::plan::{Importance, Planned};
 use crate::sources::SourceAt;
 use crate::vendors::{Content, Parcel};
-use crate::visitor::{Stated, Visitor};
+use crate::visitor::{self, RememberedEmail, Stated, Visitor};
+
+/// The emails of a request's identify events so far, by anonymous id.
+type Identified = HashMap<Box<str>, EmailHash>;
 
 /// Reads one item of a request and makes its deliveries.
-pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, host: &mut impl Host) {
+pub(super) fn relay(
+    opened: &Opened,
+    item: &Range<usize>,
+    identified: &mut Identified,
+    line: &mut Line<'_>,
+    host: &mut impl Host,
+) {
     let config = line.config;
     let Ok(event) = opened.event(item, config) else {
         return host.events_ignored(EventIgnored::Malformed, 1);
@@ -29,15 +40,22 @@ pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, h
     let Ok(source) = opened.source(&event, config) else {
         return host.events_ignored(EventIgnored::Unauthorized, 1);
     };
+    let cookies: Cookies = opened.request.header_lines("cookie").collect();
+    let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
+    // Whoever wants it or not, an identify is for later events too.
+    if config.remember_email.is_some() && event.event_type == EventType::Identify {
+        let id = visitor::anonymous_id(&event, &cookies, config);
+        let id = id.or_else(|| opened.issued_id(&event, config).map(Cow::Borrowed));
+        let email = identified_email(&event, &event.consent(&consent, &config.fields), &config.fields);
+        identified.extend(id.map(Box::from).zip(email));
+    }
     let mut wanted = wanted(&event.name, source, config);
     if wanted.is_empty() {
         return host.events_ignored(EventIgnored::Unmapped, 1);
     }
-    let cookies: Cookies = opened.request.header_lines("cookie").collect();
-    let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
-    let text = |slot| event.slots.get(slot).map(Json::as_str);
-    let consent = consent.event(text(config.fields.consent), text(config.fields.consent_management));
-    let integrations = EventIntegrations::read(text(config.fields.integrations));
+    let consent = event.consent(&consent, &config.fields);
+    let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
+    let integrations = EventIntegrations::read(integrations);
     let message = Message { source, id: event.text(config.fields.message_id), opened, event: &event };
     wanted.retain(|Wanted { at, integration, .. }| {
         host.count(*at, Delivery::Matched);
@@ -52,7 +70,9 @@ pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, h
     let client = Client::of_request(&opened.request.source_address, opened.request.header("user-agent"));
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
     let client = Client::of_event(&stated.context(), &client, policy.unwrap_or(config.client_from_context));
-    let visitor = Visitor::of(&event, client, &cookies, config);
+    let visitor = Visitor::of(&event, client, &cookies, config).or_issued(opened.issued_id(&event, config));
+    let remembered = remembered(&visitor, identified, &consent, &cookies, line.config, opened.received_at);
+    let visitor = visitor.remembering(remembered);
     note_client(&visitor.client, host);
     let subject = Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor };
     for Wanted { at, integration, planned } in wanted {
@@ -71,6 +91,30 @@ pub(super) fn relay(opened: &Opened, item: &Range<usize>, line: &mut Line<'_>, h
         if line.engine.offer(LaneId(at), parcel, rank, host.now(), host).is_ok() {
             message.remember(integration, line, host);
         }
+    }
+}
+
+/// What is known of the visitor's email beside what the event itself says. Nothing, if this event denies marketing.
+fn remembered<'a>(
+    visitor: &Visitor<'_>,
+    identified: &Identified,
+    consent: &EventConsent<'_, '_>,
+    cookies: &Cookies<'a>,
+    config: &'a Compiled,
+    received_at: i64,
+) -> RememberedEmail<'a> {
+    let Some(settings) = &config.remember_email else { return RememberedEmail::None };
+    if denies_marketing(consent) {
+        return RememberedEmail::None;
+    }
+    if let Some(email) = visitor.anonymous_id.as_deref().and_then(|id| identified.get(id)) {
+        return RememberedEmail::Identified(*email);
+    }
+    match cookies.get(settings.cookie.name().as_str()) {
+        Some(value) => {
+            RememberedEmail::Sealed { secrets: &settings.secrets, value, now: seconds(received_at) }
+        }
+        None => RememberedEmail::None,
     }
 }
 

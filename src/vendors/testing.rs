@@ -86,6 +86,10 @@ impl Host for Recorder {
         1_709_210_096_000
     }
 
+    fn fill_random(&mut self, _: &mut [u8]) -> bool {
+        false
+    }
+
     fn send(&mut self, _: &str, _: &str, callout: &Callout, _: Duration) -> Result<Token, Refusal> {
         self.sent = Some(Sent {
             method: callout.method,

@@ -74,7 +74,7 @@ fn fault(
     during: impl FnOnce(),
     after: impl FnOnce(),
 ) -> (u64, Option<Duration>) {
-    let (accepted, recovery) = under_load(gateway, pace.rate, || {
+    let (accepted, recovery) = under_load(gateway, pace, || {
         std::thread::sleep(pace.healthy);
         say("the fault begins");
         let begun = Instant::now();
@@ -301,7 +301,7 @@ fn overflow(name: &'static str, pace: &Pace, say: Say) -> Report {
 fn drain(name: &'static str, pace: &Pace, say: Say) -> Report {
     let mut gateway = Gateway::start(options(json!({})));
     let whole = pace.healthy * 2 + pace.fault;
-    let (accepted, ()) = under_load(&gateway, pace.rate, || {
+    let (accepted, ()) = under_load(&gateway, pace, || {
         behave(&gateway, &json!({"delay_ms": 500}));
         std::thread::sleep(whole);
     });

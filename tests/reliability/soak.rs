@@ -106,7 +106,7 @@ fn load(gateway: &Gateway, conversions: u64) -> Vec<Sample> {
             if samples.last().is_none_or(|last| at - last.at >= 0.5) {
                 samples.push(Sample { at, deliveries, rss: gateway.rss() });
             }
-            if samples.len() % 40 == 0 {
+            if samples.len().is_multiple_of(40) {
                 println!("[{at:>4.0} s] {deliveries} of {} delivered, {pending} pending", 2 * conversions);
             }
             sum(|books| books.matched) == 2 * conversions && pending == 0

@@ -1,0 +1,45 @@
+//! The vendor of docs/adding-a-vendor.md: it compiles, its preset does, and the page shows this very code.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "adding_a_vendor/acme.rs"]
+mod acme;
+
+use acme::{Account, Acme};
+use conversion_relay::event::projection::Projection;
+use conversion_relay::mapping::plan::Plan;
+use conversion_relay::vendors::{Destination, Parcel, Vendor};
+
+const PAGE: &str = include_str!("../docs/adding-a-vendor.md");
+
+#[test]
+fn the_page_shows_the_code_and_the_preset_that_are_tested_here() {
+    for shown in [include_str!("adding_a_vendor/acme.rs"), include_str!("adding_a_vendor/acme-default.json")]
+    {
+        assert!(PAGE.contains(shown), "docs/adding-a-vendor.md lacks, or has otherwise:\n{shown}");
+    }
+}
+
+#[test]
+fn the_preset_compiles_against_the_targets_of_its_vendor() {
+    let vendor: &dyn Vendor = &Acme;
+    let preset = vendor.preset(None).unwrap();
+    assert!(Plan::compile(&preset, None, None, vendor.targets(), &mut Projection::new()).is_ok());
+}
+
+#[test]
+fn a_target_that_the_vendor_does_not_have_is_refused_with_those_it_has() {
+    let complaint = Acme.targets().check("colour").unwrap_err();
+    assert!(complaint.contains("order, value or currency"), "{complaint}");
+}
+
+#[test]
+fn a_callout_has_the_newest_token_and_a_fresh_nonce() {
+    let account =
+        |token: &str| Account { token: token.into(), cluster: "acme".into(), authority: "a".into() };
+    let parcel =
+        Parcel { content: "order=A1".into(), user_agent: Some("a browser".into()), ..Parcel::default() };
+    let (old, new) = (account("old"), account("new"));
+    assert_eq!(old.callout(&parcel, 1).path, "/c?token=old&nonce=1&order=A1");
+    assert_eq!(new.callout(&parcel, 2).path, "/c?token=new&nonce=2&order=A1");
+    assert_eq!(new.callout(&parcel, 2).headers, [("user-agent", "a browser")]);
+}
