@@ -132,7 +132,7 @@ fn a_preview_shows_the_very_requests_that_the_gateway_makes() {
     let printed = preview(&events);
     let expected = previewed(&printed);
     let to_flashtalking = expected.iter().filter(|request| request.starts_with("/container/")).count();
-    assert_eq!((to_flashtalking, expected.len() - to_flashtalking), (9, 9), "{printed}");
+    assert_eq!((to_flashtalking, expected.len() - to_flashtalking), (10, 9), "{printed}");
     assert!(
         printed.contains("Podsights: not sent, consent_denied: consent for marketing is not given"),
         "{printed}"
