@@ -109,6 +109,9 @@ fn with_the_commented_route(envoy: &mut Value) {
     std::fs::write(&file, support::yaml(&copy)).unwrap();
     local["config_discovery"]["config_source"]["path_config_source"]["path"] = json!(file);
 
+    let clusters = "/static_resources/clusters";
+    let list = envoy.pointer_mut(clusters).unwrap().as_array_mut().unwrap();
+    list.push(named(clusters, "nowhere"));
     let list = envoy.pointer_mut(&routes).unwrap().as_array_mut().unwrap();
     list.insert(0, named(&routes, "/collect/"));
     let list = envoy.pointer_mut(&filters).unwrap().as_array_mut().unwrap();
@@ -132,7 +135,7 @@ fn the_example_gateways_commented_route_answers_a_browsers_preflight_and_then_it
     assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"success":true}"#));
     assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
     assert_eq!(gateway.wait_for(Podsights, 1)[0].json()["order_id"], "C1");
-    assert_eq!(gateway.get("/collect/other").status, 404);
+    assert_eq!(gateway.get("/collect/other").status, 503);
     assert_eq!(gateway.requests(Collector).len(), 0);
 }
 
