@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::http::{Connection, Request, Response};
 use super::{root, wait_until};
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// Lines of Envoy's log that a failed test prints.
 const TAIL_LINES: usize = 60;
 
@@ -65,8 +65,12 @@ impl Envoy {
         let address = std::fs::read_to_string(self.dir.join("admin")).ok().and_then(|text| text.parse().ok());
         let Some(address) = address else { return false };
         self.admin = address;
-        let ready = Connection::open(address).map(|mut connection| connection.send(&Request::get("/ready")));
-        ready.is_ok_and(|response| response.status == 200)
+        // On a busy machine it can take long to compile the module, and Envoy doesn't answer meanwhile.
+        let answer = Connection::open(address).and_then(|mut connection| {
+            connection.write(Request::get("/ready").bytes());
+            connection.try_read()
+        });
+        answer.is_ok_and(|response| response.status == 200)
     }
 
     fn listening_on(&self) -> SocketAddr {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a client waits for the next byte.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A request in the making. `Host` and the body's framing are added unless they are set; nothing else is.
 #[derive(Debug, Clone)]
