@@ -1,4 +1,4 @@
-//! What the stations between a captured body and its events cost: `cargo bench --bench stations`, a few seconds.
+//! What the stations between a captured body and a decided event cost: `cargo bench --bench stations`, a few seconds.
 //!
 //! Fails where an event of a 500-event, 500 KB batch costs more than 1.2 times what one of a 10-event batch does: parsing
 //! must stay linear. A harness of its own, because all that is asked for is a handful of times and that one ratio.
@@ -10,12 +10,15 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use conversion_relay::consent::{ConsentCookies, ConsentRules, Require, Requirement, Vocabulary, WhenAbsent};
 use conversion_relay::deduplication::{Id, Memory, Store};
 use conversion_relay::endpoints::Endpoints;
 use conversion_relay::event::envelope::{Envelope, Form};
 use conversion_relay::event::projection::Projection;
 use conversion_relay::event::{Event, Fields};
+use conversion_relay::identity::{Client, CookieName, Cookies, Secrets, anonymous_id, email, remember};
 use conversion_relay::json::Json;
+use conversion_relay::privacy::scrub;
 use conversion_relay::{decode, pixel};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -67,11 +70,63 @@ fn main() {
         fastest(ROUNDS, 100, || memory.knows(black_box(id()), 1_700_000_000, &store)) / 100.0,
     );
 
+    consent_and_identity();
+
     let ratio = full / ten;
     println!("an event of 500 costs {ratio:.2} of one of 10; at most {MOST} is right");
     if ratio > MOST {
         std::process::exit(1);
     }
+}
+
+/// What it costs to know whom an event is about and what they allow, from each place that can say it.
+fn consent_and_identity() {
+    let rules = ConsentRules {
+        when_absent: WhenAbsent::Deny,
+        require: Require::All,
+        respect_gpc: true,
+        cookies: ConsentCookies::default(),
+        vocabulary: Vocabulary::new([("marketing", ["my_ads"])]).expect("a vocabulary"),
+    };
+    let decide = |cookies: &str, event: Option<&str>| {
+        let cookies: Cookies = [cookies.as_bytes()].into_iter().collect();
+        let request = rules.request(None, |name| cookies.get(name));
+        request.event(event, None).for_delivery(Requirement::MARKETING, Some(78)).is_ok()
+    };
+    let places = [
+        ("the event", "a=b", Some(r#"{"categoryPreferences":{"Advertising":true,"Analytics":false}}"#)),
+        ("OneTrust", "OptanonConsent=isGpcEnabled=0&groups=C0001%3A1%2CC0002%3A1%2CC0004%3A1", None),
+        ("Cookiebot", "CookieConsent={stamp:%27x%27%2Cstatistics:false%2Cmarketing:true}", None),
+        ("TCF", "euconsent-v2=CAAAAAAAAAAAAAAAAAAAAAAAAPOAAAAAAAAAAyAAAAAAAAAAAAAQAAA", None),
+    ];
+    for (place, cookies, event) in places {
+        assert!(decide(cookies, event), "{place}");
+        let cost = median(1000, || decide(black_box(cookies), black_box(event))) / 1000.0;
+        show(&format!("consent by {place}"), cost);
+    }
+
+    let id = "0bd5bf03-b9dd-442d-bab9-3f4f59a02173";
+    let line = format!("theme=dark; session=0123456789abcdef; _ga=GA1.1.1234567890.1700000000; _dfid={id}");
+    let names = [CookieName::parse("_dfid").expect("a name")];
+    let find = || {
+        let cookies: Cookies = [black_box(line.as_bytes())].into_iter().collect();
+        anonymous_id::of_cookies(&cookies, &names).is_some()
+    };
+    show("anonymous id from a cookie", median(1000, find) / 1000.0);
+    let client =
+        || Client::of_request(black_box(b"203.0.113.7:50412"), Some(b"Mozilla/5.0 (X11; Linux x86_64)"));
+    show("client of a request", median(1000, client) / 1000.0);
+    let digest = email::hash("jane.doe@example.com").expect("an email");
+    show("digest of an email", median(1000, || email::hash(black_box("Jane.Doe@example.com"))) / 1000.0);
+    let url = "https://shop.example.com/checkout/done?step=3&utm_source=newsletter";
+    show("no email in a URL", median(1000, || scrub(black_box(url))) / 1000.0);
+    let secrets = Secrets::new(&["a secret of thirty-two bytes, yes"]).expect("a secret");
+    let seal = || remember::seal(&secrets, id, &digest, 2_000_000_000, [7; 24]);
+    show("an email sealed in a cookie", median(100, seal) / 100.0);
+    let sealed = seal().expect("sealed");
+    let open = || remember::open(&secrets, id, black_box(sealed.as_bytes()), 1_700_000_000).is_some();
+    assert!(open());
+    show("... and opened", median(100, open) / 100.0);
 }
 
 /// A batch as analytics.js sends it, each event about a kilobyte.
