@@ -69,6 +69,9 @@ pub fn run(quick: bool) -> bool {
     );
     claim(delivered == 2 * conversions, &format!("{delivered} delivered of {}", 2 * conversions));
     claim(quick || most.saturating_sub(least) <= TOLERANCE, "memory in the last half within 1 MB");
+    let beside = Path::new(env!("CARGO_TARGET_TMPDIR")).join("soak.svg");
+    std::fs::write(&beside, plot(&samples)).expect("cannot write");
+    println!("plotted: {}", beside.display());
     if holds && !quick {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         std::fs::write(docs.join("soak.svg"), plot(&samples)).expect("cannot write");
@@ -117,7 +120,8 @@ fn load(gateway: &Gateway, conversions: u64) -> Vec<Sample> {
             held.store(!withheld && pending > BACKLOG, Ordering::Relaxed);
             let at = begun.elapsed().as_secs_f64();
             if samples.last().is_none_or(|last| at - last.at >= 0.5) {
-                samples.push(Sample { at, deliveries, rss: gateway.rss() });
+                let rss = gateway.rss();
+                samples.push(Sample { at, deliveries, rss });
                 if samples.len().is_multiple_of(40) {
                     println!(
                         "[{at:>4.0} s] {deliveries} of {} delivered, {pending} pending",
