@@ -25,7 +25,7 @@ pub fn config() -> Rc<Compiled> {
     let mappings = |target: &str| {
         format!(
             r#"{{"version":2,"defaults":{{"action":"send"}},"global":{{"mappings":[
-                {{"source":"properties.title","target":"{target}"}},
+                {{"source":"properties.title","target":"{target}1"}},
                 {{"source":"context.page.url","target":"{target}2"}},
                 {{"source":"request.header.referer","target":"{target}3"}},
                 {{"source":"request.cookie._dfid","target":"{target}4"}},
