@@ -17,7 +17,7 @@ use crate::request::Request;
 
 /// How far the `X-Timestamp` of a signed request may be from now, in milliseconds. From Signal's documentation of
 /// `/v1/events`.
-pub const SIGNATURE_WINDOW_MS: u64 = 5 * 60 * 1000;
+const SIGNATURE_WINDOW_MS: u64 = 5 * 60 * 1000;
 
 /// How long a signature has to be remembered for no replay of it to pass: from the earliest moment at which its timestamp
 /// is taken to the latest.

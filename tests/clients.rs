@@ -46,8 +46,10 @@ fn deflate(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What each client sends for a purchase with the order id that it is given.
-fn clients() -> Vec<(&'static str, fn(&str) -> Request)> {
+/// A client, and what it sends for a purchase with the order id that it is given.
+type Client = (&'static str, fn(&str) -> Request);
+
+fn clients() -> Vec<Client> {
     vec![
         ("Datafly.js: the id is in its cookie", |order| {
             let body = json!({"type": "track", "event": "Order Completed", "messageId": order,
@@ -158,6 +160,31 @@ fn a_small_bomb_costs_at_most_the_cap_and_the_request_passes() {
     gateway.wait_for_counter(REQUESTS_IGNORED, &[("reason", "too_large")], 10);
     assert!(gateway.peak_rss() - before < 16 << 20, "{} bytes", gateway.peak_rss() - before);
     assert_eq!(gateway.vm_restarts(), 0);
+}
+
+#[test]
+fn a_batch_at_the_limit_is_delivered_whole_and_costs_bounded_memory() {
+    let gateway = gateway(json!({}));
+    // One after the other, so that the first has brought connections and buffers to their size.
+    let batch = |round: usize| {
+        let event = |at: usize| {
+            let mut event = purchase(&format!("B{round}-{at}"));
+            event["properties"]["note"] = json!("n".repeat(850));
+            event
+        };
+        let text = json!({"batch": (0..500).map(event).collect::<Vec<_>>()}).to_string();
+        assert!((470_000..512_000).contains(&text.len()), "{}", text.len());
+        text
+    };
+    gateway.behave(Podsights, json!({"hold": true}));
+    let before = gateway.peak_rss();
+    gateway.send(Request::post("/v1/batch", batch(1)));
+    gateway.wait_for(Podsights, 64); // as many as may be in flight
+    let grown = gateway.peak_rss() - before;
+    println!("peak memory of a 500-event batch in flight: {} KiB", grown >> 10);
+    assert!(grown < 24 << 20, "{grown} bytes");
+    gateway.behave(Podsights, json!({}));
+    gateway.wait_for_counter(DELIVERIES, &[("outcome", "delivered")], 500);
 }
 
 fn sourced() -> Gateway {

@@ -61,12 +61,8 @@ fn each_kind_of_bad_request_has_its_status_and_its_error() {
         let answer = gateway.send(request); // Envoy closes an HTTP/1 connection after a 400 of anybody's
         assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (status, Some(code)));
     }
-    assert_eq!(
-        connection.send(&Request::post("/v1/batch", batch("k_web"))).status,
-        200,
-        "one good key is enough"
-    );
-    let pixel = connection.send(&Request::get("/v1/pixel/track?wk=wrong&e=x"));
+    assert_eq!(gateway.post("/v1/batch", batch("k_web")).status, 200, "one good key is enough");
+    let pixel = gateway.send(Request::get("/v1/pixel/track?wk=wrong&e=x"));
     assert_eq!((pixel.status, pixel.header("content-type")), (200, Some("image/gif")));
     assert_eq!(pixel.header("cache-control"), Some("no-store, no-cache, must-revalidate"));
 }
@@ -86,14 +82,61 @@ fn a_full_worker_answers_429_with_retry_after() {
     gateway.behave(Podsights, json!({}));
 }
 
+/// The shipped envoy.yaml with its second, commented route at work.
+fn with_the_commented_route(envoy: &mut Value) {
+    let read = |name: &str| std::fs::read_to_string(support::root().join(name)).unwrap();
+    let shipped: Value = serde_saphyr::from_str(&read("envoy.yaml").replace("#| ", "")).unwrap();
+    let listener = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    let routes = format!("{listener}/route_config/virtual_hosts/0/routes");
+    let filters = format!("{listener}/http_filters");
+    let named = |list: &str, name: &str| {
+        let list = shipped.pointer(list).unwrap().as_array().unwrap();
+        list.iter().find(|entry| entry["name"] == name || entry["match"]["prefix"] == name).unwrap().clone()
+    };
+    let mut local = named(&filters, "conversion-relay-local");
+
+    let copy = read("conversion-relay.yaml")
+        .replace("name: conversion-relay ", "name: conversion-relay-local ")
+        .replace("vm_id: conversion-relay", "vm_id: conversion-relay-local")
+        .replace(
+            "/etc/envoy/conversion-relay.wasm",
+            support::root().join("dist/conversion-relay.wasm").to_str().unwrap(),
+        );
+    let mut copy: Value = serde_saphyr::from_str(&copy).unwrap();
+    let value = copy.pointer_mut("/resources/0/typed_config/config/configuration/value").unwrap();
+    value["endpoints"] = json!({"base_path": "/collect", "reply": "local"});
+    let file = std::env::temp_dir().join(format!("conversion-relay-local-{}.yaml", std::process::id()));
+    std::fs::write(&file, support::yaml(&copy)).unwrap();
+    local["config_discovery"]["config_source"]["path_config_source"]["path"] = json!(file);
+
+    let clusters = "/static_resources/clusters";
+    let list = envoy.pointer_mut(clusters).unwrap().as_array_mut().unwrap();
+    list.push(named(clusters, "nowhere"));
+    let list = envoy.pointer_mut(&routes).unwrap().as_array_mut().unwrap();
+    list.insert(0, named(&routes, "/collect/"));
+    let list = envoy.pointer_mut(&filters).unwrap().as_array_mut().unwrap();
+    list.insert(0, named(&filters, "envoy.filters.http.cors"));
+    list.insert(1, local);
+}
+
 #[test]
-fn a_preflight_from_a_browser_is_the_gateways_own_business() {
-    let gateway = gateway(json!({}));
-    let preflight = Request::new("OPTIONS", "/v1/t")
-        .header("origin", "https://shop.example")
+fn the_example_gateways_commented_route_answers_a_browsers_preflight_and_then_its_event() {
+    let gateway = Gateway::start(Options::new().edit_envoy(with_the_commented_route));
+    let origin = "https://shop.example.com";
+    let preflight = Request::new("OPTIONS", "/collect/v1/t")
+        .header("origin", origin)
         .header("access-control-request-method", "POST");
-    assert_eq!(gateway.send(preflight).status, 200);
-    assert_eq!(gateway.requests(Collector)[0].method, "OPTIONS");
+    let answer = gateway.send(preflight);
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(origin)));
+
+    let event = json!({"event": "Order Completed", "properties": {"order_id": "C1"},
+        "context": {"consent": {"marketing": true}}});
+    let answer = gateway.send(Request::post("/collect/v1/t", event.to_string()).header("origin", origin));
+    assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"success":true}"#));
+    assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    assert_eq!(gateway.wait_for(Podsights, 1)[0].json()["order_id"], "C1");
+    assert_eq!(gateway.get("/collect/other").status, 503);
+    assert_eq!(gateway.requests(Collector).len(), 0);
 }
 
 #[test]

@@ -64,6 +64,6 @@ impl<'a> Value<'a> {
 }
 
 fn is_empty(array: Json<'_>) -> bool {
-    let shell = |character: char| matches!(character, '[' | ']') || character.is_whitespace();
-    array.as_str().trim_matches(shell).is_empty() && array.items().is_empty()
+    let inner = array.as_str().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.trim_ascii().is_empty())
 }

@@ -5,6 +5,8 @@
 mod cookies;
 pub mod opened;
 mod station;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -29,8 +31,6 @@ use opened::{Opened, Unopened};
 const EVENTS_AT_ONCE: usize = 32;
 /// How long one call of [`Relay::work`] reads events, of however few.
 const TIME_AT_ONCE: Duration = Duration::from_micros(500);
-/// A signature is of no use beyond the window of its timestamp, which lies on both sides of now.
-const SIGNATURES_KEPT: Duration = Duration::from_millis(2 * sources::SIGNATURE_WINDOW_MS);
 /// The most callouts that one call of [`Relay::work`] sends.
 const CALLOUTS_AT_ONCE: usize = 64;
 
@@ -77,7 +77,7 @@ pub struct Relay {
 }
 
 /// A request on its way through the stations.
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "nearly every request is opened; a box would be one more allocation"
 )]
@@ -104,7 +104,7 @@ impl Relay {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
             messages: Memory::new("messages", &name, config.deduplication_window),
-            signatures: Memory::new("signatures", &name, SIGNATURES_KEPT),
+            signatures: Memory::new("signatures", &name, sources::SIGNATURE_MEMORY),
             name,
             config: Rc::clone(&config),
             inbox: VecDeque::new(),

@@ -159,13 +159,16 @@ impl Opened {
 
 fn text(request: &mut Request, config: &Compiled) -> Result<String, RequestIgnored> {
     let most = config.limits.body_bytes;
+    let body = std::mem::take(&mut request.body);
+    let received = body.len();
     let text = match request.endpoint.carrier {
         Carrier::Query => pixel::event(&request.path, request.endpoint.event_type, most)?,
-        Carrier::Body => {
-            let body = std::mem::take(&mut request.body);
-            decode::body(body, request.header("content-encoding"), most)?
-        }
+        Carrier::Body => decode::body(body, request.header("content-encoding"), most)?,
     };
+    // What unfolding added is held as long as the request is, so it counts like what was received.
+    if !request.lease.grow(text.len().saturating_sub(received)) {
+        return Err(RequestIgnored::Overloaded);
+    }
     Ok(text)
 }
 

@@ -46,9 +46,11 @@ pub trait Vendor: Sync {
     /// The settings that are secrets.
     fn secret_settings(&self) -> &'static [&'static str];
 
-    /// The JSON Schema of an integration's `config`.
+    /// The JSON Schema of an integration's `config`; of a vendor that gives none, an editor takes any object.
     #[cfg(feature = "cli")]
-    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<serde_json::Map<String, serde_json::Value>>()
+    }
 
     /// Reads an integration's `config`.
     fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid>;

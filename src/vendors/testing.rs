@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Callout;
 use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
@@ -12,6 +12,7 @@ use crate::config::Compiled;
 use crate::deduplication::Store;
 use crate::delivery::{CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
 use crate::endpoints::Endpoints;
+use crate::mapping::transform::{DATE_FORMAT, NAMES};
 use crate::relay::{Host, Relay};
 use crate::request::{Budget, Request};
 
@@ -68,6 +69,38 @@ pub fn body_of() -> impl Strategy<Value = Value> {
             prop::collection::btree_map("[a-z]{1,3}|price|quantity|key|.{0,4}", inner, 0..4)
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
+    })
+}
+
+/// Any valid `field_mappings` over these targets, as JSON, which is YAML.
+pub fn document_over(targets: &'static [&'static str]) -> impl Strategy<Value = String> {
+    const SOURCES: [&str; 10] = [
+        "properties.order_id",
+        "properties.products",
+        "properties.products[*].price",
+        "properties.x[1]",
+        "event",
+        "timestamp",
+        "request.header.referer",
+        "client.ip",
+        "anonymous_id",
+        "context.page.url",
+    ];
+    let plain: Vec<_> = NAMES.iter().copied().filter(|name| *name != DATE_FORMAT).collect();
+    let transforms = prop::collection::vec(prop::sample::select(plain), 0..3);
+    let sources = prop::collection::vec(prop::sample::select(&SOURCES[..]), 1..3);
+    let value_map = prop::option::of(prop::collection::btree_map("[a-z*]", "[A-Z]{1,3}|\r\n", 1..3));
+    let mapping = (sources, transforms, value_map).prop_map(|(source, transform, map)| match map {
+        Some(map) => json!({"source": source, "transform": transform, "value_map": map}),
+        None => json!({"source": source, "transform": transform}),
+    });
+    prop::collection::btree_map(prop::sample::select(targets), mapping, 0..6).prop_map(|mappings| {
+        let with_target = |(target, mut mapping): (&str, Value)| {
+            mapping["target"] = target.into();
+            mapping
+        };
+        let mappings: Vec<_> = mappings.into_iter().map(with_target).collect();
+        json!({"version": 2, "global": {"mappings": mappings}}).to_string()
     })
 }
 

@@ -4,7 +4,8 @@ use conversion_relay::accounting::Note;
 use conversion_relay::config::Settings;
 use conversion_relay::config::load::Invalid;
 use conversion_relay::delivery::Redirects;
-use conversion_relay::mapping::plan::Targets;
+use conversion_relay::mapping::targets::Targets;
+use conversion_relay::mapping::transform::Transform;
 use conversion_relay::privacy::{Scrubbed, scrub};
 use conversion_relay::vendors::{Callout, Content, Destination, Parcel, Vendor};
 
@@ -59,8 +60,21 @@ impl Targets for Parameters {
         0
     }
 
+    /// Whatever a mapping says, a value is a number and a currency a currency.
+    fn kind(&self, target: &str) -> Option<Transform> {
+        match target {
+            "value" => Some(Transform::Number),
+            "currency" => Some(Transform::Currency),
+            _ => None,
+        }
+    }
+
     /// Acme's terms forbid email addresses and phone numbers, hashed too.
     fn takes_contact_data(&self) -> bool {
+        false
+    }
+
+    fn takes_objects(&self) -> bool {
         false
     }
 }

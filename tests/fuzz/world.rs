@@ -25,7 +25,7 @@ pub fn config() -> Rc<Compiled> {
     let mappings = |target: &str| {
         format!(
             r#"{{"version":2,"defaults":{{"action":"send"}},"global":{{"mappings":[
-                {{"source":"properties.title","target":"{target}"}},
+                {{"source":"properties.title","target":"{target}1"}},
                 {{"source":"context.page.url","target":"{target}2"}},
                 {{"source":"request.header.referer","target":"{target}3"}},
                 {{"source":"request.cookie._dfid","target":"{target}4"}},
@@ -134,6 +134,11 @@ impl Host for World {
 
     fn wall_clock(&self) -> i64 {
         1_767_225_700_000
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
     }
 
     fn send(&mut self, _: &str, _: &str, callout: &Callout<'_>, _: Duration) -> Result<Token, Refusal> {

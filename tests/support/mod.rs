@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
 pub use envoy::binary as envoy_binary;
 pub use http::{Connection, Request, Response};
-pub use options::{Configuration, Options, PODSIGHTS_KEY};
+pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};
 pub use stand_in::Received;
 
 use envoy::Envoy;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
+use serde_json::json;
 
-use super::super::testing::{Sent, body_of, send};
+use super::super::testing::{Sent, body_of, document_over, send};
 
 const IDS: &str = "  - {name: ft, vendor: flashtalking, config: {advertiser_id: 1234567, spotlight_id: 987654, spotlight_group_id: 5}";
 
@@ -119,10 +120,12 @@ fn a_header_with_a_control_character_or_beyond_4_kb_is_not_forwarded() {
 
 proptest! {
     #[test]
-    fn any_event_makes_a_valid_uri_in_which_our_own_parameters_stand_once(value in body_of(), name in ".{0,20}") {
-        let event = serde_json::json!({"event": "Order Completed", "properties": {"order_id": value, "revenue": value, "x": {"y": value}, "name": name}});
-        let mappings = "{version: 2, global: {mappings: [{source: properties.x.y, target: U7, transform: [trim, string]}, {source: 'properties.x.y[*]', target: U8, transform: join}, {source: properties.name, target: other}]}}";
-        let sent = mapped(mappings, &event.to_string()).unwrap();
+    fn any_event_under_any_mapping_makes_a_valid_uri_in_which_our_own_parameters_stand_once(
+        value in body_of(), document in document_over(&["ftXRef", "ftXValue", "ftXCurrency", "U1", "U20", "other"]),
+    ) {
+        let event = json!({"event": "Order Completed", "timestamp": value, "anonymousId": value, "context": {"page": {"url": value}},
+            "properties": {"order_id": value, "revenue": value, "products": [value, {"price": value}], "x": [1, value]}});
+        let sent = mapped(&document, &event.to_string()).unwrap();
         let uri: http::Uri = sent.path.parse().unwrap();
         prop_assert!(sent.path.len() <= 8192 && uri.query().is_some());
         prop_assert_eq!(sent.path.matches("cachebuster=").count(), 1);

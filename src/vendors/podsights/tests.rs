@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::testing::{Sent, body_of, send};
+use super::super::testing::{Sent, body_of, document_over, send};
 
 const PIXEL: &str = "  - {name: ps, vendor: podsights, config: {key: ps_pixel_key_abc123}";
 
@@ -118,10 +118,12 @@ fn only_a_digest_stands_at_em_and_no_address_anywhere_else() {
 
 proptest! {
     #[test]
-    fn any_event_makes_valid_json_in_which_our_own_members_stand_unchanged(value in body_of()) {
-        let event = json!({"event": "Order Completed", "properties": {"order_id": value, "products": value, "x": [value, {"key": value, "event": value}]}});
-        let mappings = "{version: 2, global: {mappings: [{source: properties.x, target: custom.deep}, {source: 'properties.x[1]', target: more}, {source: properties.order_id, target: id}]}}";
-        let sent = mapped(mappings, &event.to_string()).unwrap();
+    fn any_event_under_any_mapping_makes_valid_json_in_which_our_own_members_stand_unchanged(
+        value in body_of(), document in document_over(&["order_id", "value", "currency", "id", "em", "custom.a", "custom.b"]),
+    ) {
+        let event = json!({"event": "Order Completed", "timestamp": value, "context": {"page": {"url": value}},
+            "properties": {"order_id": value, "products": [value, {"price": value}], "x": [value, {"key": value, "event": value}]}});
+        let sent = mapped(&document, &event.to_string()).unwrap();
         let body = sent.body.as_deref().unwrap();
         prop_assert!(body.len() <= 65_536);
         prop_assert!(body.bytes().all(|byte| byte >= b' '));
