@@ -37,9 +37,7 @@ impl Capture {
         awaits_answer: bool,
         limits: &CaptureLimits,
     ) -> Result<Self, RequestIgnored> {
-        let headers = request.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-        let size = headers.fold(request.path.len(), usize::saturating_add);
-        if !request.lease.grow(size) {
+        if !request.lease_head() {
             return Err(RequestIgnored::Overloaded);
         }
         Ok(Self {
@@ -50,11 +48,6 @@ impl Capture {
             awaits_answer,
             body_bytes: limits.body_bytes,
         })
-    }
-
-    /// Whether body bytes are still wanted.
-    pub fn wants_body(&self) -> bool {
-        self.request.is_some()
     }
 
     /// The next part of the body.

@@ -22,6 +22,13 @@ pub struct Request {
 }
 
 impl Request {
+    /// Leases what the path and the headers take up; false, and nothing leased, where there isn't that much left.
+    pub fn lease_head(&mut self) -> bool {
+        let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let size = headers.fold(self.path.len(), usize::saturating_add);
+        self.lease.grow(size)
+    }
+
     /// The value of the first header of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.header_lines(name).next()

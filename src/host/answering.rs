@@ -34,9 +34,7 @@ impl Answering {
     /// `most_bytes`: the largest body that is read.
     pub fn begin(mut request: Request, most_bytes: usize) -> Self {
         let is_pixel = request.endpoint.carrier == Carrier::Query;
-        let headers = request.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-        let size = headers.fold(request.path.len(), usize::saturating_add);
-        let (request, refusal) = match request.lease.grow(size) {
+        let (request, refusal) = match request.lease_head() {
             true => (Some(request), None),
             false => (None, Some(RequestIgnored::Overloaded)),
         };

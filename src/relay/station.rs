@@ -12,8 +12,8 @@ use crate::config::{Compiled, Integration};
 use crate::consent::{self, EventConsent, EventIntegrations};
 use crate::deduplication::Id;
 use crate::delivery::{DropReason, LaneId, Rank};
+use crate::event::EventType;
 use crate::event::names::Dialects;
-use crate::event::{Event, EventType};
 use crate::identity::{Client, Cookies, EmailHash};
 use crate::json::Json;
 use crate::mapping::Subject;
@@ -56,7 +56,12 @@ pub(super) fn relay(
     let consent = event.consent(&consent, &config.fields);
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
-    let message = Message { source, id: event.text(config.fields.message_id), opened, event: &event };
+    let message = Message {
+        source,
+        id: event.text(config.fields.message_id),
+        is_stale: opened.age(&event, config).is_some_and(|age| age > config.limits.event_age),
+        received_at: seconds(opened.received_at),
+    };
     wanted.retain(|Wanted { at, integration, .. }| {
         host.count(*at, Delivery::Matched);
         let permitted = permitted(integration, &integrations, &consent, &cookies)
@@ -143,8 +148,10 @@ fn wanted<'c>(name: &str, source: Option<SourceAt>, config: &'c Compiled) -> Vec
 struct Message<'e> {
     source: Option<SourceAt>,
     id: Option<Cow<'e, str>>,
-    opened: &'e Opened,
-    event: &'e Event<'e>,
+    /// Older than max_event_age.
+    is_stale: bool,
+    /// Unix seconds.
+    received_at: u64,
 }
 
 impl Message<'_> {
@@ -155,10 +162,10 @@ impl Message<'_> {
         line: &Line<'_>,
         host: &impl Host,
     ) -> Result<(), DropReason> {
-        if self.opened.age(self.event, line.config).is_some_and(|age| age > line.config.limits.event_age) {
+        if self.is_stale {
             return Err(DropReason::Stale);
         }
-        let known = |id| line.messages.knows(id, seconds(self.opened.received_at), host);
+        let known = |id| line.messages.knows(id, self.received_at, host);
         if self.dedup_id(integration, line.config).is_some_and(known) {
             Err(DropReason::Duplicate)
         } else {
@@ -168,7 +175,7 @@ impl Message<'_> {
 
     fn remember(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) {
         if let Some(id) = self.dedup_id(integration, line.config) {
-            line.messages.remember(id, seconds(self.opened.received_at), host);
+            line.messages.remember(id, self.received_at, host);
         }
     }
 
