@@ -3,12 +3,10 @@
 
 use std::fmt::Write;
 
-use prost::Message;
-use prost_types::value::Kind;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::de;
+use super::{de, protobuf};
 
 /// A configuration that is refused: one line that names the path, the problem and the fix, and never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,43 +59,11 @@ pub fn parse(configuration: &[u8]) -> Result<Value, Invalid> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    match prost_types::Struct::decode(configuration) {
-        Ok(fields) => Ok(of_struct(fields)),
-        Err(_) => {
-            let (line, column) = (error.line(), error.column());
-            Err(Invalid::new(
-                "",
-                format!("neither JSON (line {line}, column {column}) nor a google.protobuf.Struct"),
-            ))
-        }
-    }
+    protobuf::object(configuration).ok_or_else(|| {
+        let (line, column) = (error.line(), error.column());
+        Invalid::new("", format!("neither JSON (line {line}, column {column}) nor a google.protobuf.Struct"))
+    })
 }
-
-fn of_struct(fields: prost_types::Struct) -> Value {
-    let mut members = Map::new();
-    for (name, value) in fields.fields {
-        members.insert(name, of_value(value));
-    }
-    Value::Object(members)
-}
-
-fn of_value(value: prost_types::Value) -> Value {
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::BoolValue(value)) => Value::Bool(value),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(of_value).collect()),
-        Some(Kind::StructValue(fields)) => of_struct(fields),
-        // A Struct knows doubles only: 5 comes as 5.0.
-        Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() < MOST_EXACT => {
-            (number as i64).into()
-        }
-        Some(Kind::NumberValue(number)) => number.into(),
-    }
-}
-
-/// Up to here every whole number has a double of its own.
-const MOST_EXACT: f64 = 9e15;
 
 /// Replaces `${NAME}` in every string of the configuration, and remembers the values as secrets.
 pub fn expand_all(

@@ -4,6 +4,7 @@
 mod cookies;
 mod de;
 pub mod load;
+mod protobuf;
 pub mod types;
 
 #[cfg(test)]

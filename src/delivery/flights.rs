@@ -1,7 +1,8 @@
 //! The callouts in flight, of all lanes: by token, and by when to stop waiting for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use slab::Slab;
 
+use super::order::{Order, at};
 use super::queue::Delivery;
 use super::{Instant, Token};
 
@@ -20,14 +21,18 @@ pub(super) struct Flight<P> {
 
 #[derive(Debug)]
 pub(super) struct Flights<P> {
-    by_token: BTreeMap<u64, Flight<P>>,
-    /// With tokens as wide as the queue's numbers: each kind of set is kilobytes of the module.
-    by_deadline: BTreeSet<(Instant, u64)>,
+    flights: Slab<(Token, Flight<P>)>,
+    by_token: Order,
+    by_deadline: Order,
+}
+
+fn named(token: Token) -> (u64, u64) {
+    (u64::from(token.0), 0)
 }
 
 impl<P> Flights<P> {
     pub fn len(&self) -> usize {
-        self.by_token.len()
+        self.flights.len()
     }
 
     /// Adds a flight. If the host has given its token to another one that is still in flight, that one can never be
@@ -35,35 +40,33 @@ impl<P> Flights<P> {
     #[must_use]
     pub fn insert(&mut self, token: Token, flight: Flight<P>) -> Option<Flight<P>> {
         let displaced = self.remove(token);
-        let token = u64::from(token.0);
-        self.by_deadline.insert((flight.deadline, token));
-        self.by_token.insert(token, flight);
+        let deadline = (at(flight.deadline), u64::from(token.0));
+        let place = self.flights.insert((token, flight));
+        self.by_deadline.insert(deadline, place);
+        self.by_token.insert(named(token), place);
         displaced
     }
 
     pub fn remove(&mut self, token: Token) -> Option<Flight<P>> {
-        self.take(u64::from(token.0))
-    }
-
-    fn take(&mut self, token: u64) -> Option<Flight<P>> {
-        let flight = self.by_token.remove(&token)?;
-        self.by_deadline.remove(&(flight.deadline, token));
+        let place = self.by_token.remove(named(token))?;
+        let (_, flight) = self.flights.try_remove(place)?;
+        self.by_deadline.remove((at(flight.deadline), u64::from(token.0)));
         Some(flight)
     }
 
     /// Takes out one whose deadline has passed.
     pub fn pop_overdue(&mut self, now: Instant) -> Option<Flight<P>> {
-        let &(deadline, token) = self.by_deadline.first()?;
-        if deadline > now { None } else { self.take(token) }
+        let (token, flight) = self.flights.get(self.by_deadline.first()?)?;
+        if flight.deadline > now { None } else { self.remove(*token) }
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
+        self.flights.get(self.by_deadline.first()?).map(|(_, flight)| flight.deadline)
     }
 }
 
 impl<P> Default for Flights<P> {
     fn default() -> Self {
-        Self { by_token: BTreeMap::new(), by_deadline: BTreeSet::new() }
+        Self { flights: Slab::new(), by_token: Order::default(), by_deadline: Order::default() }
     }
 }

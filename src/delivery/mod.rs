@@ -21,6 +21,7 @@ mod flights;
 mod lane;
 mod ledger;
 mod limits;
+mod order;
 mod pace;
 mod queue;
 #[cfg(test)]

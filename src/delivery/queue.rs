@@ -1,7 +1,8 @@
 //! The queued deliveries of one lane, in the orders in which they are sent, expire and make way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use slab::Slab;
 
+use super::order::{Order, at};
 use super::{Instant, Rank};
 
 /// A delivery that the engine holds.
@@ -20,16 +21,32 @@ pub(super) struct Delivery<P> {
     pub parcel: P,
 }
 
-/// What is queued in one lane. Every operation takes O(log n); B-trees give their memory back as they drain.
+/// A delivery that waits, and when it may be sent.
+#[derive(Debug)]
+struct Waiting<P> {
+    due: Instant,
+    delivery: Delivery<P>,
+}
+
+/// What is queued in one lane. Every operation takes O(log n).
 #[derive(Debug)]
 pub(super) struct Queue<P> {
-    /// By seq, which is by age: with one max_age for all, the first expires first.
-    deliveries: BTreeMap<u64, (Instant, Delivery<P>)>,
-    by_due: BTreeSet<(Instant, u64)>,
-    untried: BTreeSet<u64>,
-    ordinary: BTreeSet<u64>,
+    deliveries: Slab<Waiting<P>>,
+    /// By seq: with one max_age for all, the first expires first.
+    by_age: Order,
+    by_due: Order,
+    untried: Order,
+    ordinary: Order,
     bytes: usize,
     ordinary_bytes: usize,
+}
+
+/// Places that an empty queue keeps; a slab gives back none of its own accord.
+const KEPT: usize = 64;
+
+/// By age among themselves.
+fn aged(seq: u64) -> (u64, u64) {
+    (seq, 0)
 }
 
 impl<P> Queue<P> {
@@ -48,53 +65,62 @@ impl<P> Queue<P> {
 
     /// Takes a delivery that is not to be sent before `due`.
     pub fn push(&mut self, delivery: Delivery<P>, due: Instant) {
-        self.by_due.insert((due, delivery.seq));
-        if !delivery.tried {
-            self.untried.insert(delivery.seq);
+        let Delivery { seq, bytes, tried, rank, .. } = delivery;
+        let place = self.deliveries.insert(Waiting { due, delivery });
+        self.by_age.insert(aged(seq), place);
+        self.by_due.insert((at(due), seq), place);
+        if !tried {
+            self.untried.insert(aged(seq), place);
         }
-        self.bytes = self.bytes.saturating_add(delivery.bytes);
-        if delivery.rank == Rank::Ordinary {
-            self.ordinary.insert(delivery.seq);
-            self.ordinary_bytes = self.ordinary_bytes.saturating_add(delivery.bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if rank == Rank::Ordinary {
+            self.ordinary.insert(aged(seq), place);
+            self.ordinary_bytes = self.ordinary_bytes.saturating_add(bytes);
         }
-        self.deliveries.insert(delivery.seq, (due, delivery));
     }
 
     /// The delivery to send next, and when it is due: the one due first, or for a `probe` an untried one if there is
     /// any, so that those which the vendor chokes on do not keep the others from showing that it is well.
     pub fn next(&self, probe: bool) -> Option<(Instant, &Delivery<P>)> {
-        let untried = self.untried.first().filter(|_| probe);
-        let seq = untried.or_else(|| self.by_due.first().map(|(_, seq)| seq))?;
-        self.deliveries.get(seq).map(|(due, delivery)| (*due, delivery))
+        let waiting = self.deliveries.get(self.next_place(probe)?)?;
+        Some((waiting.due, &waiting.delivery))
+    }
+
+    fn next_place(&self, probe: bool) -> Option<usize> {
+        let untried = if probe { self.untried.first() } else { None };
+        untried.or_else(|| self.by_due.first())
     }
 
     /// Takes out what [`next`](Self::next) shows, as tried.
     pub fn pop_next(&mut self, probe: bool) -> Option<Delivery<P>> {
-        let seq = self.next(probe)?.1.seq;
-        self.take(seq).map(|delivery| Delivery { tried: true, ..delivery })
+        let delivery = self.take(self.next_place(probe)?)?;
+        Some(Delivery { tried: true, ..delivery })
     }
 
     pub fn oldest(&self) -> Option<&Delivery<P>> {
-        self.deliveries.first_key_value().map(|(_, (_, delivery))| delivery)
+        self.deliveries.get(self.by_age.first()?).map(|waiting| &waiting.delivery)
     }
 
     pub fn pop_oldest(&mut self) -> Option<Delivery<P>> {
-        let seq = *self.deliveries.first_key_value()?.0;
-        self.take(seq)
+        self.take(self.by_age.first()?)
     }
 
     pub fn pop_newest_ordinary(&mut self) -> Option<Delivery<P>> {
-        let seq = *self.ordinary.last()?;
-        self.take(seq)
+        self.take(self.ordinary.last()?)
     }
 
-    fn take(&mut self, seq: u64) -> Option<Delivery<P>> {
-        let (due, delivery) = self.deliveries.remove(&seq)?;
-        self.by_due.remove(&(due, seq));
-        self.untried.remove(&seq);
+    fn take(&mut self, place: usize) -> Option<Delivery<P>> {
+        let Waiting { due, delivery } = self.deliveries.try_remove(place)?;
+        let seq = delivery.seq;
+        self.by_age.remove(aged(seq));
+        self.by_due.remove((at(due), seq));
+        self.untried.remove(aged(seq));
         self.bytes = self.bytes.saturating_sub(delivery.bytes);
-        if self.ordinary.remove(&seq) {
+        if self.ordinary.remove(aged(seq)).is_some() {
             self.ordinary_bytes = self.ordinary_bytes.saturating_sub(delivery.bytes);
+        }
+        if self.deliveries.is_empty() && self.deliveries.capacity() > KEPT {
+            self.deliveries = Slab::new();
         }
         Some(delivery)
     }
@@ -103,10 +129,11 @@ impl<P> Queue<P> {
 impl<P> Default for Queue<P> {
     fn default() -> Self {
         Self {
-            deliveries: BTreeMap::new(),
-            by_due: BTreeSet::new(),
-            untried: BTreeSet::new(),
-            ordinary: BTreeSet::new(),
+            deliveries: Slab::new(),
+            by_age: Order::default(),
+            by_due: Order::default(),
+            untried: Order::default(),
+            ordinary: Order::default(),
             bytes: 0,
             ordinary_bytes: 0,
         }

@@ -52,9 +52,10 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(shift(&format!("{whole}{fraction}"), point)))
 }
 
-/// A number of the event as any target may have it: [`plain`] where it can be, else as it came if it is finite at all.
+/// A number of the event as any target may have it: [`plain`] where it can be, else as it came if it is finite at all
+/// (serde_json refuses one that isn't).
 pub fn finite(json: &str) -> Option<Cow<'_, str>> {
-    let as_it_came = || json.len() <= LONGEST && json.parse::<f64>().is_ok_and(f64::is_finite);
+    let as_it_came = || json.len() <= LONGEST && serde_json::from_str::<f64>(json).is_ok();
     plain(json).or_else(|| as_it_came().then_some(Cow::Borrowed(json)))
 }
 
