@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// One well-formed JSON value, as its text.
@@ -58,7 +58,7 @@ impl<'a> Json<'a> {
         if !inner.as_bytes().contains(&b'\\') {
             return Some(Cow::Borrowed(inner));
         }
-        serde_json::Deserializer::from_str(self.as_str()).deserialize_bytes(TextVisitor).ok()
+        bytes_of(self.as_str()).map(lossy)
     }
 
     /// True for what a client means as "nothing": null and the empty string.
@@ -68,36 +68,39 @@ impl<'a> Json<'a> {
 
     /// The members of an object in their order; empty for every other kind. A key that occurs twice is there twice.
     pub fn members(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
-        if self.kind() != Kind::Object {
-            return Vec::new();
-        }
-        serde_json::Deserializer::from_str(self.as_str()).deserialize_map(MembersVisitor).unwrap_or_default()
+        let mut members = Vec::new();
+        for_each_member(self.as_str(), &mut |key, value| members.push((lossy(key), value)));
+        members
     }
 
     /// The items of an array in their order; empty for every other kind.
     pub fn items(self) -> Vec<Json<'a>> {
-        if self.kind() != Kind::Array {
-            return Vec::new();
-        }
-        serde_json::from_str::<Vec<&'a RawValue>>(self.as_str())
-            .map(|items| items.into_iter().map(Json).collect())
-            .unwrap_or_default()
+        let mut items = Vec::new();
+        for_each_item(self.as_str(), &mut |item| items.push(item));
+        items
     }
 
     /// The member of an object by its key; of several with that key the last, as in JavaScript.
     pub fn get(self, key: &str) -> Option<Json<'a>> {
-        if self.kind() != Kind::Object {
-            return None;
-        }
-        serde_json::Deserializer::from_str(self.as_str()).deserialize_map(GetVisitor { key }).ok().flatten()
+        let mut found = None;
+        for_each_member(self.as_str(), &mut |name, value| {
+            if *name == *key.as_bytes() {
+                found = Some(value);
+            }
+        });
+        found
     }
 
     /// The nth item of an array.
     pub fn nth(self, n: usize) -> Option<Json<'a>> {
-        if self.kind() != Kind::Array {
-            return None;
-        }
-        serde_json::Deserializer::from_str(self.as_str()).deserialize_seq(NthVisitor { n }).ok().flatten()
+        let (mut at, mut found) = (0_usize, None);
+        for_each_item(self.as_str(), &mut |item| {
+            if at == n {
+                found = Some(item);
+            }
+            at = at.saturating_add(1);
+        });
+        found
     }
 }
 
@@ -107,39 +110,112 @@ impl<'de: 'a, 'a> serde::Deserialize<'de> for Json<'a> {
     }
 }
 
-/// The key of a member, read as bytes so that a lone surrogate in it is no error.
-pub struct Key<'a>(pub Cow<'a, str>);
+/// Calls `member` with each key, its escapes decoded, and its value. False where `object` is not one well-formed object;
+/// what came before the fault was seen by then.
+///
+/// A key is bytes, so that a lone surrogate in it fails nothing. The closure is `dyn` because all that serde compiles
+/// for a visitor would be there once for each.
+pub fn for_each_member<'a>(object: &'a str, member: &mut dyn FnMut(Cow<'a, [u8]>, Json<'a>)) -> bool {
+    let mut json = serde_json::Deserializer::from_str(object);
+    json.deserialize_map(Members(member)).is_ok() && json.end().is_ok()
+}
 
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(TextVisitor).map(Key)
+/// Calls `item` with each item of an array. False where `array` is not one well-formed array; what came before the fault
+/// was seen by then.
+pub fn for_each_item<'a>(array: &'a str, item: &mut dyn FnMut(Json<'a>)) -> bool {
+    let mut json = serde_json::Deserializer::from_str(array);
+    json.deserialize_seq(Items(item)).is_ok() && json.end().is_ok()
+}
+
+/// Calls `string` with each string of an array, its escapes decoded, and passes over what is no string. False as
+/// [`for_each_item`].
+pub fn for_each_string<'a>(array: &'a str, string: &mut dyn FnMut(Cow<'a, [u8]>)) -> bool {
+    for_each_item(array, &mut |item| {
+        if let Some(bytes) = bytes_of(item.as_str()) {
+            string(bytes);
+        }
+    })
+}
+
+/// The bytes of a JSON string, its escapes decoded; `None` for every other kind.
+fn bytes_of(string: &str) -> Option<Cow<'_, [u8]>> {
+    serde_json::Deserializer::from_str(string).deserialize_bytes(Text).ok()
+}
+
+struct Members<'f, 'a>(&'f mut dyn FnMut(Cow<'a, [u8]>, Json<'a>));
+
+impl<'a> Visitor<'a> for Members<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(Text)? {
+            (self.0)(key, map.next_value()?);
+        }
+        Ok(())
     }
 }
 
-struct TextVisitor;
+struct Items<'f, 'a>(&'f mut dyn FnMut(Json<'a>));
 
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Cow<'de, str>;
+impl<'a> Visitor<'a> for Items<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(item) = seq.next_element()? {
+            (self.0)(item);
+        }
+        Ok(())
+    }
+}
+
+/// A JSON string as bytes: borrowed unless it holds an escape.
+struct Text;
+
+impl<'a> DeserializeSeed<'a> for Text {
+    type Value = Cow<'a, [u8]>;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Text {
+    type Value = Cow<'a, [u8]>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-        Ok(lossy(bytes))
+    fn visit_borrowed_bytes<E>(self, bytes: &'a [u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(bytes))
     }
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(lossy(bytes).into_owned()))
+        Ok(Cow::Owned(bytes.to_vec()))
     }
 }
 
 /// UTF-8 with U+FFFD for what isn't. serde_json hands out a lone surrogate as the three bytes that UTF-8 would give it
 /// if it allowed surrogates; those three become one U+FFFD, as in a browser.
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Cow::Borrowed(text);
-    }
+fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
+    let bytes = match bytes {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => return Cow::Borrowed(text),
+            Err(_) => Cow::Borrowed(bytes),
+        },
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => return Cow::Owned(text),
+            Err(error) => Cow::Owned(error.into_bytes()),
+        },
+    };
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -150,24 +226,6 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
         }
     }
     Cow::Owned(text)
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Vec<(Cow<'de, str>, Json<'de>)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some((key, value)) = map.next_entry::<Key<'de>, Json<'de>>()? {
-            members.push((key.0, value));
-        }
-        Ok(members)
-    }
 }
 
 /// Reads a key and says which of its answers it is, without keeping the key.
@@ -196,54 +254,6 @@ impl<'de, F: FnOnce(&[u8]) -> T, T> Visitor<'de> for KeySeed<F, T> {
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<T, E> {
         Ok((self.0)(bytes))
-    }
-}
-
-struct GetVisitor<'k> {
-    key: &'k str,
-}
-
-impl<'de> Visitor<'de> for GetVisitor<'_> {
-    type Value = Option<Json<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(hit) = map.next_key_seed(KeySeed::new(|key| key == self.key.as_bytes()))? {
-            if hit {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-struct NthVisitor {
-    n: usize,
-}
-
-impl<'de> Visitor<'de> for NthVisitor {
-    type Value = Option<Json<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        let mut at = 0usize;
-        while let Some(item) = seq.next_element::<Json<'de>>()? {
-            if at == self.n {
-                found = Some(item);
-            }
-            at = at.saturating_add(1);
-        }
-        Ok(found)
     }
 }
 

@@ -84,7 +84,7 @@ fn signal(query: &[u8], event_type: Option<EventType>) -> String {
         };
         insert(&mut event, [field].into_iter(), value.into_owned());
     }
-    Value::Object(event).to_string()
+    serde_json::to_string(&event).unwrap_or_default()
 }
 
 /// Puts a text below the steps of a path. Of several for one place the first counts, as with every parameter of a query.

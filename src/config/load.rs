@@ -55,13 +55,11 @@ pub fn parse(configuration: &[u8]) -> Result<Value, Invalid> {
     if configuration.trim_ascii().is_empty() {
         return Err(Invalid::new("", "the plugin has no configuration: it needs at least integrations"));
     }
-    let error = match serde_json::from_slice(configuration) {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    protobuf::object(configuration).ok_or_else(|| {
+    let json = std::str::from_utf8(configuration).unwrap_or_default();
+    serde_json::from_str(json).or_else(|error| {
         let (line, column) = (error.line(), error.column());
-        Invalid::new("", format!("neither JSON (line {line}, column {column}) nor a google.protobuf.Struct"))
+        let neither = format!("neither JSON (line {line}, column {column}) nor a google.protobuf.Struct");
+        protobuf::object(configuration).ok_or_else(|| Invalid::new("", neither))
     })
 }
 

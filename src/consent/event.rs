@@ -4,8 +4,8 @@
 //! `null`, says something, and grants nothing that it does not grant in so many words: an empty object, an array or the
 //! string "granted" deny. Categories that the vocabulary does not know mean nothing.
 
-use super::json::{for_each_member, for_each_string};
 use super::vocabulary::{Answers, Categories, Category, Vocabulary};
+use crate::json::{for_each_member, for_each_string};
 
 /// The categories that the event grants, from the raw JSON text of `context.consent` and `context.consentManagement`.
 /// The first that is there (and not `null`) counts. None: the event says nothing.
@@ -29,13 +29,13 @@ fn of_consent(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut flat = Answers::default();
     let mut granted = Categories::NONE;
     let mut denied = Categories::NONE;
-    let well_formed = for_each_member(consent, |key, value| match &*key {
-        b"canonical" | b"categories" | b"categoryPreferences" if value != "null" => {
-            let (grants, denies) = of_shape(value, vocabulary);
+    let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
+        (b"canonical" | b"categories" | b"categoryPreferences", shape) if shape != "null" => {
+            let (grants, denies) = of_shape(shape, vocabulary);
             granted = granted.union(grants);
             denied = denied.union(denies);
         }
-        name => answer(&mut flat, name, value, vocabulary),
+        (name, value) => answer(&mut flat, name, value, vocabulary),
     });
     if !well_formed {
         return Categories::NONE;
@@ -47,9 +47,9 @@ fn of_consent(consent: &str, vocabulary: &Vocabulary) -> Categories {
 fn of_shape(shape: &str, vocabulary: &Vocabulary) -> (Categories, Categories) {
     let mut answers = Answers::default();
     let mut members = 0_usize;
-    let well_formed = for_each_member(shape, |key, value| {
+    let well_formed = for_each_member(shape, &mut |key, value| {
         members = members.saturating_add(1);
-        answer(&mut answers, &key, value, vocabulary);
+        answer(&mut answers, &key, value.as_str(), vocabulary);
     });
     if well_formed && members > 0 {
         (vocabulary.granted(&answers), vocabulary.denied(&answers))
@@ -70,7 +70,7 @@ fn of_consent_management(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut answers = Answers::default();
     let mut readable = true;
     let mut note = |list: &str, granted: bool| {
-        readable &= for_each_string(list, |id| {
+        readable &= for_each_string(list, &mut |id| {
             if let Some(code) = vocabulary.code(&id) {
                 answers.answer(code, granted);
             }
@@ -78,9 +78,10 @@ fn of_consent_management(consent: &str, vocabulary: &Vocabulary) -> Categories {
     };
     // The denied ids have the last word, whichever list is written first.
     let mut denied_ids = None;
-    let well_formed = for_each_member(consent, |key, value| match &*key {
-        b"allowedConsentIds" if value != "null" => note(value, true),
-        b"deniedConsentIds" if value != "null" => denied_ids = Some(value),
+    let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
+        (_, "null") => {}
+        (b"allowedConsentIds", list) => note(list, true),
+        (b"deniedConsentIds", list) => denied_ids = Some(list),
         _ => {}
     });
     if let Some(list) = denied_ids {

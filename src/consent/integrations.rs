@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::json::for_each_member;
+use crate::json::for_each_member;
 
 /// An event's `integrations` object, read once and asked for each integration.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +18,8 @@ impl<'j> EventIntegrations<'j> {
     pub fn read(integrations: Option<&'j str>) -> Self {
         let mut read = EventIntegrations::default();
         let Some(integrations) = integrations else { return read };
-        for_each_member(integrations, |name, value| {
-            let enabled = match value.as_bytes() {
+        for_each_member(integrations, &mut |name, value| {
+            let enabled = match value.as_str().as_bytes() {
                 b"false" => false,
                 b"true" | [b'{', ..] => true,
                 _ => return,

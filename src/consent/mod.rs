@@ -8,7 +8,6 @@
 mod cookiebot;
 mod event;
 mod integrations;
-mod json;
 mod onetrust;
 mod tcf;
 mod vocabulary;

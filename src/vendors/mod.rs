@@ -163,7 +163,7 @@ fn masked_body(body: &str) -> String {
             *value = "***".into();
         }
     }
-    serde_json::Value::Object(members).to_string()
+    serde_json::to_string(&members).unwrap_or_default()
 }
 
 /// A value as it may leave: without an email address. Counts what is left out. Whoever writes it into a path or a body
