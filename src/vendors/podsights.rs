@@ -136,7 +136,7 @@ impl Read for PixelKey {
         } else if trimmed.chars().any(char::is_control) {
             place.refuse("expected a pixel key, got control characters");
         }
-        Self(serde_json::Value::from(trimmed).to_string())
+        Self(serde_json::to_string(trimmed).unwrap_or_default())
     }
 }
 

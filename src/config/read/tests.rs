@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::config::types::Config;
+use crate::config::types::{Config, Delivery};
 
 fn config(changed: &Value) -> Value {
     let mut config = json!({"integrations": [{"name": "a", "vendor": "podsights"}]});
@@ -130,4 +130,27 @@ fn every_kind_of_setting_is_read() {
     );
     let document = format!("{:?}", integration.field_mappings.as_ref().unwrap());
     assert!(document.contains("OneOrMore([\"a\", \"b\"])") && document.contains("-1.5"), "{document}");
+}
+
+#[test]
+fn a_misspelled_setting_is_named_rather_than_the_required_one_that_is_missing() {
+    let refused = read::<Config>(&json!({"integrations": [{"nam": "a", "vendor": "podsights"}]}));
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("integrations[0].nam: unknown field: expected one of name, vendor"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn of_several_problems_the_first_in_the_order_of_the_settings_is_named() {
+    let refused = read::<Config>(&json!({"delivery": {"timeout": "soon"}, "consent": 1, "integrations": 2}));
+    assert_eq!(refused.unwrap_err().to_string(), "consent: expected an object, got a number");
+}
+
+#[test]
+fn what_is_absent_is_read_like_an_empty_object() {
+    let config = read::<Config>(&json!({"delivery": {}, "integrations": []})).unwrap();
+    assert_eq!(format!("{:?}", config.delivery), format!("{:?}", Delivery::absent()));
+    assert_eq!(config.delivery.queue.max_deliveries, 10_000);
 }
