@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::config::{Place, Read};
 use crate::deduplication::Id;
 use crate::identity::ClientFromContext;
 use crate::request::Request;
@@ -32,19 +33,30 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// One of `sources` as users write it.
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("id")))]
 pub struct SourceSettings {
     /// What an integration's `source_id` names.
     pub id: String,
     /// The write keys of its clients.
-    #[serde(default)]
     pub keys: Vec<String>,
     /// Verifies `POST /v1/events`. A secret.
     pub signing_secret: Option<String>,
     /// Overrides `identity.client_from_context` for this source.
     pub client_from_context: Option<ClientFromContext>,
+}
+
+impl Read for SourceSettings {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            id: object.required("id"),
+            keys: object.or_absent("keys"),
+            signing_secret: object.optional("signing_secret"),
+            client_from_context: object.optional("client_from_context"),
+        })
+    }
 }
 
 /// The sources of a configuration, ready to compare with.

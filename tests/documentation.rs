@@ -10,10 +10,10 @@ const TYPES: [(&str, &str); 5] = [
     ("vendors/podsights.rs", include_str!("../src/vendors/podsights.rs")),
 ];
 
-/// The fields of all structs in `source` that serde reads.
+/// The fields of all structs in `source` that have a schema.
 fn fields(source: &str) -> Vec<&str> {
     source
-        .split("Deserialize)]")
+        .split("schemars::JsonSchema)")
         .skip(1)
         .filter_map(|rest| {
             // Attributes, then the struct up to its closing brace; an enum comes to nothing.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use crate::config::types::Config;
 use crate::mapping::document::Members;
@@ -18,6 +19,24 @@ pub fn write() -> String {
         members.insert("title".to_owned(), "conversion-relay plugin configuration".into());
     }
     format!("{schema:#}\n")
+}
+
+/// For a type whose settings have the defaults that its reader gives them: all but these, named with commas between. A
+/// default of null goes as well, because it says no more than that the setting may be left out.
+pub fn required(names: &'static str) -> impl Fn(&mut Schema) {
+    let names: Vec<_> = names.split(", ").filter(|name| !name.is_empty()).collect();
+    move |schema| {
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (name, property) in properties.into_iter().flatten() {
+            let Some(property) = property.as_object_mut() else { continue };
+            if names.contains(&name.as_str()) || property.get("default").is_some_and(Value::is_null) {
+                property.remove("default");
+            }
+        }
+        if !names.is_empty() {
+            schema.insert("required".to_owned(), names.clone().into());
+        }
+    }
 }
 
 impl<T: JsonSchema> JsonSchema for Members<T> {

@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{de, protobuf};
+use super::protobuf;
+use super::read::{self, Read};
 
 /// A configuration that is refused: one line that names the path, the problem and the fix, and never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,14 +73,14 @@ pub fn expand_all(
 }
 
 /// Reads a value into its type. `at` is the path of `value` in the whole configuration.
-pub fn read<T: DeserializeOwned>(value: Value, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
-    de::read(&value).map_err(|error| Invalid::new(join(at, &error.path), secrets.mask(&error.problem)))
+pub fn read<T: Read>(value: &Value, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
+    read::read(value).map_err(|error| Invalid::new(join(at, &error.path), secrets.mask(&error.problem)))
 }
 
-/// Reads a JSON text of our own into its type, the way [`read`] does: what is derived is compiled for one deserializer.
-pub fn of_text<T: DeserializeOwned>(text: &str) -> Result<T, Invalid> {
+/// Reads a JSON text of our own into its type, the way [`read`] does.
+pub fn of_text<T: Read>(text: &str) -> Result<T, Invalid> {
     let value = serde_json::from_str(text).map_err(|error| Invalid::new("", error.to_string()))?;
-    de::read(&value)
+    read::read(&value)
 }
 
 /// Joins two parts of a path; the second may begin with a dot, a bracket or a key.

@@ -2,9 +2,10 @@
 //! been decided before.
 
 mod cookies;
-mod de;
+mod duration;
 pub mod load;
 mod protobuf;
+pub mod read;
 pub mod types;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use crate::vendors::{self, Destination, Vendor};
 use cookies::anonymous_id_cookies;
 pub use cookies::{IssueAnonymousId, RememberEmail};
 use load::{Invalid, Secrets};
+pub use read::{Place, Read};
 use types::Config;
 pub use types::{RelayWhen, ReplyFrom};
 
@@ -88,8 +90,8 @@ pub struct Settings<'s> {
 
 impl Settings<'_> {
     /// Reads them into the vendor's type; an error names the place in the whole configuration and shows no secret.
-    pub fn read<T: serde::de::DeserializeOwned>(self) -> Result<T, Invalid> {
-        load::read(serde_json::Value::Object(self.values), &self.at, self.secrets)
+    pub fn read<T: Read>(self) -> Result<T, Invalid> {
+        load::read(&serde_json::Value::Object(self.values), &self.at, self.secrets)
     }
 }
 
@@ -109,7 +111,7 @@ impl Compiled {
         let literal_secrets = load::literal_secrets(&value, &secret_settings);
         let mut secrets = Secrets::default();
         load::expand_all(&mut value, environment, &mut secrets)?;
-        let config: Config = load::read(value, "", &secrets)?;
+        let config: Config = load::read(&value, "", &secrets)?;
         let compiled = Self::compile(config, &secrets)
             .map_err(|invalid| Invalid::new(invalid.path, secrets.mask(&invalid.problem)))?;
         Ok(Self { literal_secrets, ..compiled })
@@ -366,9 +368,6 @@ fn within_time(path: &str, value: Duration, least: Duration, most: Duration) -> 
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    let written = humantime::format_duration;
-    Err(Invalid::new(
-        path,
-        format!("expected {} to {}, got {}", written(least), written(most), written(value)),
-    ))
+    let [least, most, value] = [least, most, value].map(duration::write);
+    Err(Invalid::new(path, format!("expected {least} to {most}, got {value}")))
 }

@@ -3,38 +3,47 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error};
-
+use super::read::{Place, Read};
 use crate::consent::{ConsentCookies, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
 use crate::mapping::document::{Document, Members};
 use crate::sources::SourceSettings;
 
 /// The whole plugin configuration.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("integrations")))]
 pub struct Config {
-    #[serde(default)]
     pub endpoints: Endpoints,
-    #[serde(default)]
     pub identity: Identity,
     /// Absent: any tracking request is taken; the gateway in front authenticates.
     pub sources: Option<Vec<SourceSettings>>,
-    #[serde(default)]
     pub consent: Consent,
-    #[serde(default)]
     pub deduplication: Deduplication,
-    #[serde(default)]
     pub delivery: Delivery,
     /// The vendors' destinations; at least one.
     pub integrations: Vec<Integration>,
 }
 
+impl Read for Config {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            endpoints: object.or_absent("endpoints"),
+            identity: object.or_absent("identity"),
+            sources: object.optional("sources"),
+            consent: object.or_absent("consent"),
+            deduplication: object.or_absent("deduplication"),
+            delivery: object.or_absent("delivery"),
+            integrations: object.required("integrations"),
+        })
+    }
+}
+
 /// Which requests are tracking requests, and how much of them is held.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Endpoints {
     /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
     pub base_path: String,
@@ -45,7 +54,6 @@ pub struct Endpoints {
     /// The most events of one request. Default 500.
     pub max_events: usize,
     /// Events that are older, by their own timestamp, are `stale`. Default 24h.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_event_age: Duration,
     /// Whether POST /v1/import, historical data, is a tracking request at all. Default false.
@@ -54,25 +62,25 @@ pub struct Endpoints {
     pub max_captured_bytes: usize,
 }
 
-impl Default for Endpoints {
-    fn default() -> Self {
-        Self {
-            base_path: String::new(),
-            reply: ReplyFrom::Upstream,
-            relay_when: RelayWhen::Accepted,
-            max_body_bytes: 512_000,
-            max_events: 500,
-            max_captured_bytes: 32 << 20,
-            max_event_age: Duration::from_secs(24 * 3600),
-            import: false,
-        }
+impl Read for Endpoints {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            base_path: object.or_absent("base_path"),
+            reply: object.or("reply", ReplyFrom::Upstream),
+            relay_when: object.or("relay_when", RelayWhen::Accepted),
+            max_body_bytes: object.or("max_body_bytes", 512_000),
+            max_events: object.or("max_events", 500),
+            max_event_age: object.or("max_event_age", Duration::from_secs(24 * 3600)),
+            import: object.or("import", false),
+            max_captured_bytes: object.or("max_captured_bytes", 32 << 20),
+        })
     }
 }
 
 /// Who answers tracking requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
 pub enum ReplyFrom {
     /// The collector; requests pass on untouched. The default.
     Upstream,
@@ -80,10 +88,16 @@ pub enum ReplyFrom {
     Local,
 }
 
+impl Read for ReplyFrom {
+    fn read(place: Place<'_>) -> Self {
+        place.choice(&[("upstream", Self::Upstream), ("local", Self::Local)]).unwrap_or(Self::Upstream)
+    }
+}
+
 /// Which requests with `reply: upstream` are relayed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
 pub enum RelayWhen {
     /// The collector answered below 400. The default.
     Accepted,
@@ -91,10 +105,16 @@ pub enum RelayWhen {
     Always,
 }
 
+impl Read for RelayWhen {
+    fn read(place: Place<'_>) -> Self {
+        place.choice(&[("accepted", Self::Accepted), ("always", Self::Always)]).unwrap_or(Self::Accepted)
+    }
+}
+
 /// Who an event is about.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Identity {
     /// Where the anonymous id is when the event has none: the first of these cookies that is present. Default: _dfid,
     /// ajs_anonymous_id, rl_anonymous_id.
@@ -107,68 +127,71 @@ pub struct Identity {
     pub remember_email: Option<RememberEmail>,
 }
 
-impl Default for Identity {
-    fn default() -> Self {
-        Self {
-            anonymous_id_cookies: ["_dfid", "ajs_anonymous_id", "rl_anonymous_id"].map(str::to_owned).into(),
-            client_from_context: ClientFromContext::Signed,
-            issue_anonymous_id: None,
-            remember_email: None,
-        }
+impl Read for Identity {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            anonymous_id_cookies: object.or(
+                "anonymous_id_cookies",
+                ["_dfid", "ajs_anonymous_id", "rl_anonymous_id"].map(str::to_owned).into(),
+            ),
+            client_from_context: object.or("client_from_context", ClientFromContext::Signed),
+            issue_anonymous_id: object.optional("issue_anonymous_id"),
+            remember_email: object.optional("remember_email"),
+        })
     }
 }
 
 /// The cookie that an anonymous id is issued in.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct IssueAnonymousId {
     /// One of anonymous_id_cookies. Default _dfid.
     pub cookie: String,
     /// Like `.example.com`: the cookie is for that domain and all below it. Default: for the gateway's own host alone.
     pub domain: Option<String>,
     /// Default 400d, which is the longest that browsers keep a cookie.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     /// The consent categories that a visitor must have granted, all of them. Default marketing.
     pub requires: Vec<String>,
 }
 
-impl Default for IssueAnonymousId {
-    fn default() -> Self {
-        Self {
-            cookie: "_dfid".to_owned(),
-            domain: None,
-            max_age: Duration::from_secs(400 * 86_400),
-            requires: vec!["marketing".to_owned()],
-        }
+impl Read for IssueAnonymousId {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            cookie: object.or("cookie", "_dfid".to_owned()),
+            domain: object.optional("domain"),
+            max_age: object.or("max_age", Duration::from_secs(400 * 86_400)),
+            requires: object.or("requires", vec!["marketing".to_owned()]),
+        })
     }
 }
 
 /// The cookie that an email's digest is remembered in.
-#[derive(Clone, serde::Deserialize)]
+#[derive(Clone)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("secrets")))]
 pub struct RememberEmail {
     /// Default _cr_em.
-    #[serde(default = "email_cookie")]
     pub cookie: String,
     /// Each 32 bytes or more, such as `openssl rand -base64 32` prints. The first seals, all open: to rotate, put a new one
     /// first and take the old one away after max_age. All gateways of a fleet need the same.
     pub secrets: Vec<String>,
     /// Default 30d.
-    #[serde(default = "email_max_age", deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
 }
 
-fn email_cookie() -> String {
-    "_cr_em".to_owned()
-}
-
-fn email_max_age() -> Duration {
-    Duration::from_secs(30 * 86_400)
+impl Read for RememberEmail {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            cookie: object.or("cookie", "_cr_em".to_owned()),
+            secrets: object.required("secrets"),
+            max_age: object.or("max_age", Duration::from_secs(30 * 86_400)),
+        })
+    }
 }
 
 /// Without the secrets.
@@ -179,9 +202,9 @@ impl fmt::Debug for RememberEmail {
 }
 
 /// What counts as consent.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Consent {
     /// What counts when nothing says anything about consent at all. Default deny.
     pub when_absent: WhenAbsent,
@@ -194,22 +217,22 @@ pub struct Consent {
     pub aliases: Members<Vec<String>>,
 }
 
-impl Default for Consent {
-    fn default() -> Self {
-        Self {
-            when_absent: WhenAbsent::Deny,
-            require: Require::All,
-            respect_gpc: true,
-            cookies: Cookies::default(),
-            aliases: Members::default(),
-        }
+impl Read for Consent {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            when_absent: object.or("when_absent", WhenAbsent::Deny),
+            require: object.or("require", Require::All),
+            respect_gpc: object.or("respect_gpc", true),
+            cookies: object.or_absent("cookies"),
+            aliases: object.or_absent("aliases"),
+        })
     }
 }
 
 /// The names of the cookies of consent tools; an empty name: that tool is not asked.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Cookies {
     /// Default OptanonConsent.
     pub onetrust: String,
@@ -219,43 +242,44 @@ pub struct Cookies {
     pub tcf: String,
 }
 
-impl Default for Cookies {
-    fn default() -> Self {
+impl Read for Cookies {
+    fn read(place: Place<'_>) -> Self {
         let ConsentCookies { onetrust, cookiebot, tcf } = ConsentCookies::default();
-        Self { onetrust, cookiebot, tcf }
+        place.object(|object| Self {
+            onetrust: object.or("onetrust", onetrust),
+            cookiebot: object.or("cookiebot", cookiebot),
+            tcf: object.or("tcf", tcf),
+        })
     }
 }
 
 /// Events that arrive more than once.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Deduplication {
     /// How long a messageId is remembered; 0s: not at all. Default 10m.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub window: Duration,
 }
 
-impl Default for Deduplication {
-    fn default() -> Self {
-        Self { window: Duration::from_secs(600) }
+impl Read for Deduplication {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self { window: object.or("window", Duration::from_secs(600)) })
     }
 }
 
 /// How deliveries are queued, sent and retried.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Delivery {
     /// How long a vendor has to answer. Default 5s.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub timeout: Duration,
     /// Attempts at one delivery. Default 8.
     pub max_attempts: u32,
     /// How long a delivery is tried at all. Default 1h.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max_age: Duration,
     pub backoff: Backoff,
@@ -264,43 +288,44 @@ pub struct Delivery {
     pub queue: Queue,
 }
 
-impl Default for Delivery {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            max_attempts: 8,
-            max_age: Duration::from_secs(3600),
-            backoff: Backoff::default(),
-            max_in_flight: 64,
-            queue: Queue::default(),
-        }
+impl Read for Delivery {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            timeout: object.or("timeout", Duration::from_secs(5)),
+            max_attempts: object.or("max_attempts", 8),
+            max_age: object.or("max_age", Duration::from_secs(3600)),
+            backoff: object.or_absent("backoff"),
+            max_in_flight: object.or("max_in_flight", 64),
+            queue: object.or_absent("queue"),
+        })
     }
 }
 
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Backoff {
     /// The longest delay before the second attempt; it doubles from there. Default 1s.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub base: Duration,
     /// The longest delay of all. Default 5m.
-    #[serde(deserialize_with = "duration")]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
     pub max: Duration,
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { base: Duration::from_secs(1), max: Duration::from_secs(300) }
+impl Read for Backoff {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            base: object.or("base", Duration::from_secs(1)),
+            max: object.or("max", Duration::from_secs(300)),
+        })
     }
 }
 
 /// The queue of one worker; each integration has its equal share.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Queue {
     /// Default 10000.
     pub max_deliveries: usize,
@@ -308,26 +333,28 @@ pub struct Queue {
     pub max_bytes: usize,
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        Self { max_deliveries: 10_000, max_bytes: 16 << 20 }
+impl Read for Queue {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            max_deliveries: object.or("max_deliveries", 10_000),
+            max_bytes: object.or("max_bytes", 16 << 20),
+        })
     }
 }
 
 /// One configured vendor destination: the object of Signal's Management API, plus what is ours.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("name, vendor")))]
 pub struct Integration {
     /// Unique, also once it is written as a metric label.
     pub name: String,
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::VendorName"))]
     pub vendor: String,
     /// Default true.
-    #[serde(default = "yes")]
     pub enabled: bool,
     /// true: everything but the dispatch. Default false.
-    #[serde(default)]
     pub dry_run: bool,
     /// With `sources`: only that source's events. Without, a label and nothing more.
     pub source_id: Option<String>,
@@ -336,24 +363,27 @@ pub struct Integration {
     /// Restricts the integration to these events. Default: all of preset and field_mappings.
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
-    #[serde(default)]
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings"))]
     pub config: serde_json::Map<String, serde_json::Value>,
     /// What a visitor must have granted; none: no consent is needed.
-    #[serde(default)]
     pub consent_categories: Vec<String>,
     /// Signal's version-2 document, applied over the preset.
     pub field_mappings: Option<Document>,
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// `500ms`, `5s`, `10m`, `1h`, `400d`.
-pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|_| {
-        D::Error::custom(format!("expected a duration like 500ms, 5s, 10m, 1h or 400d, got {text:?}"))
-    })
+impl Read for Integration {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            name: object.required("name"),
+            vendor: object.required("vendor"),
+            enabled: object.or("enabled", true),
+            dry_run: object.or("dry_run", false),
+            source_id: object.optional("source_id"),
+            preset: object.optional("preset"),
+            events: object.optional("events"),
+            config: object.or_absent("config"),
+            consent_categories: object.or_absent("consent_categories"),
+            field_mappings: object.optional("field_mappings"),
+        })
+    }
 }

@@ -14,11 +14,10 @@ mod vocabulary;
 
 use std::cell::OnceCell;
 
-use serde::Deserialize;
-
 pub use integrations::EventIntegrations;
 pub use vocabulary::{AliasError, Categories, Category, Requirement, UnknownCategory, Vocabulary};
 
+use crate::config::{Place, Read};
 use onetrust::OneTrust;
 use tcf::TcfString;
 
@@ -26,23 +25,35 @@ use tcf::TcfString;
 const MAX_COOKIE_BYTES: usize = 4096;
 
 /// What happens to an event of which no source says anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
 pub enum WhenAbsent {
     #[default]
     Deny,
     Allow,
 }
 
+impl Read for WhenAbsent {
+    fn read(place: Place<'_>) -> Self {
+        place.choice(&[("deny", Self::Deny), ("allow", Self::Allow)]).unwrap_or(Self::Deny)
+    }
+}
+
 /// How many of an integration's categories must be granted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
 pub enum Require {
     #[default]
     All,
     Any,
+}
+
+impl Read for Require {
+    fn read(place: Place<'_>) -> Self {
+        place.choice(&[("all", Self::All), ("any", Self::Any)]).unwrap_or(Self::All)
+    }
 }
 
 impl Require {

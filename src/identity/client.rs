@@ -4,6 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
+use crate::config::{Place, Read};
+
 /// The longest User-Agent that is sent, in bytes. A longer one is left out.
 pub const MAX_USER_AGENT: usize = 4096;
 
@@ -30,9 +32,9 @@ const SERVER_LIBRARIES: [&str; 13] = [
 ];
 
 /// When an event's `context.ip` and `context.userAgent` are believed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
 pub enum ClientFromContext {
     /// Only where the request's signature was verified.
     #[default]
@@ -40,6 +42,14 @@ pub enum ClientFromContext {
     /// Always: for sources whose keys never reach a browser.
     Always,
     Never,
+}
+
+impl Read for ClientFromContext {
+    fn read(place: Place<'_>) -> Self {
+        place
+            .choice(&[("signed", Self::Signed), ("always", Self::Always), ("never", Self::Never)])
+            .unwrap_or(Self::Signed)
+    }
 }
 
 /// What an event says about the client that it is about. Absent is None.

@@ -1,15 +1,14 @@
 //! A mapping document: Signal's version 2, as users write it and as the presets are shipped.
 
-use std::fmt;
-use std::marker::PhantomData;
+use serde_json::{Number, Value};
 
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::config::{Place, Read};
 
 /// `field_mappings`, or a preset.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("version")))]
 pub struct Document {
     /// Always 2.
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Version"))]
@@ -17,35 +16,51 @@ pub struct Document {
     /// What happens to events that are not named under `events`; absent: what the preset does.
     pub defaults: Option<Defaults>,
     /// Mappings for every event.
-    #[serde(default)]
     pub global: Global,
     /// Mappings by the event's name, or its type (`page`, `identify`).
-    #[serde(default)]
     pub events: Members<EventMapping>,
+}
+
+impl Read for Document {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            version: object.required("version"),
+            defaults: object.optional("defaults"),
+            global: object.or_absent("global"),
+            events: object.or_absent("events"),
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Version;
 
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u64::deserialize(deserializer)? {
-            2 => Ok(Version),
-            other => Err(serde::de::Error::custom(format!("expected 2, got {other}"))),
+impl Read for Version {
+    fn read(place: Place<'_>) -> Self {
+        let version = place.whole(u64::MAX);
+        if version != 2 {
+            place.refuse(format!("expected 2, got {version}"));
         }
+        Self
     }
 }
 
-#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields))]
 pub struct Defaults {
     pub action: Action,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+impl Read for Defaults {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self { action: object.required("action") })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
 pub enum Action {
     /// Only the events named under `events`, not even the preset's others.
     Drop,
@@ -53,36 +68,52 @@ pub enum Action {
     Send,
 }
 
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+impl Read for Action {
+    fn read(place: Place<'_>) -> Self {
+        place.choice(&[("drop", Self::Drop), ("send", Self::Send)]).unwrap_or(Self::Drop)
+    }
+}
+
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Global {
-    #[serde(default)]
     pub mappings: Vec<Mapping>,
 }
 
-#[derive(Clone, Debug, serde::Deserialize)]
+impl Read for Global {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self { mappings: object.or_absent("mappings") })
+    }
+}
+
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("")))]
 pub struct EventMapping {
     /// false: this event is not sent, although the preset would.
-    #[serde(default = "yes")]
     pub enabled: bool,
     /// The vendor's name for the event. Podsights only; absent: the preset's, else the event's name in snake_case.
     pub vendor_event_name: Option<String>,
     /// One for a target replaces the preset's for it.
-    #[serde(default)]
     pub mappings: Vec<Mapping>,
 }
 
-fn yes() -> bool {
-    true
+impl Read for EventMapping {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            enabled: object.or("enabled", true),
+            vendor_event_name: object.optional("vendor_event_name"),
+            mappings: object.or_absent("mappings"),
+        })
+    }
 }
 
 /// How one target gets its value: from `source`, from `value`, or from the items of `source` by `each`.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields))]
 pub struct Mapping {
     /// A path, or several of which the first that is present wins.
     #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::OneOrMore>"))]
@@ -103,10 +134,24 @@ pub struct Mapping {
     pub each: Option<Vec<Mapping>>,
 }
 
+impl Read for Mapping {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            source: object.optional("source"),
+            value: object.optional("value"),
+            target: object.required("target"),
+            transform: object.optional("transform"),
+            format: object.optional("format"),
+            value_map: object.optional("value_map"),
+            each: object.optional("each"),
+        })
+    }
+}
+
 /// How `date_format` writes a point in time, always in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
 pub enum DateFormat {
     /// Seconds since 1970.
     EpochS,
@@ -118,16 +163,23 @@ pub enum DateFormat {
     Date,
 }
 
+impl Read for DateFormat {
+    fn read(place: Place<'_>) -> Self {
+        place
+            .choice(&[
+                ("epoch_s", Self::EpochS),
+                ("epoch_ms", Self::EpochMs),
+                ("rfc3339", Self::Rfc3339),
+                ("date", Self::Date),
+            ])
+            .unwrap_or(Self::EpochS)
+    }
+}
+
 /// The members of an object, in their order. A list and not a map: there are few, and each kind of map is kilobytes of the
 /// module.
 #[derive(Clone, Debug)]
 pub struct Members<T>(pub Vec<(String, T)>);
-
-impl<T> Default for Members<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
 
 impl<T> Members<T> {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
@@ -139,26 +191,11 @@ impl<T> Members<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for MembersVisitor<T> {
-            type Value = Members<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<T>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(MembersVisitor(PhantomData))
+impl<T: Read> Read for Members<T> {
+    fn read(place: Place<'_>) -> Self {
+        let mut members = Vec::new();
+        place.members(&mut |name, member| members.push((name.to_owned(), T::read(member))));
+        Self(members)
     }
 }
 
@@ -166,26 +203,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
 #[derive(Clone, Debug)]
 pub struct OneOrMore(pub Vec<String>);
 
-impl<'de> Deserialize<'de> for OneOrMore {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrMoreVisitor;
-
-        impl<'de> Visitor<'de> for OneOrMoreVisitor {
-            type Value = OneOrMore;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a string or a list of strings")
-            }
-
-            fn visit_str<E>(self, one: &str) -> Result<OneOrMore, E> {
-                Ok(OneOrMore(vec![one.to_owned()]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OneOrMore, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMore)
+impl Read for OneOrMore {
+    fn read(place: Place<'_>) -> Self {
+        match place.value() {
+            Value::String(one) => Self(vec![one.clone()]),
+            Value::Array(_) => Self(Vec::read(place)),
+            _ => {
+                place.refuse_kind("a string or a list of strings");
+                Self(Vec::new())
             }
         }
-        deserializer.deserialize_any(OneOrMoreVisitor)
     }
 }
 
@@ -193,47 +220,28 @@ impl<'de> Deserialize<'de> for OneOrMore {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     Text(String),
-    Number(serde_json::Number),
+    Number(Number),
     Bool(bool),
 }
 
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ScalarVisitor;
-
-        impl<'de> Visitor<'de> for ScalarVisitor {
-            type Value = Scalar;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a string, a number or a boolean")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text.to_owned()))
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Bool(value))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-                Ok(Scalar::Number(number.into()))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Number(number.into()))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Scalar, E> {
-                // Envoy hands every number of a Struct over as a double: 3 arrives as 3.0.
-                if number.fract() == 0.0 && number.abs() < 9e15 {
-                    return Ok(Scalar::Number((number as i64).into()));
-                }
-                serde_json::Number::from_f64(number)
-                    .map(Scalar::Number)
-                    .ok_or_else(|| E::custom("not a finite number"))
+impl Read for Scalar {
+    fn read(place: Place<'_>) -> Self {
+        match place.value() {
+            Value::String(text) => Self::Text(text.clone()),
+            Value::Number(number) => Self::Number(plain(number)),
+            Value::Bool(value) => Self::Bool(*value),
+            _ => {
+                place.refuse_kind("a string, a number or a boolean");
+                Self::Bool(false)
             }
         }
-        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// Without a fraction of 0: 3.0 is written 3.
+fn plain(number: &Number) -> Number {
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(double) if double.fract() == 0.0 && double.abs() < 9e15 => (double as i64).into(),
+        _ => number.clone(),
     }
 }

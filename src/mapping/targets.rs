@@ -34,8 +34,8 @@ const RESERVED: [&str; 8] = [
 
 /// Whether a target, or the first part of a dotted one, is set by the relay itself.
 pub fn reserved(target: &str) -> bool {
-    let first = target.split('.').next().unwrap_or_default();
-    RESERVED.iter().any(|name| name.eq_ignore_ascii_case(first))
+    let first = target.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    RESERVED.contains(&first.as_str())
 }
 
 /// Whether a path names an email address or a phone number. Rather too many than one too few: a vendor that must not

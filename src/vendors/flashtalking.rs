@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::de::{Deserialize, Deserializer, Error, Unexpected};
+use serde_json::{Number, Value};
 
 use super::{Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
 use crate::accounting::Note;
-use crate::config::Settings;
 use crate::config::load::Invalid;
+use crate::config::{Place, Read, Settings};
 use crate::delivery::Redirects;
 use crate::identity::Cookies;
 use crate::mapping::suggest;
@@ -134,9 +134,10 @@ fn known(target: &str) -> Option<usize> {
 }
 
 /// An integration's `config`: one Spotlight tag.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("advertiser_id, spotlight_id, spotlight_group_id")))]
 struct Spotlight {
     /// The first number of the tag's path.
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
@@ -148,51 +149,48 @@ struct Spotlight {
     #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
     spotlight_group_id: Id,
     /// Names of Flashtalking's first-party cookie; the first that is present is forwarded.
-    #[serde(default = "ftrack")]
     ftrack_cookies: Vec<String>,
-    #[serde(default = "cluster")]
     cluster: String,
-    #[serde(default = "authority")]
     authority: String,
 }
 
-fn ftrack() -> Vec<String> {
-    vec!["FTrack".to_owned()]
-}
-
-fn cluster() -> String {
-    Flashtalking.name().to_owned()
-}
-
-fn authority() -> String {
-    "servedby.flashtalking.com".to_owned()
+impl Read for Spotlight {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            advertiser_id: object.required("advertiser_id"),
+            spotlight_id: object.required("spotlight_id"),
+            spotlight_group_id: object.required("spotlight_group_id"),
+            ftrack_cookies: object.or("ftrack_cookies", vec!["FTrack".to_owned()]),
+            cluster: object.or("cluster", Flashtalking.name().to_owned()),
+            authority: object.or("authority", "servedby.flashtalking.com".to_owned()),
+        })
+    }
 }
 
 /// A number, or a string of digits.
 #[derive(Debug, PartialEq, Eq)]
 struct Id(u64);
 
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let id = match &value {
-            serde_json::Value::Number(number) => whole(number),
-            serde_json::Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().ok()
-            }
+impl Read for Id {
+    fn read(place: Place<'_>) -> Self {
+        let id = match place.value() {
+            Value::Number(number) => whole(number),
+            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             _ => None,
         };
-        let got = || match &value {
-            serde_json::Value::Object(_) => Unexpected::Map.to_string(),
-            serde_json::Value::Array(_) => Unexpected::Seq.to_string(),
-            scalar => scalar.to_string(),
-        };
-        id.map(Id).ok_or_else(|| D::Error::custom(format!("expected a number like 987654, got {}", got())))
+        if id.is_none() {
+            let got = match place.value() {
+                Value::Object(_) | Value::Array(_) => place.kind().to_owned(),
+                scalar => scalar.to_string(),
+            };
+            place.refuse(format!("expected a number like 987654, got {got}"));
+        }
+        Self(id.unwrap_or_default())
     }
 }
 
 /// Envoy hands a Struct's numbers over as doubles, so a whole number may come as 5.0.
-fn whole(number: &serde_json::Number) -> Option<u64> {
+fn whole(number: &Number) -> Option<u64> {
     let exact = |float: &f64| float.fract() == 0.0 && (0.0..9e15).contains(float);
     number.as_u64().or_else(|| number.as_f64().filter(exact).map(|float| float as u64))
 }

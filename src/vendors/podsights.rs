@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error};
-
 use super::{Callout, Content, Destination, Parcel, Vendor, presentable};
 use crate::accounting::Note;
-use crate::config::Settings;
 use crate::config::load::Invalid;
+use crate::config::{Place, Read, Settings};
 use crate::delivery::Redirects;
 use crate::json::{Json, Kind};
 use crate::mapping::targets::Targets;
@@ -93,25 +91,26 @@ impl Targets for BodyPaths {
 }
 
 /// An integration's `config`: one pixel.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("key")))]
 struct Pixel {
     /// The pixel key. A secret: write `${NAME}` and set NAME in Envoy's environment.
     #[cfg_attr(feature = "cli", schemars(with = "String"))]
     key: PixelKey,
-    #[serde(default = "cluster")]
     cluster: String,
-    #[serde(default = "authority")]
     authority: String,
 }
 
-fn cluster() -> String {
-    Podsights.name().to_owned()
-}
-
-fn authority() -> String {
-    "collector.podsights.com".to_owned()
+impl Read for Pixel {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            key: object.required("key"),
+            cluster: object.or("cluster", Podsights.name().to_owned()),
+            authority: object.or("authority", "collector.podsights.com".to_owned()),
+        })
+    }
 }
 
 /// The pixel key, a secret, as the JSON string that goes into the body.
@@ -123,24 +122,21 @@ impl fmt::Debug for PixelKey {
     }
 }
 
-impl<'de> Deserialize<'de> for PixelKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Through Value, so that no message of serde's shows what was there.
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(key) if key.len() > LONGEST_KEY => {
-                Err(D::Error::custom(format!("expected a pixel key of at most {LONGEST_KEY} bytes")))
-            }
-            serde_json::Value::String(key) if key.trim().chars().any(char::is_control) => {
-                Err(D::Error::custom("expected a pixel key, got control characters"))
-            }
-            serde_json::Value::String(key) if !key.trim().is_empty() => {
-                serde_json::to_string(key.trim()).map(PixelKey).map_err(D::Error::custom)
-            }
-            serde_json::Value::String(_) => {
-                Err(D::Error::custom("expected a pixel key, got an empty string"))
-            }
-            _ => Err(D::Error::custom("expected a pixel key as a string like \"${PODSIGHTS_KEY}\"")),
+impl Read for PixelKey {
+    fn read(place: Place<'_>) -> Self {
+        let serde_json::Value::String(key) = place.value() else {
+            place.refuse("expected a pixel key as a string like \"${PODSIGHTS_KEY}\"");
+            return Self(String::new());
+        };
+        let trimmed = key.trim();
+        if key.len() > LONGEST_KEY {
+            place.refuse(format!("expected a pixel key of at most {LONGEST_KEY} bytes"));
+        } else if trimmed.is_empty() {
+            place.refuse("expected a pixel key, got an empty string");
+        } else if trimmed.chars().any(char::is_control) {
+            place.refuse("expected a pixel key, got control characters");
         }
+        Self(serde_json::to_string(trimmed).unwrap_or_default())
     }
 }
 

@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 
 use conversion_relay::accounting::Note;
-use conversion_relay::config::Settings;
 use conversion_relay::config::load::Invalid;
+use conversion_relay::config::{Place, Read, Settings};
 use conversion_relay::delivery::Redirects;
 use conversion_relay::mapping::targets::Targets;
 use conversion_relay::mapping::transform::Transform;
@@ -80,22 +80,20 @@ impl Targets for Parameters {
 }
 
 /// An integration's `config`.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Account {
     pub token: String,
-    #[serde(default = "cluster")]
     pub cluster: String,
-    #[serde(default = "authority")]
     pub authority: String,
 }
 
-fn cluster() -> String {
-    "acme".to_owned()
-}
-
-fn authority() -> String {
-    "in.acme.example".to_owned()
+impl Read for Account {
+    fn read(place: Place<'_>) -> Self {
+        place.object(|object| Self {
+            token: object.required("token"),
+            cluster: object.or("cluster", "acme".to_owned()),
+            authority: object.or("authority", "in.acme.example".to_owned()),
+        })
+    }
 }
 
 impl Destination for Account {
