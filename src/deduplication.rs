@@ -2,7 +2,10 @@
 //!
 //! Envoy's shared data is a map of byte strings whose keys can never be freed. So a [`Memory`] is a fixed number of
 //! *shards*, each of a bounded size; an [`Id`] belongs to one of them. A shard is a header and a row of entries, in any
-//! order: eight bytes of hash, four of the second at which it was seen. When a shard is full, its oldest entry is forgotten.
+//! order: eight bytes of hash, four of the second at which it was seen. When a shard is full, what has expired is taken out,
+//! or else its oldest entry is forgotten.
+//!
+//! A look copies a shard out of Envoy and a change copies it back, so all deliveries of one event look once and write once.
 
 use std::time::Duration;
 
@@ -30,7 +33,7 @@ pub struct Id {
 }
 
 impl Id {
-    /// The id of something that is told apart by these parts, e.g. source, integration and messageId.
+    /// The id of something that is told apart by these parts, e.g. source and messageId.
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
@@ -42,6 +45,20 @@ impl Id {
         let shard = usize::from(u16::from_le_bytes([s0, s1])) % SHARDS;
         Self { shard, hash: [h0, h1, h2, h3, h4, h5, h6, h7] }
     }
+
+    /// The id of this for one of several takers, by its name. It belongs to the same shard, so that one look tells for
+    /// all of them. Names come from the configuration: no client can choose them to collide.
+    #[must_use]
+    pub fn for_taker(self, name: &str) -> Self {
+        let hash = u64::from_le_bytes(self.hash) ^ fnv1a(name);
+        Self { hash: hash.to_le_bytes(), ..self }
+    }
+}
+
+/// <http://www.isthe.com/chongo/tech/comp/fnv/>, of 64 bits.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// Envoy's shared data, or a test's.
@@ -71,62 +88,115 @@ impl Memory {
         }
     }
 
-    /// Whether `id` was remembered within the window before now. `now` is Unix time in seconds.
-    pub fn knows(&self, id: Id, now: u64, store: &impl Store) -> bool {
-        self.window_seconds > 0
-            && store.get(&self.key(id)).0.is_some_and(|shard| self.contains(&shard, id, now))
+    /// What is known of an id and all its takers, at `now` in Unix seconds.
+    pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> Recollection {
+        let mut recollection = Recollection {
+            key: String::new(),
+            window_seconds: self.window_seconds,
+            now: seconds(now),
+            shard: Vec::new(),
+            cas: None,
+            added: Vec::new(),
+        };
+        if self.window_seconds > 0 {
+            recollection.key = format!("{}{}", self.prefix, id.shard);
+            recollection.read(store);
+        }
+        recollection
     }
 
     /// Remembers `id` from now on. False: it was known already, maybe since a moment ago by another worker.
     pub fn remember(&self, id: Id, now: u64, store: &impl Store) -> bool {
-        if self.window_seconds == 0 {
-            return true;
+        let mut recollection = self.recall(id, now, store);
+        let is_new = !recollection.knows(id);
+        if is_new {
+            recollection.add(id);
+            recollection.keep(store);
         }
-        let key = self.key(id);
+        is_new
+    }
+}
+
+/// One shard, as it was when it was looked at, and what is to be added to it.
+#[derive(Debug)]
+pub struct Recollection {
+    /// In shared data.
+    key: String,
+    window_seconds: u32,
+    now: u32,
+    shard: Vec<u8>,
+    cas: Option<u32>,
+    added: Vec<Id>,
+}
+
+impl Recollection {
+    fn read(&mut self, store: &impl Store) {
+        let (shard, cas) = store.get(&self.key);
+        (self.shard, self.cas) = (shard.unwrap_or_default(), cas);
+    }
+
+    /// Whether `id`, which is of this shard, was remembered within the window before now.
+    pub fn knows(&self, id: Id) -> bool {
+        entries(&self.shard).any(|entry| entry.hash == id.hash && self.is_fresh(entry))
+    }
+
+    /// Will remember `id` once this is [kept](Self::keep).
+    pub fn add(&mut self, id: Id) {
+        if self.window_seconds > 0 {
+            self.added.push(id);
+        }
+    }
+
+    /// Writes what was added. Another worker that wrote to the shard meanwhile is not overwritten; after some tries this
+    /// gives up.
+    pub fn keep(mut self, store: &impl Store) {
+        let added = std::mem::take(&mut self.added);
+        if added.is_empty() {
+            return;
+        }
         for _ in 0..TRIES {
-            let (shard, cas) = store.get(&key);
-            let shard = shard.unwrap_or_default();
-            if self.contains(&shard, id, now) {
-                return false;
+            for id in &added {
+                self.insert(*id);
             }
-            if store.set(&key, &self.insert(&shard, id, now), cas) {
-                break;
+            if store.set(&self.key, &self.shard, self.cas) {
+                return;
             }
+            self.read(store);
         }
-        true
     }
 
-    /// The key of an id's shard in shared data.
-    fn key(&self, id: Id) -> String {
-        format!("{}{}", self.prefix, id.shard)
+    /// Appends an entry to the shard. A full one first loses what has expired, or else its oldest entry.
+    fn insert(&mut self, id: Id) {
+        if !self.shard.starts_with(&HEADER) || self.shard.len() > SHARD_BYTES {
+            self.shard = HEADER.to_vec();
+        }
+        if self.shard.len().saturating_add(ENTRY_BYTES) > SHARD_BYTES {
+            self.make_room();
+        }
+        // Behind the last whole entry, whatever else is there.
+        let whole = entries(&self.shard).count().saturating_mul(ENTRY_BYTES).saturating_add(HEADER.len());
+        self.shard.truncate(whole);
+        self.shard.extend(id.hash);
+        self.shard.extend(self.now.to_le_bytes());
     }
 
-    fn contains(&self, shard: &[u8], id: Id, now: u64) -> bool {
-        entries(shard).any(|entry| entry.hash == id.hash && self.is_fresh(entry, now))
-    }
-
-    /// The shard with `id` in it: without what has expired, and where it is full without its oldest entry.
-    fn insert(&self, shard: &[u8], id: Id, now: u64) -> Vec<u8> {
-        let keeps = |entry: &Entry| entry.hash != id.hash && self.is_fresh(*entry, now);
-        let mut kept: Vec<Entry> = entries(shard).filter(keeps).take(MOST_ENTRIES).collect();
-        if kept.len() == MOST_ENTRIES {
+    fn make_room(&mut self) {
+        let mut kept: Vec<Entry> = entries(&self.shard).filter(|entry| self.is_fresh(*entry)).collect();
+        if kept.len() >= MOST_ENTRIES {
             let oldest = kept.iter().enumerate().min_by_key(|(_, entry)| entry.seen).map(|(at, _)| at);
             kept.swap_remove(oldest.unwrap_or_default());
         }
-        kept.push(Entry { hash: id.hash, seen: seconds(now) });
-        let mut bytes = Vec::with_capacity(SHARD_BYTES);
-        bytes.extend(HEADER);
+        self.shard.truncate(HEADER.len());
         for entry in kept {
-            bytes.extend(entry.hash);
-            bytes.extend(entry.seen.to_le_bytes());
+            self.shard.extend(entry.hash);
+            self.shard.extend(entry.seen.to_le_bytes());
         }
-        bytes
     }
 
     /// Seen less than a window ago. Where a clock was set back an entry may be from later than now: one that is less than
     /// a window ahead counts, others don't, so that none counts for ever.
-    fn is_fresh(&self, entry: Entry, now: u64) -> bool {
-        entry.seen.abs_diff(seconds(now)) < self.window_seconds
+    fn is_fresh(&self, entry: Entry) -> bool {
+        entry.seen.abs_diff(self.now) < self.window_seconds
     }
 }
 

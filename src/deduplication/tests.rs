@@ -13,6 +13,22 @@ fn id(text: &str) -> Id {
     Id::of(&[b"src", b"Podsights", text.as_bytes()])
 }
 
+fn knows(memory: &Memory, id: Id, now: u64, store: &Shared) -> bool {
+    memory.recall(id, now, store).knows(id)
+}
+
+/// A shard at hand, with nobody else writing to it.
+fn recollection(shard: Vec<u8>, now: u64, window: u32) -> Recollection {
+    Recollection {
+        key: String::new(),
+        window_seconds: window,
+        now: seconds(now),
+        shard,
+        cas: None,
+        added: Vec::new(),
+    }
+}
+
 /// As Envoy's: a number that changes with every write, and `set` on a missing key ignores it.
 #[derive(Default)]
 struct Shared {
@@ -47,9 +63,9 @@ impl Store for Shared {
 #[test]
 fn a_second_delivery_of_a_message_is_known_and_another_is_not() {
     let (memory, store) = (memory(), Shared::default());
-    assert!(!memory.knows(id("m1"), 1000, &store));
+    assert!(!knows(&memory, id("m1"), 1000, &store));
     assert!(memory.remember(id("m1"), 1000, &store));
-    assert!(memory.knows(id("m1"), 1001, &store) && !memory.knows(id("m2"), 1001, &store));
+    assert!(knows(&memory, id("m1"), 1001, &store) && !knows(&memory, id("m2"), 1001, &store));
     assert!(!memory.remember(id("m1"), 1001, &store));
 }
 
@@ -57,18 +73,18 @@ fn a_second_delivery_of_a_message_is_known_and_another_is_not() {
 fn an_id_is_known_for_the_window_and_not_a_second_longer() {
     let (memory, store) = (memory(), Shared::default());
     memory.remember(id("m"), 1000, &store);
-    assert!(memory.knows(id("m"), 1000 + WINDOW - 1, &store));
-    assert!(!memory.knows(id("m"), 1000 + WINDOW, &store));
+    assert!(knows(&memory, id("m"), 1000 + WINDOW - 1, &store));
+    assert!(!knows(&memory, id("m"), 1000 + WINDOW, &store));
     let none = Memory::new("dedup", "plugin", Duration::ZERO);
     assert!(none.remember(id("m"), 1000, &store) && none.remember(id("m"), 1000, &store));
-    assert!(!none.knows(id("m"), 1000, &store));
+    assert!(!knows(&none, id("m"), 1000, &store));
 }
 
 #[test]
 fn a_begun_second_of_the_window_counts_in_full() {
     let (memory, store) = (Memory::new("dedup", "p", Duration::from_millis(1500)), Shared::default());
     memory.remember(id("m"), 1000, &store);
-    assert!(memory.knows(id("m"), 1001, &store) && !memory.knows(id("m"), 1002, &store));
+    assert!(knows(&memory, id("m"), 1001, &store) && !knows(&memory, id("m"), 1002, &store));
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn memories_of_another_kind_or_plugin_know_nothing_of_each_other() {
     let store = Shared::default();
     memory().remember(id("m"), 1000, &store);
     for (kind, plugin) in [("signatures", "plugin"), ("dedup", "other")] {
-        assert!(!Memory::new(kind, plugin, Duration::from_secs(WINDOW)).knows(id("m"), 1000, &store));
+        assert!(!knows(&Memory::new(kind, plugin, Duration::from_secs(WINDOW)), id("m"), 1000, &store));
     }
 }
 
@@ -92,26 +108,55 @@ fn a_worker_that_was_slower_tries_again_and_gives_up_in_the_end() {
     let (memory, store) = (memory(), Shared::default());
     memory.remember(Id { hash: [1; 8], ..id("m") }, 1000, &store);
     store.races.set(TRIES - 1);
-    assert!(memory.remember(id("m"), 1000, &store) && memory.knows(id("m"), 1000, &store));
+    assert!(memory.remember(id("m"), 1000, &store) && knows(&memory, id("m"), 1000, &store));
     store.races.set(TRIES);
     let last = Id { hash: [2; 8], ..id("m") };
-    assert!(memory.remember(last, 1000, &store) && !memory.knows(last, 1000, &store));
+    assert!(memory.remember(last, 1000, &store) && !knows(&memory, last, 1000, &store));
+}
+
+#[test]
+fn one_look_tells_for_all_takers_of_a_message_and_one_write_keeps_them() {
+    let (memory, store) = (memory(), Shared::default());
+    let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_taker(name));
+    let mut recollection = memory.recall(id("m"), 1000, &store);
+    assert!(takers.iter().all(|taker| !recollection.knows(*taker)));
+    takers.into_iter().for_each(|taker| recollection.add(taker));
+    recollection.keep(&store);
+    let values = store.values.borrow().values().map(|(_, writes)| *writes).collect::<Vec<_>>();
+    assert_eq!(values, [1], "one shard, written once");
+    let recollection = memory.recall(id("m"), 1001, &store);
+    assert!(takers.iter().all(|taker| recollection.knows(*taker)));
+    assert!(!recollection.knows(id("m").for_taker("Another")) && !recollection.knows(id("m")));
 }
 
 #[test]
 fn a_full_shard_forgets_its_oldest_entry_only() {
-    let memory = memory();
     let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
-    let mut shard = Vec::new();
+    let mut shard = recollection(Vec::new(), 0, WINDOW as u32);
     for n in 0..MOST_ENTRIES {
-        shard = memory.insert(&shard, nth(n), 1000 + n as u64 / 2);
+        shard.now = 1000 + n as u32 / 2;
+        shard.insert(nth(n));
     }
-    assert!((0..MOST_ENTRIES).all(|n| memory.contains(&shard, nth(n), 1200)));
-    let full = memory.insert(&shard, nth(MOST_ENTRIES), 1200);
-    assert!(full.len() == shard.len() && full.len() <= SHARD_BYTES);
-    let forgotten: Vec<usize> =
-        (0..=MOST_ENTRIES).filter(|n| !memory.contains(&full, nth(*n), 1200)).collect();
+    shard.now = 1200;
+    assert!((0..MOST_ENTRIES).all(|n| shard.knows(nth(n))));
+    let full = shard.shard.len();
+    shard.insert(nth(MOST_ENTRIES));
+    assert!(shard.shard.len() == full && full <= SHARD_BYTES);
+    let forgotten: Vec<usize> = (0..=MOST_ENTRIES).filter(|n| !shard.knows(nth(*n))).collect();
     assert_eq!(forgotten, [0]);
+}
+
+#[test]
+fn a_full_shard_first_loses_all_that_has_expired() {
+    let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
+    let mut shard = recollection(Vec::new(), 0, WINDOW as u32);
+    for n in 0..MOST_ENTRIES {
+        shard.now = if n % 2 == 0 { 1000 } else { 1000 + WINDOW as u32 / 2 };
+        shard.insert(nth(n));
+    }
+    shard.now = 1000 + WINDOW as u32;
+    shard.insert(nth(MOST_ENTRIES));
+    assert_eq!(entries(&shard.shard).count(), MOST_ENTRIES / 2 + 1);
 }
 
 #[test]
@@ -135,7 +180,7 @@ proptest! {
         for (name, passed) in steps {
             now += passed;
             let fresh = model.get(&name).is_some_and(|seen| now - seen < WINDOW);
-            prop_assert_eq!(memory.knows(id(&name.to_string()), now, &store), fresh);
+            prop_assert_eq!(knows(&memory, id(&name.to_string()), now, &store), fresh);
             prop_assert_eq!(memory.remember(id(&name.to_string()), now, &store), !fresh);
             if !fresh {
                 model.insert(name, now);
@@ -147,11 +192,12 @@ proptest! {
     fn whatever_bytes_a_shard_has_it_stays_bounded_and_holds_what_was_inserted(
         noise in prop::collection::vec(any::<u8>(), 0..9000), ours: bool, now in any::<u64>(), window in any::<u32>(),
     ) {
-        let memory = Memory::new("dedup", "p", Duration::from_secs(u64::from(window)));
         let shard = if ours { [&HEADER[..], &noise].concat() } else { noise };
-        let after = memory.insert(&shard, id("m"), now);
-        prop_assert!(after.len() <= SHARD_BYTES);
-        prop_assert_eq!(memory.contains(&after, id("m"), now), window > 0);
-        prop_assert!(ours || entries(&after).count() == 1 || shard.starts_with(&HEADER));
+        let had_header = shard.starts_with(&HEADER);
+        let mut recollection = recollection(shard, now, window);
+        recollection.insert(id("m"));
+        prop_assert!(recollection.shard.len() <= SHARD_BYTES);
+        prop_assert_eq!(recollection.knows(id("m")), window > 0);
+        prop_assert!(had_header || entries(&recollection.shard).count() == 1);
     }
 }

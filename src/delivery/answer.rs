@@ -42,8 +42,8 @@ impl<'a> Answer<'a> {
     /// Reads the facts. Envoy makes a 503 itself for a connection that was refused or reset, and a 504 for a timeout;
     /// a response that broke off midway has no headers at all.
     ///
-    /// `wall_clock` is needed for a Retry-After that names a date.
-    pub fn read(facts: &Facts<'a>, wall_clock: SystemTime) -> Self {
+    /// `wall_clock` is asked where a Retry-After is there, which may name a date.
+    pub fn read(facts: &Facts<'a>, wall_clock: impl FnOnce() -> SystemTime) -> Self {
         if facts.num_headers == 0 {
             return Self::Transport;
         }
@@ -52,7 +52,7 @@ impl<'a> Answer<'a> {
             (Some(504), false) => Self::Timeout,
             (Some(code), _) => Self::Status {
                 code,
-                retry_after: facts.retry_after.and_then(|value| retry_after(value, wall_clock)),
+                retry_after: facts.retry_after.and_then(|value| retry_after(value, wall_clock())),
                 location_host: facts.location.and_then(location_host),
             },
         }
@@ -182,7 +182,7 @@ mod tests {
 
     fn read(status: &str, from_upstream: bool) -> Answer<'_> {
         let status = Some(status.as_bytes());
-        Answer::read(&Facts { num_headers: 5, status, from_upstream, ..Facts::default() }, UNIX_EPOCH)
+        Answer::read(&Facts { num_headers: 5, status, from_upstream, ..Facts::default() }, || UNIX_EPOCH)
     }
 
     fn read_retry_after(value: &str, wall_clock: SystemTime) -> Option<Duration> {
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_response_without_headers_or_without_a_sane_status_is_a_transport_failure() {
         let nothing = Facts { status: Some(b"200"), from_upstream: true, ..Facts::default() };
-        assert_eq!(Answer::read(&nothing, UNIX_EPOCH), Answer::Transport);
+        assert_eq!(Answer::read(&nothing, || UNIX_EPOCH), Answer::Transport);
         for status in ["", "abc", "0", "100", "600", "99999", "-200", "2 00"] {
             assert_eq!(read(status, true), Answer::Transport, "{status}");
         }
@@ -269,8 +269,8 @@ mod tests {
                 retry_after: Some(date.as_bytes()),
                 location: Some(&location),
             };
-            Answer::read(&facts, UNIX_EPOCH);
-            Answer::read(&Facts { status: Some(b"429"), num_headers: 1, ..facts }, UNIX_EPOCH);
+            Answer::read(&facts, || UNIX_EPOCH);
+            Answer::read(&Facts { status: Some(b"429"), num_headers: 1, ..facts }, || UNIX_EPOCH);
         }
     }
 }

@@ -1,11 +1,19 @@
 //! The counters as Envoy knows them: defined once for each configuration, then increased by number.
+//!
+//! Each increase is a call into Envoy, and one purchase makes ten of them. So they are added up, and told with the next
+//! tick or a tenth of a second later: all at once, so that at any time matched = delivered + dropped + pending.
+
+use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
 use crate::accounting::{Delivery, EventIgnored, Note, RequestIgnored, names};
 use crate::config::{Compiled, label};
-use crate::delivery::CalloutStatus;
+use crate::delivery::{CalloutStatus, Instant};
+
+/// How long a count may stay untold.
+const UNTOLD: Duration = Duration::from_millis(100);
 
 /// Every metric of one plugin. Integrations that were removed stay: their last deliveries may still be in flight.
 #[derive(Default)]
@@ -14,6 +22,15 @@ pub struct Metrics {
     events_ignored: Vec<u32>,
     requests_ignored: Vec<u32>,
     notes: Vec<u32>,
+    untold: Untold,
+}
+
+/// Counts that Envoy has not been told.
+#[derive(Default)]
+struct Untold {
+    counts: Vec<(u32, i64)>,
+    /// When they are told at the latest, once somebody has asked.
+    due: Option<Instant>,
 }
 
 struct IntegrationMetrics {
@@ -46,31 +63,60 @@ impl Metrics {
         self.integrations.iter().find(|known| known.name == name && known.vendor == vendor)
     }
 
-    pub fn delivery(&self, name: &str, vendor: &str, outcome: Delivery) {
-        increase(self.of(name, vendor).and_then(|metrics| metrics.deliveries.get(outcome.index())));
+    pub fn delivery(&mut self, name: &str, vendor: &str, outcome: Delivery) {
+        let metric =
+            self.of(name, vendor).and_then(|metrics| metrics.deliveries.get(outcome.index()).copied());
+        self.untold.add(metric, 1);
     }
 
-    pub fn callout(&self, name: &str, vendor: &str, status: CalloutStatus, milliseconds: u64) {
+    pub fn callout(&mut self, name: &str, vendor: &str, status: CalloutStatus, milliseconds: u64) {
         let Some(metrics) = self.of(name, vendor) else { return };
-        increase(metrics.callouts.get(status as usize));
         if status != CalloutStatus::Refused {
             _ = hostcalls::record_metric(metrics.callout_duration, milliseconds);
         }
+        let metric = metrics.callouts.get(status as usize).copied();
+        self.untold.add(metric, 1);
     }
 
-    pub fn events_ignored(&self, reason: EventIgnored, count: usize) {
-        // An increase of nothing is an error to Envoy.
-        if let Some(metric) = self.events_ignored.get(reason as usize).filter(|_| count > 0) {
-            _ = hostcalls::increment_metric(*metric, i64::try_from(count).unwrap_or(i64::MAX));
+    pub fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
+        self.untold.add(self.events_ignored.get(reason as usize).copied(), count);
+    }
+
+    pub fn request_ignored(&mut self, reason: RequestIgnored) {
+        self.untold.add(self.requests_ignored.get(reason as usize).copied(), 1);
+    }
+
+    pub fn note(&mut self, note: Note) {
+        self.untold.add(self.notes.get(note as usize).copied(), 1);
+    }
+
+    /// When to [`flush`](Self::flush) at the latest.
+    pub fn next_due(&mut self, now: Instant) -> Option<Instant> {
+        if self.untold.counts.is_empty() {
+            return None;
+        }
+        Some(*self.untold.due.get_or_insert(now.saturating_add(UNTOLD)))
+    }
+
+    /// Tells Envoy what has been counted.
+    pub fn flush(&mut self) {
+        self.untold.due = None;
+        for (metric, count) in self.untold.counts.drain(..) {
+            _ = hostcalls::increment_metric(metric, count);
         }
     }
+}
 
-    pub fn request_ignored(&self, reason: RequestIgnored) {
-        increase(self.requests_ignored.get(reason as usize));
-    }
-
-    pub fn note(&self, note: Note) {
-        increase(self.notes.get(note as usize));
+impl Untold {
+    fn add(&mut self, metric: Option<u32>, count: usize) {
+        let Some(metric) = metric else { return };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        match self.counts.iter_mut().find(|(known, _)| *known == metric) {
+            Some((_, sum)) => *sum = sum.saturating_add(count),
+            // An increase of nothing is an error to Envoy.
+            None if count > 0 => self.counts.push((metric, count)),
+            None => {}
+        }
     }
 }
 
@@ -96,10 +142,4 @@ impl IntegrationMetrics {
 fn counter(name: &str) -> u32 {
     // Fails only for a kind of metric that doesn't exist.
     hostcalls::define_metric(MetricType::Counter, name).unwrap_or_default()
-}
-
-fn increase(metric: Option<&u32>) {
-    if let Some(metric) = metric {
-        _ = hostcalls::increment_metric(*metric, 1);
-    }
 }

@@ -76,7 +76,9 @@ impl Plugin {
         let mut metrics = Metrics::default();
         metrics.define(&config);
         let mut log = Limiter::default();
-        let mut host = Surroundings { metrics: &metrics, log: &mut log, config: &config, started, sent: 0 };
+        let now = Instant::ZERO;
+        let mut host =
+            Surroundings { metrics: &mut metrics, log: &mut log, config: &config, started, now, sent: 0 };
         let name = String::from_utf8_lossy(name).into_owned();
         let relay = Relay::new(name, Rc::clone(&config), random_seed(), &mut host);
         Self {
@@ -102,8 +104,7 @@ impl Plugin {
         self.newest = root;
         self.armed = None;
         // What is counted while the configuration changes belongs to the old one's integrations.
-        self.with_host(|relay, host| relay.configure(config, host));
-        self.arm(current);
+        self.step(current, |relay, host| relay.configure(config, host));
     }
 
     /// Envoy makes a stream on `root`.
@@ -129,22 +130,35 @@ impl Plugin {
         }
     }
 
-    /// Runs a step of the relay with its surroundings; answers how many callouts it sent.
-    fn with_host<T>(&mut self, step: impl FnOnce(&mut Relay, &mut Surroundings) -> T) -> (T, usize) {
+    /// Runs a step of the relay with its surroundings, and arms the timer for what is due then. `current` is the context
+    /// of the callback.
+    fn step<T>(&mut self, current: Current, step: impl FnOnce(&mut Relay, &mut Surroundings) -> T) -> T {
+        let (result, now, _) = self.with_host(self.now(), step);
+        self.arm(current, now);
+        result
+    }
+
+    /// Runs a step of the relay at `now`. Gives what the clock said last, and how many callouts were sent.
+    fn with_host<T>(
+        &mut self,
+        now: Instant,
+        step: impl FnOnce(&mut Relay, &mut Surroundings) -> T,
+    ) -> (T, Instant, usize) {
         let config = Rc::clone(self.relay.config());
         let mut host = Surroundings {
-            metrics: &self.metrics,
+            metrics: &mut self.metrics,
             log: &mut self.log,
             config: &config,
             started: self.started,
+            now,
             sent: 0,
         };
         let result = step(&mut self.relay, &mut host);
-        (result, host.sent)
+        (result, host.now, host.sent)
     }
 
     /// Time since the plugin's start.
-    pub fn now(&self) -> Instant {
+    fn now(&self) -> Instant {
         self.started.elapsed()
     }
 
@@ -159,18 +173,19 @@ impl Plugin {
             set_timer(None);
             return 0;
         }
-        self.read_log_level();
+        let now = self.now();
+        self.read_log_level(now);
         self.armed = None;
-        self.unheard.give_up(self.now(), root.context);
-        let ((), sent) = self.with_host(|relay, host| relay.work(host));
-        self.arm(root);
+        self.unheard.give_up(now, root.context);
+        let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
+        self.metrics.flush();
+        self.arm(root, now);
         sent
     }
 
     /// A callout that `root` sent came back.
     pub fn settle(&mut self, root: Current, token: Token, answer: Answer) {
-        self.with_host(|relay, host| relay.settle(token, answer, host));
-        self.arm(root);
+        self.step(root, |relay, host| relay.settle(token, answer, host));
     }
 
     /// A stream hands its request over.
@@ -178,40 +193,36 @@ impl Plugin {
         if let Some(note) = note {
             self.metrics.note(note);
         }
-        self.with_host(|relay, host| relay.hand_over(request, host));
-        self.arm(stream);
+        self.step(stream, |relay, host| relay.hand_over(request, host));
     }
 
     /// A stream hands its request over while the collector's accepting answer passes. Gives the values of the
     /// `set-cookie` lines to add to it.
     pub fn hand_over_answered(&mut self, stream: Current, request: Request) -> Vec<String> {
-        let (cookies, _) = self.with_host(|relay, host| relay.hand_over_answered(request, host));
-        self.arm(stream);
-        cookies
+        self.step(stream, |relay, host| relay.hand_over_answered(request, host))
     }
 
     /// A stream asks what its client is to be told, and with which `set-cookie` lines.
     pub fn answer(&mut self, stream: Current, request: Request) -> (Reply, Vec<String>) {
-        let (answer, _) = self.with_host(|relay, host| relay.answer(request, host));
-        self.arm(stream);
-        answer
+        self.step(stream, |relay, host| relay.answer(request, host))
     }
 
     /// A stream waits for its body, and sets `heard` when it comes.
     pub fn expect_body(&mut self, stream: Current, heard: Rc<Cell<bool>>) {
-        self.unheard.add(stream.context, heard, self.now());
-        self.arm(stream);
+        let now = self.now();
+        self.unheard.add(stream.context, heard, now);
+        self.arm(stream, now);
     }
 
-    pub fn ignore(&mut self, reason: RequestIgnored) {
-        self.with_host(|_, host| host.request_ignored(reason));
+    pub fn ignore(&mut self, stream: Current, reason: RequestIgnored) {
+        self.step(stream, |_, host| host.request_ignored(reason));
     }
 
     /// Arms the newest root's timer for what is due next, from a callback of the context `current`. A timer that is
     /// armed for something earlier stays; one that fires with nothing to do is switched off.
-    fn arm(&mut self, current: Current) {
-        let now = self.now();
-        let due = self.relay.next_due(now).into_iter().chain(self.unheard.next_due()).min();
+    fn arm(&mut self, current: Current, now: Instant) {
+        let counts = self.metrics.next_due(now);
+        let due = [self.relay.next_due(), self.unheard.next_due(), counts].into_iter().flatten().min();
         let already = self.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due.max(now)));
         if already {
             return;
@@ -231,13 +242,13 @@ impl Plugin {
     /// Switches the timer of a root off that is about to end: armed, it would fire for ever.
     pub fn stop_timer_of(&mut self, root: u32) {
         set_timer(None);
+        self.metrics.flush();
         if self.newest == root {
             self.armed = None;
         }
     }
 
-    fn read_log_level(&mut self) {
-        let now = self.now();
+    fn read_log_level(&mut self, now: Instant) {
         if self.log_level_read.is_none_or(|read| now.saturating_sub(read) >= LOG_LEVEL_AGE) {
             self.log_level_read = Some(now);
             proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));

@@ -59,17 +59,19 @@ impl Context for Root {
         let header =
             |name| if num_headers > 0 { self.get_http_call_response_header_bytes(name) } else { None };
         let status = header(":status");
-        let redirected = status.as_ref().is_some_and(|status| status.starts_with(b"3"));
-        let (retry_after, location) =
-            (header("retry-after"), if redirected { header("location") } else { None });
+        let begins = |digit: &[u8]| status.as_ref().is_some_and(|status| status.starts_with(digit));
+        // Most answers are good, and nothing more is asked of them: each header read is a call into Envoy.
+        let is_good = begins(b"2");
+        let retry_after = if is_good { None } else { header("retry-after") };
+        let location = if begins(b"3") { header("location") } else { None };
         let facts = Facts {
             num_headers,
             status: status.as_deref(),
-            from_upstream: header("x-envoy-upstream-service-time").is_some(),
+            from_upstream: is_good || header("x-envoy-upstream-service-time").is_some(),
             retry_after: retry_after.as_deref(),
             location: location.as_deref(),
         };
-        let answer = Answer::read(&facts, SystemTime::now());
+        let answer = Answer::read(&facts, SystemTime::now);
         plugin.borrow_mut().settle(Current::root(self.context_id), Token(token), answer);
         self.end_if_finished();
     }

@@ -60,7 +60,7 @@ impl Stream {
                 match Capture::begin(request, config.relay_when, config.sets_cookies(), &config.limits) {
                     Ok(capture) => Part::Captures(capture),
                     Err(reason) => {
-                        plugin.ignore(reason);
+                        plugin.ignore(self.context, reason);
                         Part::Bystander
                     }
                 }
@@ -81,7 +81,7 @@ impl Stream {
         match moment {
             Moment::Nothing => return,
             Moment::HandOver(request, note) => plugin.borrow_mut().hand_over(self.context, request, note),
-            Moment::Ignored(reason) => plugin.borrow_mut().ignore(reason),
+            Moment::Ignored(reason) => plugin.borrow_mut().ignore(self.context, reason),
         }
         self.part = Part::Bystander;
     }
@@ -114,7 +114,7 @@ impl Stream {
         let (reply, cookies) = match complete {
             Ok(request) => plugin.borrow_mut().answer(self.context, request),
             Err(reason) => {
-                plugin.borrow_mut().ignore(reason);
+                plugin.borrow_mut().ignore(self.context, reason);
                 (Reply::from(reason), Vec::new())
             }
         };
@@ -173,7 +173,7 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         self.moment(Capture::gone);
         if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
-            plugin.borrow_mut().ignore(RequestIgnored::Aborted);
+            plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
         }
     }
 }

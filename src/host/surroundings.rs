@@ -15,17 +15,25 @@ use crate::relay::Host;
 use crate::vendors::Callout;
 
 pub struct Surroundings<'p> {
-    pub metrics: &'p Metrics,
+    pub metrics: &'p mut Metrics,
     pub log: &'p mut Limiter,
     pub config: &'p Compiled,
+    /// The plugin's start.
     pub started: Clock,
+    /// What the clock said when it was last read; each reading is a call into Envoy.
+    pub now: Instant,
     /// Callouts sent.
     pub sent: usize,
 }
 
 impl Host for Surroundings<'_> {
     fn now(&self) -> Instant {
-        self.started.elapsed()
+        self.now
+    }
+
+    fn read_clock(&mut self) -> Instant {
+        self.now = self.started.elapsed();
+        self.now
     }
 
     fn wall_clock(&self) -> i64 {
@@ -99,7 +107,7 @@ impl Counters for Surroundings<'_> {
 
     fn note(&mut self, note: Note) {
         self.metrics.note(note);
-        if note == Note::PrivateClientIp && self.log.is_first(Kind::PrivateClientIp, self.started.elapsed()) {
+        if note == Note::PrivateClientIp && self.log.is_first(Kind::PrivateClientIp, self.now) {
             log::warn!(
                 "a visitor's IP address is a private one: if a proxy stands in front of this gateway, set \
                  use_remote_address and xff_num_trusted_hops, else vendors can't match anybody (said once)"
@@ -132,7 +140,7 @@ impl Ledger for Surroundings<'_> {
             Notice::Rejected { .. } => Kind::Rejected,
             Notice::Lost(_) => Kind::Lost,
         };
-        if self.log.allows(kind, self.started.elapsed()) {
+        if self.log.allows(kind, self.now) {
             write(lane, notice, self.config);
         }
     }

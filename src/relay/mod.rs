@@ -31,13 +31,20 @@ use opened::{Opened, Unopened};
 const EVENTS_AT_ONCE: usize = 32;
 /// How long one call of [`Relay::work`] reads events, of however few.
 const TIME_AT_ONCE: Duration = Duration::from_micros(500);
+/// How long a request may wait for others, so that one timer, one wake-up and one flight of callouts serve them all.
+const GATHERING: Duration = Duration::from_millis(5);
 /// The most callouts that one call of [`Relay::work`] sends.
 const CALLOUTS_AT_ONCE: usize = 64;
 
 /// What the relay needs of its surroundings.
 pub trait Host: Counters + Ledger + Store {
-    /// Time on a monotonic clock, from the VM's start.
+    /// Time on a monotonic clock, from the VM's start, as it was when the clock was last read.
     fn now(&self) -> Instant;
+
+    /// Reads the clock anew.
+    fn read_clock(&mut self) -> Instant {
+        self.now()
+    }
 
     /// Unix time in milliseconds.
     fn wall_clock(&self) -> i64;
@@ -69,6 +76,8 @@ pub struct Relay {
     signatures: Memory,
     /// Requests handed over and not yet read to their end.
     inbox: VecDeque<Work>,
+    /// When the inbox is worked on next.
+    inbox_due: Instant,
     engine: Engine<Parcel>,
     budget: Budget,
     rng: Rng,
@@ -96,6 +105,7 @@ struct Line<'l> {
     messages: &'l Memory,
     engine: &'l mut Engine<Parcel>,
     cachebusters: &'l mut Rng,
+    now: Instant,
 }
 
 impl Relay {
@@ -108,6 +118,7 @@ impl Relay {
             name,
             config: Rc::clone(&config),
             inbox: VecDeque::new(),
+            inbox_due: Instant::ZERO,
             engine: Engine::default(),
             budget: Budget::default(),
             cachebusters: rng.fork(),
@@ -142,7 +153,7 @@ impl Relay {
 
     /// Takes a request that the collector has accepted.
     pub fn hand_over(&mut self, request: Request, host: &impl Host) {
-        self.inbox.push_back(Work::Closed { request, received_at: host.wall_clock() });
+        self.put(Work::Closed { request, received_at: host.wall_clock() }, host.now());
     }
 
     /// Takes a request whose accepting answer is on its way to the client. Gives the values of the `set-cookie` lines that
@@ -164,8 +175,18 @@ impl Relay {
     /// Works out the cookies for the answer to an opened request, and keeps it for its events to be read.
     fn accept(&mut self, mut opened: Opened, host: &mut impl Host) -> Vec<String> {
         let lines = cookies::for_answer(&mut opened, &self.config, &mut |bytes| host.fill_random(bytes));
-        self.inbox.push_back(Work::Open(opened));
+        self.put(Work::Open(opened), host.now());
         lines
+    }
+
+    fn put(&mut self, work: Work, now: Instant) {
+        if self.inbox.is_empty() {
+            self.inbox_due = now.saturating_add(GATHERING);
+        }
+        self.inbox.push_back(work);
+        if self.inbox.len() >= EVENTS_AT_ONCE {
+            self.inbox_due = self.inbox_due.min(now);
+        }
     }
 
     /// Takes a request that nobody else answers. Says what its client is to be told, and gives the values of the
@@ -201,24 +222,27 @@ impl Relay {
 
     /// Does a bounded part of what is to be done: reads events, sends callouts.
     pub fn work(&mut self, host: &mut impl Host) {
-        let until = host.now().saturating_add(TIME_AT_ONCE);
+        let mut now = host.now();
+        let until = now.saturating_add(TIME_AT_ONCE);
         for _ in 0..EVENTS_AT_ONCE {
-            if self.inbox.is_empty() || host.now() > until {
+            if self.inbox.is_empty() || now > until {
                 break;
             }
             self.read_one(host);
+            now = host.read_clock();
         }
+        self.inbox_due = now;
         if self.inbox.is_empty() {
             self.inbox.shrink_to(EVENTS_AT_ONCE);
         }
-        let now = host.now();
         let mut outbound = Outbound { config: &self.config, cachebusters: &mut self.cachebusters, host };
         self.engine.step(now, &mut self.rng, &mut outbound, CALLOUTS_AT_ONCE);
     }
 
     /// When [`Relay::work`] has something to do next: a time that may have passed, or never.
-    pub fn next_due(&self, now: Instant) -> Option<Instant> {
-        if self.inbox.is_empty() { self.engine.next_due() } else { Some(now) }
+    pub fn next_due(&self) -> Option<Instant> {
+        let inbox = (!self.inbox.is_empty()).then_some(self.inbox_due);
+        inbox.into_iter().chain(self.engine.next_due()).min()
     }
 
     /// Whether nothing is held at all.
@@ -244,6 +268,7 @@ impl Relay {
                 messages: &self.messages,
                 engine: &mut self.engine,
                 cachebusters: &mut self.cachebusters,
+                now: host.now(),
             };
             let mut identified = std::mem::take(&mut opened.identified);
             station::relay(&opened, &item, &mut identified, &mut line, host);

@@ -10,10 +10,10 @@ use super::{Host, Line, cachebuster};
 use crate::accounting::{Delivery, EventIgnored, Note};
 use crate::config::{Compiled, Integration};
 use crate::consent::{self, EventConsent, EventIntegrations};
-use crate::deduplication::Id;
+use crate::deduplication::{Id, Recollection};
 use crate::delivery::{DropReason, LaneId, Rank};
-use crate::event::EventType;
 use crate::event::names::Dialects;
+use crate::event::{Event, EventType};
 use crate::identity::{Client, Cookies, EmailHash};
 use crate::json::Json;
 use crate::mapping::Subject;
@@ -56,17 +56,23 @@ pub(super) fn relay(
     let consent = event.consent(&consent, &config.fields);
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
-    let message = Message {
-        source,
-        id: event.text(config.fields.message_id),
-        is_stale: opened.age(&event, config).is_some_and(|age| age > config.limits.event_age),
-        received_at: seconds(opened.received_at),
-    };
+    let is_stale = opened.age(&event, config).is_some_and(|age| age > config.limits.event_age);
     wanted.retain(|Wanted { at, integration, .. }| {
         host.count(*at, Delivery::Matched);
-        let permitted = permitted(integration, &integrations, &consent, &cookies)
-            .and_then(|()| message.is_news(integration, line, host));
+        let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
+        let permitted = permitted(integration, &integrations, &consent, &cookies).and(fresh);
         permitted.map_err(|reason| host.count(*at, Delivery::Dropped(reason))).is_ok()
+    });
+    if wanted.is_empty() {
+        return;
+    }
+    let mut message = Message::of(&event, source, opened, line, host);
+    wanted.retain(|Wanted { at, integration, .. }| {
+        let is_news = message.is_news(integration);
+        if !is_news {
+            host.count(*at, Delivery::Dropped(DropReason::Duplicate));
+        }
+        is_news
     });
     if wanted.is_empty() {
         return;
@@ -93,10 +99,11 @@ pub(super) fn relay(
             Importance::Conversion => Rank::Conversion,
         };
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
-        if line.engine.offer(LaneId(at), parcel, rank, host.now(), host).is_ok() {
-            message.remember(integration, line, host);
+        if line.engine.offer(LaneId(at), parcel, rank, line.now, host).is_ok() {
+            message.add(integration);
         }
     }
+    message.keep(host);
 }
 
 /// What is known of the visitor's email beside what the event itself says. Nothing, if this event denies marketing.
@@ -144,46 +151,39 @@ fn wanted<'c>(name: &str, source: Option<SourceAt>, config: &'c Compiled) -> Vec
     wanted
 }
 
-/// What tells an event from others, for deduplication and by age.
-struct Message<'e> {
-    source: Option<SourceAt>,
-    id: Option<Cow<'e, str>>,
-    /// Older than max_event_age.
-    is_stale: bool,
-    /// Unix seconds.
-    received_at: u64,
-}
+/// What is known of an event's messageId. None without one: nothing tells the event from another one like it.
+struct Message(Option<(Id, Recollection)>);
 
-impl Message<'_> {
-    /// Whether the event is neither too old nor one that this integration has had already.
-    fn is_news(
-        &self,
-        integration: &Integration,
+impl Message {
+    fn of(
+        event: &Event<'_>,
+        source: Option<SourceAt>,
+        opened: &Opened,
         line: &Line<'_>,
         host: &impl Host,
-    ) -> Result<(), DropReason> {
-        if self.is_stale {
-            return Err(DropReason::Stale);
-        }
-        let known = |id| line.messages.knows(id, self.received_at, host);
-        if self.dedup_id(integration, line.config).is_some_and(known) {
-            Err(DropReason::Duplicate)
-        } else {
-            Ok(())
+    ) -> Self {
+        let Some(message_id) = event.text(line.config.fields.message_id) else { return Self(None) };
+        let source = source.and_then(|source| Some(line.config.sources.as_ref()?.id(source)));
+        let id = Id::of(&[source.unwrap_or_default().as_bytes(), message_id.as_bytes()]);
+        Self(Some((id, line.messages.recall(id, seconds(opened.received_at), host))))
+    }
+
+    /// Whether this integration has not had the event yet.
+    fn is_news(&self, integration: &Integration) -> bool {
+        self.0.as_ref().is_none_or(|(id, known)| !known.knows(id.for_taker(&integration.name)))
+    }
+
+    /// The integration has it now.
+    fn add(&mut self, integration: &Integration) {
+        if let Some((id, known)) = &mut self.0 {
+            known.add(id.for_taker(&integration.name));
         }
     }
 
-    fn remember(&self, integration: &Integration, line: &Line<'_>, host: &impl Host) {
-        if let Some(id) = self.dedup_id(integration, line.config) {
-            line.messages.remember(id, self.received_at, host);
+    fn keep(self, host: &impl Host) {
+        if let Some((_, known)) = self.0 {
+            known.keep(host);
         }
-    }
-
-    /// None for an event without a messageId: nothing tells it from another one like it.
-    fn dedup_id(&self, integration: &Integration, config: &Compiled) -> Option<Id> {
-        let source = self.source.and_then(|source| Some(config.sources.as_ref()?.id(source)));
-        let parts = [source.unwrap_or_default(), &integration.name, self.id.as_deref()?];
-        Some(Id::of(&parts.map(str::as_bytes)))
     }
 }
 

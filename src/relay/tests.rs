@@ -133,7 +133,9 @@ fn request(relay: &Relay, path: &str, headers: &[(&str, String)], body: &str) ->
 }
 
 fn work(relay: &mut Relay, world: &mut World) {
-    while relay.next_due(world.now).is_some_and(|due| due <= world.now) {
+    // What is in the inbox waits a moment for company.
+    while let Some(due) = relay.next_due().filter(|due| *due <= world.now + GATHERING) {
+        world.now = world.now.max(due);
         relay.work(world);
     }
 }

@@ -1,0 +1,158 @@
+//! What an event costs on its whole way through the relay, from the captured request to the vendors' answers, without
+//! Envoy: `cargo bench --bench relay`, a few seconds. What Envoy adds is measured by `make bench`.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark may panic")]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::rc::Rc;
+use std::time::{Duration, Instant as Clock};
+
+use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use conversion_relay::config::Compiled;
+use conversion_relay::deduplication::Store;
+use conversion_relay::delivery::{
+    Answer, CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
+};
+use conversion_relay::relay::{Host, Relay};
+use conversion_relay::request::Request;
+use conversion_relay::vendors::Callout;
+
+const ROUNDS: usize = 200;
+const REQUESTS: usize = 50;
+
+fn main() {
+    let bodies = [
+        ("a purchase to both vendors", "/v1/track", 1, purchase as fn(usize) -> String),
+        ("a page view to one vendor", "/v1/page", 1, page),
+        ("a purchase of a batch of 20", "/v1/batch", 20, |nth| {
+            let items: Vec<String> = (0..20).map(|at| purchase(nth * 20 + at)).collect();
+            format!(r#"{{"batch":[{}]}}"#, items.join(","))
+        }),
+        ("an event that nobody wants", "/v1/track", 1, |nth| {
+            purchase(nth).replace("Order Completed", "Video Played")
+        }),
+    ];
+    for (name, path, events, body) in bodies {
+        let mut world = World::default();
+        let mut relay = Relay::new("bench".to_owned(), config(), 1, &mut world);
+        let mut nth = 0;
+        let mut fastest = Duration::MAX;
+        for _ in 0..ROUNDS {
+            let requests: Vec<Request> =
+                (0..REQUESTS).map(|at| request(&relay, path, body(nth + at))).collect();
+            nth += REQUESTS;
+            let begun = Clock::now();
+            for request in requests {
+                relay.hand_over(black_box(request), &mut world);
+                while !relay.is_idle() {
+                    relay.work(&mut world);
+                    for token in std::mem::take(&mut world.open) {
+                        relay.settle(token, Answer::status(200), &mut world);
+                    }
+                }
+            }
+            fastest = fastest.min(begun.elapsed());
+        }
+        let each = fastest.as_nanos() as f64 / (REQUESTS * events) as f64 / 1000.0;
+        println!("{name:32} {each:8.3} us, {} callouts", world.callouts);
+    }
+}
+
+fn config() -> Rc<Compiled> {
+    let config = r#"{"integrations":[
+        {"name":"Flashtalking purchases","vendor":"flashtalking","events":["Order Completed"],"consent_categories":["advertising"],
+         "config":{"advertiser_id":1234567,"spotlight_id":987654,"spotlight_group_id":5}},
+        {"name":"Podsights Production","vendor":"podsights","consent_categories":["marketing"],"config":{"key":"k"}}]}"#;
+    Rc::new(Compiled::load(config.as_bytes(), &|_| None).expect("a good configuration"))
+}
+
+fn request(relay: &Relay, path: &str, body: String) -> Request {
+    let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    Request {
+        endpoint: relay.config().endpoints.find(path.as_bytes()).expect("a tracking path"),
+        path: path.as_bytes().to_vec(),
+        source_address: b"203.0.113.50:4711".to_vec(),
+        headers: vec![
+            header("content-type", "application/json"),
+            header(
+                "user-agent",
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)",
+            ),
+            header("cookie", "_ga=GA1.1.1234567890.1700000000; theme=dark; session=0123456789abcdef"),
+            header("referer", "https://shop.example.com/checkout/done?step=3"),
+        ],
+        body: body.into_bytes(),
+        lease: relay.budget().lease(),
+    }
+}
+
+fn purchase(nth: usize) -> String {
+    format!(
+        r#"{{"type":"track","event":"Order Completed","messageId":"ajs-next-1700000000000-{nth:08}","anonymousId":"1f0e6a3c-6c39-4a3d-9a55-{nth:012}","timestamp":"2026-01-01T00:00:00.000Z","properties":{{"order_id":"ORD-{nth:05}","revenue":129.99,"currency":"EUR","coupon":"SPRING","email":"jane.doe@example.com","products":[{{"product_id":"p1","sku":"BS-42","name":"Blue shoes","price":99.99,"quantity":1}}]}},"context":{{"page":{{"url":"https://shop.example.com/checkout/done?step=3","path":"/checkout/done","title":"Thank you"}},"library":{{"name":"analytics.js","version":"next-1.70.0"}},"consent":{{"advertising":true,"marketing":true}}}}}}"#
+    )
+}
+
+fn page(nth: usize) -> String {
+    format!(
+        r#"{{"type":"page","name":"Home","messageId":"ajs-next-1700000000000-{nth:08}","anonymousId":"1f0e6a3c-6c39-4a3d-9a55-{nth:012}","timestamp":"2026-01-01T00:00:00.000Z","properties":{{"url":"https://shop.example.com/","path":"/","title":"Home"}},"context":{{"page":{{"url":"https://shop.example.com/","path":"/","title":"Home"}},"consent":{{"advertising":true,"marketing":true}}}}}}"#
+    )
+}
+
+/// Takes every callout at once and remembers messages as Envoy's shared data does.
+#[derive(Default)]
+struct World {
+    open: Vec<Token>,
+    callouts: u32,
+    shared: RefCell<HashMap<String, Vec<u8>>>,
+}
+
+impl Host for World {
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
+    fn wall_clock(&self) -> i64 {
+        1_767_225_700_000
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
+    }
+
+    fn send(&mut self, _: &str, _: &str, callout: &Callout<'_>, _: Duration) -> Result<Token, Refusal> {
+        black_box(callout);
+        self.callouts += 1;
+        let token = Token(self.callouts);
+        self.open.push(token);
+        Ok(token)
+    }
+
+    fn dry_run(&mut self, _: &str, _: &Callout<'_>) {}
+}
+
+impl Counters for World {
+    fn count(&mut self, _: usize, _: Delivery) {}
+    fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
+    fn request_ignored(&mut self, _: RequestIgnored) {}
+    fn note(&mut self, _: Note) {}
+}
+
+impl Ledger for World {
+    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {}
+    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
+    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
+}
+
+impl Store for World {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        (self.shared.borrow().get(key).cloned(), None)
+    }
+
+    fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
+        self.shared.borrow_mut().insert(key.to_owned(), value.to_owned());
+        true
+    }
+}
