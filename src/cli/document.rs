@@ -36,56 +36,47 @@ const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wa
 /// Reads a file. YAML, of which JSON is a part.
 pub fn find(path: &Path) -> Result<Document, Failure> {
     let file = read(path)?;
-    let (mut filters, mut notes, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-    if file.get("kind").is_some_and(|kind| kind == "WasmPlugin") {
-        filters.push(of_istio(&file, path));
+    let mut notes = Vec::new();
+    let filters = if file.get("kind").is_some_and(|kind| kind == "WasmPlugin") {
+        vec![of_istio(&file, path)]
     } else if file.get("integrations").is_some() || !mentions_envoy(&file) {
         let configuration = file.clone();
-        filters.push(Found { name: None, path: path.to_owned(), configuration, plugin: None, loaded: None });
+        vec![Found { name: None, path: path.to_owned(), configuration, plugin: None, loaded: None }]
+    } else {
+        of_envoy(&file, path, &mut notes)?
+    };
+    if filters.is_empty() {
+        notes.insert(0, "no Wasm filter with a configuration of conversion-relay in it".to_owned());
+        return Err(Failure::Refused(format!("{}: {}", path.display(), notes.join("\n"))));
     }
-    // Where it is one of those, there is no entry.
-    for entry in entries(&file) {
-        match entry.held {
-            Held::Here(wasm) => filters.extend(of_wasm(entry.name, wasm, path)?),
+    Ok(Document { path: path.to_owned(), file, filters, notes })
+}
+
+/// The filters of Envoy's file, each once: listeners can share one, with an entry of its own in each.
+fn of_envoy(file: &Value, path: &Path, notes: &mut Vec<String>) -> Result<Vec<Found>, Failure> {
+    let mut filters: Vec<Found> = Vec::new();
+    for entry in entries(file) {
+        let (found, note) = match entry.held {
+            Held::Here(wasm) => (of_wasm(entry.name, wasm, path)?, None),
             Held::InFile(named) => match place_of(named, path) {
                 Some(place) => {
+                    let read =
+                        format!("{} loads the filter from {named}; read {}", path.display(), place.display());
                     let found = of_resources(entry.name, &place)?;
-                    if found.is_some() {
-                        notes.push(format!(
-                            "{} loads the filter from {named}; read {}",
-                            path.display(),
-                            place.display()
-                        ));
-                    }
-                    filters.extend(found);
+                    let note = found.is_some().then_some(read);
+                    (found, note)
                 }
-                None => missing.push(format!(
-                    "{} loads the filter {} from {named}, which is neither there nor beside it: it is not checked",
-                    path.display(),
-                    entry.name
-                )),
+                None => {
+                    let (path, name) = (path.display(), entry.name);
+                    let unread = "which is neither there nor beside it: it is not checked";
+                    (None, Some(format!("{path} loads the filter {name} from {named}, {unread}")))
+                }
             },
-        }
+        };
+        filters.extend(found.filter(|found| !filters.contains(found)));
+        notes.extend(note.filter(|note| !notes.contains(note)));
     }
-    // Listeners can share a filter, each with an entry of its own.
-    let mut once: Vec<Found> = Vec::new();
-    for found in filters {
-        if !once.contains(&found) {
-            once.push(found);
-        }
-    }
-    notes.extend(missing);
-    let mut seen = std::collections::BTreeSet::new();
-    notes.retain(|note| seen.insert(note.clone()));
-    if once.is_empty() {
-        let mut text =
-            format!("{}: no Wasm filter with a configuration of conversion-relay in it", path.display());
-        for note in notes {
-            text.push_str(&format!("\n{note}"));
-        }
-        return Err(Failure::Refused(text));
-    }
-    Ok(Document { path: path.to_owned(), file, filters: once, notes })
+    Ok(filters)
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {
