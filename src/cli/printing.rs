@@ -196,7 +196,14 @@ impl Counters for Printing {
 
     fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
         let all = if count > 1 { format!(", with {} more", count.saturating_sub(1)) } else { String::new() };
-        self.line(&format!("ignored, {}{all}", reason.label()));
+        let because = match reason {
+            EventIgnored::Unauthorized => {
+                ": no source has the key that came, if any came; -H 'X-Write-Key: ...' gives one"
+            }
+            EventIgnored::Unmapped => ": no integration has an entry for an event of this name",
+            _ => "",
+        };
+        self.line(&format!("ignored, {}{all}{because}", reason.label()));
     }
 
     fn request_ignored(&mut self, reason: RequestIgnored) {

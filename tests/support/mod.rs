@@ -242,6 +242,11 @@ impl Gateway {
         kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1024
     }
 
+    /// The address that clients reach, for tools that are told one.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.envoy.listener
+    }
+
     /// Where Envoy's admin interface listens.
     pub fn admin_address(&self) -> std::net::SocketAddr {
         self.envoy.admin
