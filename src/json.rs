@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 /// One well-formed JSON value, as its text.
 #[derive(Clone, Copy, Debug)]
-pub struct Json<'a>(&'a RawValue);
+pub struct Json<'a>(&'a str);
 
 /// What kind of value a [`Json`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,18 @@ pub enum Kind {
 impl<'a> Json<'a> {
     /// Reads `text` as one JSON value with nothing but white space around it.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text).map(Json)
+        serde_json::from_str(text)
+    }
+
+    /// A text that [`Json::parse`] or a reader of this module has found to be one JSON value before: reading it again
+    /// would be a pass over all of it. A text that is none has no members, items or text, and does no other harm.
+    pub fn known(text: &'a str) -> Self {
+        Json(text)
     }
 
     /// The JSON text itself.
     pub fn as_str(self) -> &'a str {
-        self.0.get()
+        self.0
     }
 
     pub fn kind(self) -> Kind {
@@ -106,7 +112,7 @@ impl<'a> Json<'a> {
 
 impl<'de: 'a, 'a> serde::Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&'a RawValue>::deserialize(deserializer).map(Json)
+        <&'a RawValue>::deserialize(deserializer).map(|raw| Json(raw.get()))
     }
 }
 

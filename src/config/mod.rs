@@ -54,6 +54,7 @@ pub struct Compiled {
     pub integrations: Vec<Integration>,
     /// Paths of secrets that are written out; each deserves a warning.
     pub literal_secrets: Vec<String>,
+    kept_headers: Vec<Box<str>>,
 }
 
 /// How much of the requests is held and read.
@@ -167,6 +168,7 @@ impl Compiled {
             client_from_context: config.identity.client_from_context,
             issue_anonymous_id,
             remember_email,
+            kept_headers: kept_headers(sources.as_ref(), &integrations),
             sources,
             consent,
             deduplication_window: within_time(
@@ -183,18 +185,36 @@ impl Compiled {
         })
     }
 
+    /// Whether any station can use a request header, given in lowercase; no other is kept.
+    pub fn keeps_header(&self, name: &str) -> bool {
+        self.kept_headers.iter().any(|kept| **kept == *name)
+    }
+
     /// Whether the filter sets cookies of its own at all.
     pub fn sets_cookies(&self) -> bool {
         self.issue_anonymous_id.is_some() || self.remember_email.is_some()
     }
-
-    /// The request headers that any station can use, in lowercase; no other is kept.
-    pub fn keeps_header(&self, name: &str) -> bool {
-        matches!(name, "user-agent" | "cookie" | "referer" | "sec-gpc" | "content-encoding")
-            || (self.sources.is_some() && sources::HEADERS.contains(&name))
-            || self.integrations.iter().any(|integration| integration.plan.reads_header(name))
-    }
 }
+
+/// The request headers that any station can use, in lowercase.
+fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<Box<str>> {
+    let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
+    if sources.is_some() {
+        kept.extend(sources::HEADERS.map(Box::from));
+    }
+    let mut keep = |name: &str| {
+        if !kept.iter().any(|known| **known == *name) {
+            kept.push(name.into());
+        }
+    };
+    for integration in integrations {
+        integration.plan.headers(&mut keep);
+    }
+    kept
+}
+
+/// The request headers that are of use whatever the configuration.
+const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding"];
 
 fn compile_integration(
     integration: types::Integration,

@@ -54,12 +54,14 @@ impl Fields {
         targets
     }
 
-    /// Whether any of these mappings reads a request header.
-    pub(super) fn reads_header(&self, name: &str) -> bool {
-        self.0.iter().any(|(_, node)| match node {
-            Node::Leaf(rule) => rule.reads_header(name),
-            Node::Branch(fields) => fields.reads_header(name),
-        })
+    /// Calls `read` with the name of each request header that any of these mappings reads.
+    pub(super) fn headers(&self, read: &mut dyn FnMut(&str)) {
+        for (_, node) in &self.0 {
+            match node {
+                Node::Leaf(rule) => rule.headers(read),
+                Node::Branch(fields) => fields.headers(read),
+            }
+        }
     }
 
     /// Puts a rule at a dotted target. An error if there is one already, or one of them is a part of the other.

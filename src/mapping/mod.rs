@@ -101,12 +101,17 @@ impl Rule {
         }
     }
 
-    fn reads_header(&self, name: &str) -> bool {
+    /// Calls `read` with the name of each request header that this rule reads.
+    fn headers(&self, read: &mut dyn FnMut(&str)) {
         let sources = match &self.0 {
-            Origin::Constant(_) => return false,
+            Origin::Constant(_) => return,
             Origin::Read(Reading { sources, .. }) | Origin::Each(sources, _) => sources,
         };
-        sources.iter().any(|source| matches!(source, Source::Header(known) if **known == *name))
+        for source in sources {
+            if let Source::Header(name) = source {
+                read(name);
+            }
+        }
     }
 }
 

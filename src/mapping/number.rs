@@ -85,7 +85,16 @@ pub fn integer(plain: &str) -> &str {
 }
 
 /// The exact decimal sum of plain numbers, `None` once it leaves the range of [`plain`].
-pub fn sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn sum<'a>(numbers: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    // Quantities, mostly.
+    let integers = numbers.clone().try_fold(0_u64, |sum, number| sum.checked_add(number.parse().ok()?));
+    match integers {
+        Some(sum) => plain(&sum.to_string()).map(|sum| sum.into_owned()),
+        None => decimal_sum(numbers),
+    }
+}
+
+fn decimal_sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
     const SCALE: u32 = 20;
     let mut total: u128 = 0;
     let mut places = 0usize;

@@ -79,10 +79,11 @@ impl Plan {
         }
     }
 
-    /// Whether any mapping reads this request header, given in lowercase.
-    pub fn reads_header(&self, name: &str) -> bool {
-        let entries = self.entries.iter().filter_map(|entry| entry.fields.as_ref());
-        entries.chain(&self.others).any(|fields| fields.reads_header(name))
+    /// Calls `read` with the name, in lowercase, of each request header that any mapping reads; some of them repeatedly.
+    pub fn headers(&self, read: &mut dyn FnMut(&str)) {
+        for fields in self.entries.iter().filter_map(|entry| entry.fields.as_ref()).chain(&self.others) {
+            fields.headers(read);
+        }
     }
 
     /// The events that this plan sends: the name as it was written, the vendor's, and the mappings.

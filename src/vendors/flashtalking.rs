@@ -4,7 +4,6 @@
 //! are the credential; the visitor is matched by the FTrack cookie, the IP address and the User-Agent.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Number, Value};
@@ -235,7 +234,8 @@ impl Destination for Spotlight {
             // Encoding makes nothing shorter, so what is too long already is not even tried.
             let fits = text.len() <= LONGEST_PATH;
             if fits {
-                _ = write!(query, "&{target}={}", utf8_percent_encode(&text, COMPONENT));
+                query.extend(["&", target, "="]);
+                query.extend(utf8_percent_encode(&text, COMPONENT));
             }
             if !fits || query.len() > LONGEST_PATH - RESERVED {
                 query.truncate(length);
