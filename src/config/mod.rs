@@ -6,6 +6,7 @@ mod duration;
 pub mod load;
 mod protobuf;
 pub mod read;
+mod tree;
 pub mod types;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::endpoints::Endpoints;
 use crate::event::Fields;
 use crate::event::projection::Projection;
 use crate::identity::{ClientFromContext, CookieName};
+use crate::mapping::document::Members;
 use crate::mapping::plan::Plan;
 use crate::sources::{self, SourceAt, Sources};
 use crate::vendors::{self, Destination, Vendor};
@@ -27,6 +29,7 @@ use cookies::anonymous_id_cookies;
 pub use cookies::{IssueAnonymousId, RememberEmail};
 use load::{Invalid, Secrets};
 pub use read::{Place, Read};
+pub use tree::Tree;
 use types::Config;
 pub use types::{RelayWhen, ReplyFrom};
 
@@ -83,7 +86,7 @@ pub struct Integration {
 
 /// The settings of a vendor's own `config`, for the vendor to read.
 pub struct Settings<'s> {
-    values: serde_json::Map<String, serde_json::Value>,
+    values: Members<Tree>,
     at: String,
     secrets: &'s Secrets,
 }
@@ -91,7 +94,7 @@ pub struct Settings<'s> {
 impl Settings<'_> {
     /// Reads them into the vendor's type; an error names the place in the whole configuration and shows no secret.
     pub fn read<T: Read>(self) -> Result<T, Invalid> {
-        load::read(&serde_json::Value::Object(self.values), &self.at, self.secrets)
+        load::read(&Tree::Object(self.values.0), &self.at, self.secrets)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Tree;
 use super::read::{Place, Read};
 use crate::consent::{ConsentCookies, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
@@ -363,8 +364,8 @@ pub struct Integration {
     /// Restricts the integration to these events. Default: all of preset and field_mappings.
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings"))]
-    pub config: serde_json::Map<String, serde_json::Value>,
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings", extend("default" = serde_json::json!({}))))]
+    pub config: Members<Tree>,
     /// What a visitor must have granted; none: no consent is needed.
     pub consent_categories: Vec<String>,
     /// Signal's version-2 document, applied over the preset.

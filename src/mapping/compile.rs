@@ -295,7 +295,7 @@ fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMappi
 fn constant(scalar: &Scalar) -> Value<'static> {
     match scalar {
         Scalar::Text(text) => Value::Text(Cow::Owned(text.clone())),
-        Scalar::Number(number) => Value::Number(Cow::Owned(number.to_string())),
+        Scalar::Number(number) => Value::Number(Cow::Owned(number.clone())),
         Scalar::Bool(value) => Value::Bool(*value),
     }
 }
@@ -303,7 +303,7 @@ fn constant(scalar: &Scalar) -> Value<'static> {
 fn written(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Text(text) => format!("{text:?}"),
-        Scalar::Number(number) => number.to_string(),
+        Scalar::Number(number) => number.clone(),
         Scalar::Bool(value) => value.to_string(),
     }
 }
