@@ -5,8 +5,8 @@ const ALIKE: f64 = 0.75;
 
 /// The known name that is most like `name`, if any is.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let name = name.to_lowercase();
-    let likeness = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
+    let name = name.to_ascii_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&name, &known.to_ascii_lowercase());
     let rated = known.into_iter().map(|known| (known, likeness(known))).filter(|(_, rate)| *rate > ALIKE);
     rated.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(known, _)| known)
 }
