@@ -40,41 +40,36 @@ fn segment(data: &str) -> Result<String, Undecodable> {
 }
 
 fn signal(query: &[u8], event_type: Option<EventType>) -> String {
-    let mut fields = Vec::new();
-    for (name, value) in form_urlencoded::parse(query) {
-        let place = match name.as_ref() {
-            "e" if event_type.is_none_or(|is| is == EventType::Track) => "event".to_owned(),
-            "e" => "name".to_owned(),
-            "uid" => "userId".to_owned(),
-            "aid" => "anonymousId".to_owned(),
-            "mid" => "messageId".to_owned(),
-            "ts" => {
-                if let Some(timestamp) = value.parse().ok().and_then(timestamp::rfc3339) {
-                    fields.push(Field {
-                        place: "timestamp".to_owned(),
-                        nth: fields.len(),
-                        text: timestamp.into(),
-                    });
-                }
-                continue;
-            }
-            dotted => {
-                let (above, below) = match (dotted.strip_prefix("p."), dotted.strip_prefix("t.")) {
-                    (Some(below), _) => ("properties", below),
-                    (_, Some(below)) => ("traits", below),
-                    _ => continue,
-                };
-                if below.split('.').take(MAX_DEPTH).count() == MAX_DEPTH
-                    || below.split('.').any(str::is_empty)
-                {
-                    continue;
-                }
-                format!("{above}.{below}")
-            }
+    let mut fields = Vec::with_capacity(16);
+    for (name, text) in form_urlencoded::parse(query) {
+        let field = match name.as_ref() {
+            "e" if event_type.is_none_or(|is| is == EventType::Track) => "event",
+            "e" => "name",
+            "uid" => "userId",
+            "aid" => "anonymousId",
+            "mid" => "messageId",
+            "ts" => "timestamp",
+            dotted if dotted.starts_with("p.") => "properties",
+            dotted if dotted.starts_with("t.") => "traits",
+            _ => continue,
         };
-        fields.push(Field { place, nth: fields.len(), text: value });
+        let below = if matches!(field, "properties" | "traits") { name } else { Cow::default() };
+        let text = match field {
+            "timestamp" => text.parse().ok().and_then(timestamp::rfc3339).map(Cow::Owned),
+            _ => Some(text),
+        };
+        let (Some(text), nth) = (text, fields.len()) else { continue };
+        let field = Field { field, below, nth, text };
+        if field.steps().take(MAX_DEPTH + 1).count() <= MAX_DEPTH
+            && field.steps().all(|step| !step.is_empty())
+        {
+            fields.push(field);
+        }
     }
-    fields.sort_unstable_by(|one, other| one.steps().cmp(other.steps()).then(one.nth.cmp(&other.nth)));
+    fields.sort_unstable_by(|one, other| {
+        let below = || one.steps().cmp(other.steps());
+        one.field.cmp(other.field).then_with(below).then(one.nth.cmp(&other.nth))
+    });
     let mut event = String::with_capacity(query.len());
     write(&fields, 0, &mut event);
     event
@@ -82,8 +77,10 @@ fn signal(query: &[u8], event_type: Option<EventType>) -> String {
 
 /// A text, and where it belongs in the event.
 struct Field<'q> {
-    /// `properties.product.price`
-    place: String,
+    /// Right in the event.
+    field: &'static str,
+    /// The steps below it, as the parameter has them: `p.product.price`. Empty: none.
+    below: Cow<'q, str>,
     /// The parameter's place among all.
     nth: usize,
     text: Cow<'q, str>,
@@ -91,7 +88,8 @@ struct Field<'q> {
 
 impl Field<'_> {
     fn steps(&self) -> impl Iterator<Item = &str> {
-        self.place.split('.')
+        let below = self.below.get("p.".len()..).map(|below| below.split('.'));
+        std::iter::once(self.field).chain(below.into_iter().flatten())
     }
 
     fn step(&self, depth: usize) -> Option<&str> {

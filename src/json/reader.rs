@@ -1,6 +1,7 @@
 //! Reading JSON from its text (RFC 8259), one value after the other.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Json, string};
 
@@ -62,7 +63,7 @@ impl<'a> Reader<'a> {
                     }
                     self.step();
                 }
-                b'"' => drop(self.string()?),
+                b'"' => _ = self.string()?,
                 b'-' | b'0'..=b'9' => self.number()?,
                 _ => self.word()?,
             }
@@ -91,6 +92,7 @@ impl<'a> Reader<'a> {
         }
         loop {
             let key = self.key()?;
+            let key = self.text.get(key)?;
             member(self, string::decode(key))?;
             if !self.more(b'}')? {
                 return Some(());
@@ -136,23 +138,23 @@ impl<'a> Reader<'a> {
         Some(more)
     }
 
-    fn key(&mut self) -> Option<&'a str> {
+    fn key(&mut self) -> Option<Range<usize>> {
         let key = self.string()?;
         self.take(b':')?;
         Some(key)
     }
 
-    /// What stands between the quotes of a string, its escapes checked but not decoded.
-    fn string(&mut self) -> Option<&'a str> {
+    /// Where the text between the quotes of a string is, its escapes checked but not decoded.
+    fn string(&mut self) -> Option<Range<usize>> {
         self.take(b'"')?;
         let start = self.at();
         loop {
             self.rest = behind_plain(self.rest);
             match self.rest {
                 [b'"', rest @ ..] => {
-                    let inner = self.text.get(start..self.at());
+                    let end = self.at();
                     self.rest = rest;
-                    return inner;
+                    return Some(start..end);
                 }
                 [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => {
                     self.rest = rest
