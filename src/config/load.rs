@@ -17,6 +17,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
+    #[inline(never)]
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }

@@ -20,12 +20,16 @@ pub struct Projection {
 struct Node {
     slot: Option<Slot>,
     /// Sorted by key. Several keys may lead to one node: `userId` and `user_id` are one field.
-    children: Vec<(Box<str>, usize)>,
+    children: Vec<(Box<str>, NodeAt)>,
 }
 
-const ROOT: usize = 0;
+/// A node by its place.
+pub type NodeAt = usize;
 
 impl Projection {
+    /// The event itself.
+    pub const ROOT: NodeAt = 0;
+
     pub fn new() -> Self {
         Self { nodes: vec![Node::default()], slots: 0 }
     }
@@ -33,9 +37,14 @@ impl Projection {
     /// The slot of the value below these keys. Each step lists the spellings of one key, the first being its name.
     /// Asking again for the same path gives the same slot.
     pub fn slot(&mut self, path: &[&[&str]]) -> Slot {
-        let at = path.iter().fold(ROOT, |at, spellings| self.child(at, spellings));
+        let at = path.iter().fold(Self::ROOT, |at, spellings| self.child(at, spellings));
+        self.slot_at(at)
+    }
+
+    /// The slot of a node that [`Projection::child`] gave.
+    pub fn slot_at(&mut self, node: NodeAt) -> Slot {
         let next = Slot(self.slots);
-        match self.nodes.get_mut(at) {
+        match self.nodes.get_mut(node) {
             Some(node) => *node.slot.get_or_insert_with(|| {
                 self.slots = self.slots.saturating_add(1);
                 next
@@ -44,7 +53,8 @@ impl Projection {
         }
     }
 
-    fn child(&mut self, parent: usize, spellings: &[&str]) -> usize {
+    /// The node below another by a key, of which these are the spellings.
+    pub fn child(&mut self, parent: NodeAt, spellings: &[&str]) -> NodeAt {
         let known = spellings.iter().find_map(|key| self.find(parent, key));
         let child = known.unwrap_or_else(|| {
             self.nodes.push(Node::default());
@@ -60,7 +70,7 @@ impl Projection {
         child
     }
 
-    fn find(&self, parent: usize, key: &str) -> Option<usize> {
+    fn find(&self, parent: NodeAt, key: &str) -> Option<NodeAt> {
         let children = &self.nodes.get(parent)?.children;
         let at = children.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
         children.get(at).map(|(_, child)| *child)
@@ -76,12 +86,12 @@ impl Projection {
     ///
     /// `None` means that `event` is no object.
     pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
-        self.walk(ROOT, 0, &mut Reader::new(event.as_str()), slots)
+        self.walk(Self::ROOT, 0, &mut Reader::new(event.as_str()), slots)
     }
 
     /// Fills `slots` from an object as [`Projection::read`] does, as if it stood under `key` in an event.
     pub fn read_member<'a>(&self, key: &str, member: Json<'a>, slots: &mut Slots<'a>) {
-        if let Some(node) = self.find(ROOT, key) {
+        if let Some(node) = self.find(Self::ROOT, key) {
             // A batch's context that is no object says nothing about its items.
             _ = self.walk(node, 1, &mut Reader::new(member.as_str()), slots);
         }
@@ -89,7 +99,13 @@ impl Projection {
 
     /// Reads an object at a node, at a depth below the event. As deep as the configuration's longest path, whatever the
     /// event.
-    fn walk<'a>(&self, node: usize, depth: u8, reader: &mut Reader<'a>, slots: &mut Slots<'a>) -> Option<()> {
+    fn walk<'a>(
+        &self,
+        node: NodeAt,
+        depth: u8,
+        reader: &mut Reader<'a>,
+        slots: &mut Slots<'a>,
+    ) -> Option<()> {
         reader.object(&mut |reader, key| {
             let Some(child) = self.find(node, &key) else {
                 return reader.value().map(drop);
@@ -105,7 +121,7 @@ impl Projection {
     /// error.
     fn field<'a>(
         &self,
-        node: usize,
+        node: NodeAt,
         depth: u8,
         reader: &mut Reader<'a>,
         slots: &mut Slots<'a>,
@@ -125,7 +141,7 @@ impl Projection {
     }
 
     /// Empties every slot at or below a node, for a key that occurs twice: the last one counts, and counts alone.
-    fn clear(&self, node: usize, slots: &mut Slots<'_>) {
+    fn clear(&self, node: NodeAt, slots: &mut Slots<'_>) {
         let Some(node) = self.nodes.get(node) else { return };
         if let Some(slot) = node.slot {
             slots.set(slot, None);

@@ -96,7 +96,7 @@ impl Targets for Parameters {
         if digits.is_some() {
             return Err(format!("custom variables are U1 to U20, got {target:?}"));
         }
-        match suggest::nearest(target, ORDER).filter(|near| near.eq_ignore_ascii_case(target)) {
+        match suggest::nearest(target, &ORDER).filter(|near| near.eq_ignore_ascii_case(target)) {
             Some(near) => Err(format!("unknown parameter {target:?}, did you mean {near:?}?")),
             None => Ok(()),
         }
