@@ -130,7 +130,7 @@ fn every_kind_of_setting_is_read() {
     let integration = &config.integrations[0];
     assert!(integration.enabled && integration.preset.is_none());
     assert_eq!(
-        Tree::Object(integration.config.0.clone()),
+        integration.config,
         Tree::of_json(r#"{"key": "k", "deep": [1, -1, 1.5, true, null, {"a": "b"}]}"#).unwrap()
     );
     let document = format!("{:?}", integration.field_mappings.as_ref().unwrap());
