@@ -64,32 +64,26 @@ fn read_list(message: &[u8], depth: usize) -> Option<Tree> {
 /// knows doubles only, so 5 comes as 5.0 and is 5 again.
 ///
 /// Exact arithmetic instead of the standard library's for any double at all, which is 17 KB of the module: None for what no
-/// configuration means, beyond 10^38 or with more than 22 places.
+/// configuration means, above 2^64 or with more than 22 places.
 fn written(double: f64) -> Option<String> {
     let sign = if double < 0.0 { "-" } else { "" };
-    let bits = double.abs().to_bits();
-    // The double is mantissa x 2^-shift; one that is smaller than any of that form is too small for us.
-    let mantissa = u128::from(bits & ((1 << 52) - 1) | 1 << 52);
-    let shift = 1075_i64.checked_sub_unsigned(bits >> 52)?;
-    if bits == 0 {
-        return Some("0".to_owned());
+    let double = double.abs();
+    if double.fract() == 0.0 {
+        return (double < u64::MAX as f64).then(|| format!("{sign}{}", double as u64));
     }
-    if shift <= 0 {
-        let whole = Some(mantissa).filter(|_| shift > -75)?.checked_shl(u32::try_from(-shift).ok()?)?;
-        return Some(format!("{sign}{whole}"));
-    }
+    // The double is mantissa x 2^-shift.
+    let (mantissa, exponent) = (double.to_bits() & ((1 << 52) - 1) | 1 << 52, double.to_bits() >> 52);
+    let shift = 1075_u32.checked_sub(exponent as u32).filter(|shift| (1..128).contains(shift))?;
     let (mut power, mut divisor) = (1_u128, 1.0);
     for places in 0..=22 {
-        let half = 1_u128.checked_shl(u32::try_from(shift - 1).ok()?).unwrap_or(u128::MAX / 2);
-        let digits =
-            (mantissa * power).saturating_add(half).checked_shr(u32::try_from(shift).ok()?).unwrap_or(0);
+        let digits = ((u128::from(mantissa) * power + (1 << (shift - 1))) >> shift) as u64;
         // Up to 2^53 and 10^22 both are exact, so the quotient is the double that is read from these digits; and 17 digits
         // are enough for every double.
-        let same = digits < 1 << 53 && digits as f64 / divisor == double.abs();
-        if same || digits >= 10_u128.pow(16) {
-            let (whole, fraction) = (digits / power, digits % power);
-            let text = format!("{sign}{whole}.{fraction:0places$}");
-            return Some(text.trim_end_matches('0').trim_end_matches('.').to_owned());
+        let same = digits < 1 << 53 && digits as f64 / divisor == double;
+        if same || digits >= 10_000_000_000_000_000 {
+            let digits = format!("{digits:0>width$}", width = places + 1);
+            let (whole, fraction) = digits.split_at_checked(digits.len() - places)?;
+            return Some(format!("{sign}{whole}.{}", fraction.trim_end_matches('0')));
         }
         power *= 10;
         divisor *= 10.0;
@@ -170,7 +164,7 @@ mod tests {
             "3.141592653589793",
             "0.30000000000000004",
             "0.000000000000000000001",
-            "18446744073709551616",
+            "9223372036854775808",
         ] {
             assert_eq!(written(text.parse().unwrap()).as_deref(), Some(text));
         }

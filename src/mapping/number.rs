@@ -114,24 +114,28 @@ pub fn integer(plain: &str) -> &str {
 
 /// The exact decimal sum of plain numbers, `None` once it leaves the range of [`plain`].
 pub fn sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
-    const SCALE: u32 = 20;
-    let mut total: u128 = 0;
-    let mut places = 0usize;
+    /// A fraction is two halves of so many digits. More are no amount of anything.
+    const HALF: usize = 10;
+    const UNIT: u64 = 10_000_000_000;
+    let (mut whole, mut high, mut low) = (0_u64, 0_u64, 0_u64);
+    let mut places = 0;
     for number in numbers {
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let scaled = format!("{whole}{fraction:0<width$}", width = SCALE as usize);
-        if fraction.len() > SCALE as usize {
+        let (integer, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if fraction.len() > 2 * HALF {
             return None;
         }
         places = places.max(fraction.len());
-        total = total.checked_add(scaled.parse::<u128>().ok()?)?;
+        let fraction = format!("{fraction:0<width$}", width = 2 * HALF);
+        let (first, second) = fraction.split_at_checked(HALF)?;
+        whole = whole.checked_add(integer.parse().ok()?)?;
+        high = high.checked_add(first.parse().ok()?)?;
+        low = low.checked_add(second.parse().ok()?)?;
     }
-    let unit = 10u128.checked_pow(SCALE)?;
-    let (whole, fraction) = (total.checked_div(unit)?, total.checked_rem(unit)?);
-    let mut text = format!("{whole}.{fraction:0width$}", width = SCALE as usize);
-    text.truncate(text.len().saturating_sub(SCALE as usize).saturating_add(places));
-    let text = text.trim_end_matches('.');
-    plain(text).map(|sum| sum.into_owned())
+    high = high.checked_add(low / UNIT)?;
+    whole = whole.checked_add(high / UNIT)?;
+    let mut text = format!("{whole}.{:0HALF$}{:0HALF$}", high % UNIT, low % UNIT);
+    text.truncate(text.len().saturating_sub(2 * HALF).saturating_add(places));
+    plain(text.trim_end_matches('.')).map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -215,6 +219,9 @@ mod tests {
     fn a_sum_is_exact() {
         assert_eq!(sum(["0.1", "0.2"].into_iter()).as_deref(), Some("0.3"));
         assert_eq!(sum(["2", "1"].into_iter()).as_deref(), Some("3"));
+        assert_eq!(sum(["0.99999999999999999", "0.00000000000000000001"].into_iter()), None, "20 digits");
+        assert_eq!(sum(["1.9999999999", "0.0000000001", "0.5"].into_iter()).as_deref(), Some("2.5000000000"));
+        assert_eq!(sum(["0.000000000009", "0.000000000001"].into_iter()).as_deref(), Some("0.000000000010"));
         assert_eq!(sum(["999999999999999", "1"].into_iter()), None);
     }
 
