@@ -7,12 +7,12 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
     let (mut bits, mut held) = (0_u32, 0);
     for digit in digits {
-        let of_url = match digit {
-            b'+' => b'-',
-            b'/' => b'_',
-            digit => *digit,
+        let plain = || match digit {
+            b'+' => Some(62),
+            b'/' => Some(63),
+            _ => None,
         };
-        bits = bits << 6 | u32::from(sextet(of_url)?);
+        bits = bits << 6 | u32::from(sextet(*digit).or_else(plain)?);
         held += 6;
         if held >= 8 {
             held -= 8;

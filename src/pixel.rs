@@ -59,15 +59,15 @@ fn signal(query: &[u8], event_type: Option<EventType>) -> String {
             _ => Some(text),
         };
         let (Some(text), nth) = (text, fields.len()) else { continue };
-        let field = Field { field, below, nth, text };
-        if field.steps().take(MAX_DEPTH + 1).count() <= MAX_DEPTH
-            && field.steps().all(|step| !step.is_empty())
+        let steps = || below.split('.');
+        if below.is_empty()
+            || (steps().take(MAX_DEPTH + 1).count() <= MAX_DEPTH && steps().all(|step| !step.is_empty()))
         {
-            fields.push(field);
+            fields.push(Field { field, below, nth, text });
         }
     }
     fields.sort_unstable_by(|one, other| {
-        let below = || one.steps().cmp(other.steps());
+        let below = || one.below.split('.').cmp(other.below.split('.'));
         one.field.cmp(other.field).then_with(below).then(one.nth.cmp(&other.nth))
     });
     let mut event = String::with_capacity(query.len());
@@ -79,7 +79,7 @@ fn signal(query: &[u8], event_type: Option<EventType>) -> String {
 struct Field<'q> {
     /// Right in the event.
     field: &'static str,
-    /// The steps below it, as the parameter has them: `p.product.price`. Empty: none.
+    /// The steps down to it, as the parameter has them: `p.product.price`, whose `p` is `field`. Empty: `field` alone.
     below: Cow<'q, str>,
     /// The parameter's place among all.
     nth: usize,
@@ -87,13 +87,8 @@ struct Field<'q> {
 }
 
 impl Field<'_> {
-    fn steps(&self) -> impl Iterator<Item = &str> {
-        let below = self.below.get("p.".len()..).map(|below| below.split('.'));
-        std::iter::once(self.field).chain(below.into_iter().flatten())
-    }
-
     fn step(&self, depth: usize) -> Option<&str> {
-        self.steps().nth(depth)
+        if depth == 0 { Some(self.field) } else { self.below.split('.').nth(depth) }
     }
 }
 
