@@ -7,7 +7,6 @@
 pub mod config;
 
 // What a client sends: which requests count, capturing them, reading their events.
-mod base64;
 pub mod capture;
 pub mod decode;
 pub mod endpoints;

@@ -5,7 +5,10 @@
 
 use std::borrow::Cow;
 
-use crate::base64;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
 use crate::decode::Undecodable;
 use crate::event::EventType;
 use crate::json;
@@ -14,6 +17,14 @@ use crate::timestamp;
 /// The most steps of a dotted parameter like `p.product.price`; a deeper one is left out. What is built here must not be
 /// nested as deep as a client likes.
 const MAX_DEPTH: usize = 8;
+
+/// Padded or not, and whatever the encoder left in the last character's unused bits.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// The JSON of a pixel's event. `path` is the request's, with its query. The key is not in it: it is one of the
 /// request's, see [`crate::sources`].
@@ -35,7 +46,13 @@ fn segment(data: &str) -> Result<String, Undecodable> {
     if data.starts_with('{') {
         return Ok(data.to_owned());
     }
-    let json = base64::decode(data.replace(' ', "+").as_bytes()).ok_or(Undecodable::Malformed)?;
+    let standard = |byte| match byte {
+        b' ' | b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let data: Vec<u8> = data.bytes().map(standard).collect();
+    let json = BASE64.decode(data).map_err(|_| Undecodable::Malformed)?;
     Ok(String::from_utf8_lossy(&json).into_owned())
 }
 
@@ -123,8 +140,7 @@ fn write(mut fields: &[Field<'_>], depth: usize, event: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::base64::Engine;
-    use ::base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

@@ -9,7 +9,6 @@ use std::cell::Cell;
 
 use super::MAX_COOKIE_BYTES;
 use super::vocabulary::{Categories, Category};
-use crate::base64::sextet;
 
 // Offsets in bits: "Core String" in the IAB's "TCF v2 Consent string and vendor list formats".
 const VERSION: usize = 0;
@@ -137,6 +136,18 @@ impl Bits<'_> {
         }
         let surplus = end.div_ceil(6) * 6 - end;
         Some(number >> surplus & ((1 << width) - 1))
+    }
+}
+
+/// The six bits of a base64url digit.
+const fn sextet(digit: u8) -> Option<u8> {
+    match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
     }
 }
 
