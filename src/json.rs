@@ -1,14 +1,16 @@
 //! JSON as a client sent it: borrowed from the body, nothing decoded before somebody asks.
 //!
-//! A [`Json`] is a slice of the body that serde_json has found to be well-formed. Numbers keep the digits they came
-//! with, and nothing is copied unless a string holds escapes.
+//! A [`Json`] is a slice of the body that a [`Reader`] has found to be well-formed. Numbers keep the digits they came
+//! with, and nothing is copied unless a string holds escapes. This is all the JSON that the module has: a reader that
+//! knew types, as serde_json's does, was a tenth of what Envoy compiles at every start.
+
+mod reader;
+mod string;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+pub use reader::Reader;
+pub use string::{write_string, written};
 
 /// One well-formed JSON value, as its text.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +27,21 @@ pub enum Kind {
     Object,
 }
 
+/// A text that is no JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not JSON")]
+pub struct NotJson;
+
 impl<'a> Json<'a> {
     /// Reads `text` as one JSON value with nothing but white space around it.
-    pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    pub fn parse(text: &'a str) -> Result<Self, NotJson> {
+        let mut reader = Reader::new(text);
+        let json = reader.value().ok_or(NotJson)?;
+        reader.end().map(|()| json).ok_or(NotJson)
     }
 
-    /// A text that [`Json::parse`] or a reader of this module has found to be one JSON value before: reading it again
-    /// would be a pass over all of it. A text that is none has no members, items or text, and does no other harm.
+    /// A text that [`Json::parse`] or a [`Reader`] has found to be one JSON value before: reading it again would be a pass
+    /// over all of it. A text that is none has no members, items or text, and does no other harm.
     pub fn known(text: &'a str) -> Self {
         Json(text)
     }
@@ -55,16 +64,10 @@ impl<'a> Json<'a> {
     }
 
     /// The text of a string, its escapes decoded; `None` for every other kind. A lone surrogate (half of an emoji that
-    /// a client cut off) becomes U+FFFD rather than an error.
+    /// a client cut off) becomes U+FFFD rather than an error, as in a browser.
     pub fn text(self) -> Option<Cow<'a, str>> {
-        if self.kind() != Kind::String {
-            return None;
-        }
-        let inner = self.as_str().get(1..self.as_str().len().saturating_sub(1))?;
-        if !inner.as_bytes().contains(&b'\\') {
-            return Some(Cow::Borrowed(inner));
-        }
-        bytes_of(self.as_str()).map(lossy)
+        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        Some(string::decode(inner))
     }
 
     /// True for what a client means as "nothing": null and the empty string.
@@ -75,7 +78,7 @@ impl<'a> Json<'a> {
     /// The members of an object in their order; empty for every other kind. A key that occurs twice is there twice.
     pub fn members(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
         let mut members = Vec::new();
-        for_each_member(self.as_str(), &mut |key, value| members.push((lossy(key), value)));
+        for_each_member(self.as_str(), &mut |key, value| members.push((key, value)));
         members
     }
 
@@ -90,7 +93,7 @@ impl<'a> Json<'a> {
     pub fn get(self, key: &str) -> Option<Json<'a>> {
         let mut found = None;
         for_each_member(self.as_str(), &mut |name, value| {
-            if *name == *key.as_bytes() {
+            if name == key {
                 found = Some(value);
             }
         });
@@ -110,157 +113,38 @@ impl<'a> Json<'a> {
     }
 }
 
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Json<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&'a RawValue>::deserialize(deserializer).map(|raw| Json(raw.get()))
-    }
-}
-
 /// Calls `member` with each key, its escapes decoded, and its value. False where `object` is not one well-formed object;
 /// what came before the fault was seen by then.
 ///
-/// A key is bytes, so that a lone surrogate in it fails nothing. The closure is `dyn` because all that serde compiles
-/// for a visitor would be there once for each.
-pub fn for_each_member<'a>(object: &'a str, member: &mut dyn FnMut(Cow<'a, [u8]>, Json<'a>)) -> bool {
-    let mut json = serde_json::Deserializer::from_str(object);
-    json.deserialize_map(Members(member)).is_ok() && json.end().is_ok()
+/// The closures are `dyn`, so that the reader is compiled once and not for each of them.
+pub fn for_each_member<'a>(object: &'a str, member: &mut dyn FnMut(Cow<'a, str>, Json<'a>)) -> bool {
+    let mut reader = Reader::new(object);
+    let read = reader.object(&mut |reader, key| {
+        member(key, reader.value()?);
+        Some(())
+    });
+    read.and_then(|()| reader.end()).is_some()
 }
 
 /// Calls `item` with each item of an array. False where `array` is not one well-formed array; what came before the fault
 /// was seen by then.
 pub fn for_each_item<'a>(array: &'a str, item: &mut dyn FnMut(Json<'a>)) -> bool {
-    let mut json = serde_json::Deserializer::from_str(array);
-    json.deserialize_seq(Items(item)).is_ok() && json.end().is_ok()
+    let mut reader = Reader::new(array);
+    let read = reader.array(&mut |reader| {
+        item(reader.value()?);
+        Some(())
+    });
+    read.and_then(|()| reader.end()).is_some()
 }
 
 /// Calls `string` with each string of an array, its escapes decoded, and passes over what is no string. False as
 /// [`for_each_item`].
-pub fn for_each_string<'a>(array: &'a str, string: &mut dyn FnMut(Cow<'a, [u8]>)) -> bool {
+pub fn for_each_string<'a>(array: &'a str, string: &mut dyn FnMut(Cow<'a, str>)) -> bool {
     for_each_item(array, &mut |item| {
-        if let Some(bytes) = bytes_of(item.as_str()) {
-            string(bytes);
+        if let Some(text) = item.text() {
+            string(text);
         }
     })
-}
-
-/// The bytes of a JSON string, its escapes decoded; `None` for every other kind.
-fn bytes_of(string: &str) -> Option<Cow<'_, [u8]>> {
-    serde_json::Deserializer::from_str(string).deserialize_bytes(Text).ok()
-}
-
-struct Members<'f, 'a>(&'f mut dyn FnMut(Cow<'a, [u8]>, Json<'a>));
-
-impl<'a> Visitor<'a> for Members<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key_seed(Text)? {
-            (self.0)(key, map.next_value()?);
-        }
-        Ok(())
-    }
-}
-
-struct Items<'f, 'a>(&'f mut dyn FnMut(Json<'a>));
-
-impl<'a> Visitor<'a> for Items<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(item) = seq.next_element()? {
-            (self.0)(item);
-        }
-        Ok(())
-    }
-}
-
-/// A JSON string as bytes: borrowed unless it holds an escape.
-struct Text;
-
-impl<'a> DeserializeSeed<'a> for Text {
-    type Value = Cow<'a, [u8]>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Text {
-    type Value = Cow<'a, [u8]>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_bytes<E>(self, bytes: &'a [u8]) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(bytes))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(bytes.to_vec()))
-    }
-}
-
-/// UTF-8 with U+FFFD for what isn't. serde_json hands out a lone surrogate as the three bytes that UTF-8 would give it
-/// if it allowed surrogates; those three become one U+FFFD, as in a browser.
-fn lossy(bytes: Cow<'_, [u8]>) -> Cow<'_, str> {
-    let bytes = match bytes {
-        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => return Cow::Borrowed(text),
-            Err(_) => Cow::Borrowed(bytes),
-        },
-        Cow::Owned(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => return Cow::Owned(text),
-            Err(error) => Cow::Owned(error.into_bytes()),
-        },
-    };
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        // The lead byte of a surrogate stands for all three; its two continuation bytes are chunks of their own.
-        let continuation = chunk.invalid().first().is_some_and(|byte| (0x80..0xC0).contains(byte));
-        if !chunk.invalid().is_empty() && !continuation {
-            text.push(char::REPLACEMENT_CHARACTER);
-        }
-    }
-    Cow::Owned(text)
-}
-
-/// Reads a key and says which of its answers it is, without keeping the key.
-pub(crate) struct KeySeed<F, T>(F, PhantomData<T>);
-
-impl<F: FnOnce(&[u8]) -> T, T> KeySeed<F, T> {
-    pub(crate) fn new(look_up: F) -> Self {
-        KeySeed(look_up, PhantomData)
-    }
-}
-
-impl<'de, F: FnOnce(&[u8]) -> T, T> DeserializeSeed<'de> for KeySeed<F, T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl<'de, F: FnOnce(&[u8]) -> T, T> Visitor<'de> for KeySeed<F, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<T, E> {
-        Ok((self.0)(bytes))
-    }
 }
 
 #[cfg(test)]
@@ -280,6 +164,14 @@ mod tests {
         let members = object.members();
         assert_eq!(members[0].0, "k\u{FFFD}");
         assert_eq!(members[1].1.text().unwrap(), "😀");
+        for (halves, decoded) in [
+            (r"\ud83d\ud83d\ude00", "\u{FFFD}😀"),
+            (r"\ud83d\u0041", "\u{FFFD}A"),
+            (r"\ud83d\n", "\u{FFFD}\n"),
+            (r"\ude00\ud83d", "\u{FFFD}\u{FFFD}"),
+        ] {
+            assert_eq!(Json::parse(&format!("\"{halves}\"")).unwrap().text().unwrap(), decoded, "{halves}");
+        }
     }
 
     #[test]
@@ -301,6 +193,29 @@ mod tests {
             let written = serde_json::to_string(&text).unwrap();
             let json = Json::parse(&written).unwrap();
             prop_assert_eq!(json.text().unwrap(), text);
+        }
+
+        /// What is JSON and what is not: serde_json is the oracle, at everything that looks like JSON.
+        #[test]
+        fn what_serde_json_takes_is_taken_and_nothing_else(
+            text in "[\\[\\]{}\",:0-2.eE+\\- \\n]{0,12}|([\\[\\]{},:]|\"(\\\\[a-z\"/\\\\]|\\\\u[dD][8-9c-fC-F][0-9a-f]{1,2}|[a\u{1}\u{7f}é\"]){0,9}\"|true|fals|null|-?[0-9.eE+-]{1,5}| ){0,9}"
+        ) {
+            let oracle = serde_json::from_str::<&serde_json::value::RawValue>(&text);
+            prop_assert_eq!(Json::parse(&text).ok().map(Json::as_str), oracle.ok().map(|raw| raw.get()));
+        }
+
+        #[test]
+        fn a_string_means_what_it_means_to_serde_json(
+            inner in "([a-zé😀]{0,9}|\\\\[bfnrt\"/\\\\]|\\\\u00[0-9a-f][0-9A-F]|\\\\ud83[c-d]\\\\ude[0-9]{2}){0,6}"
+        ) {
+            let text = format!("\"{inner}\"");
+            let oracle: String = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(Json::parse(&text).unwrap().text().unwrap(), oracle);
+        }
+
+        #[test]
+        fn a_string_is_written_as_serde_json_writes_it(text in "[\u{0}-\u{ff}😀]{0,20}") {
+            prop_assert_eq!(written(&text), serde_json::to_string(&text).unwrap());
         }
 
         #[test]

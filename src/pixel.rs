@@ -3,13 +3,15 @@
 //! Two dialects: Signal's parameters (`wk e uid aid p.* t.* ts mid cb`, its pixel documentation) and Segment's
 //! `?data=` (its pixel tracking API: base64 of the JSON, or the JSON itself).
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
 
 use crate::decode::Undecodable;
 use crate::event::EventType;
+use crate::json;
 use crate::timestamp;
 
 /// The most steps of a dotted parameter like `p.product.price`; a deeper one is left out. What is built here must not be
@@ -55,51 +57,84 @@ fn segment(data: &str) -> Result<String, Undecodable> {
 }
 
 fn signal(query: &[u8], event_type: Option<EventType>) -> String {
-    let mut event = Map::new();
-    for (name, value) in form_urlencoded::parse(query) {
+    let mut fields = Vec::with_capacity(16);
+    for (name, text) in form_urlencoded::parse(query) {
         let field = match name.as_ref() {
             "e" if event_type.is_none_or(|is| is == EventType::Track) => "event",
             "e" => "name",
             "uid" => "userId",
             "aid" => "anonymousId",
             "mid" => "messageId",
-            "ts" => {
-                if let Some(timestamp) = value.parse().ok().and_then(timestamp::rfc3339) {
-                    insert(&mut event, ["timestamp"].into_iter(), timestamp);
-                }
-                continue;
-            }
-            dotted => {
-                let within = [("p.", "properties"), ("t.", "traits")].into_iter();
-                let found =
-                    within.filter_map(|(prefix, field)| Some((field, dotted.strip_prefix(prefix)?))).next();
-                if let Some((field, below)) = found
-                    && below.split('.').take(MAX_DEPTH).count() < MAX_DEPTH
-                    && below.split('.').all(|step| !step.is_empty())
-                {
-                    insert(&mut event, [field].into_iter().chain(below.split('.')), value.into_owned());
-                }
-                continue;
-            }
+            "ts" => "timestamp",
+            dotted if dotted.starts_with("p.") => "properties",
+            dotted if dotted.starts_with("t.") => "traits",
+            _ => continue,
         };
-        insert(&mut event, [field].into_iter(), value.into_owned());
+        let below = if matches!(field, "properties" | "traits") { name } else { Cow::default() };
+        let text = match field {
+            "timestamp" => text.parse().ok().and_then(timestamp::rfc3339).map(Cow::Owned),
+            _ => Some(text),
+        };
+        let (Some(text), nth) = (text, fields.len()) else { continue };
+        let steps = || below.split('.');
+        if below.is_empty()
+            || (steps().take(MAX_DEPTH + 1).count() <= MAX_DEPTH && steps().all(|step| !step.is_empty()))
+        {
+            fields.push(Field { field, below, nth, text });
+        }
     }
-    serde_json::to_string(&event).unwrap_or_default()
+    fields.sort_unstable_by(|one, other| {
+        let below = || one.below.split('.').cmp(other.below.split('.'));
+        one.field.cmp(other.field).then_with(below).then(one.nth.cmp(&other.nth))
+    });
+    let mut event = String::with_capacity(query.len());
+    write(&fields, 0, &mut event);
+    event
 }
 
-/// Puts a text below the steps of a path. Of several for one place the first counts, as with every parameter of a query.
-fn insert<'p>(mut object: &mut Map<String, Value>, path: impl Iterator<Item = &'p str>, text: String) {
-    let mut path = path.peekable();
-    while let Some(step) = path.next() {
-        if path.peek().is_none() {
-            object.entry(step).or_insert(Value::String(text));
-            return;
+/// A text, and where it belongs in the event.
+struct Field<'q> {
+    /// Right in the event.
+    field: &'static str,
+    /// The steps down to it, as the parameter has them: `p.product.price`, whose `p` is `field`. Empty: `field` alone.
+    below: Cow<'q, str>,
+    /// The parameter's place among all.
+    nth: usize,
+    text: Cow<'q, str>,
+}
+
+impl Field<'_> {
+    fn step(&self, depth: usize) -> Option<&str> {
+        if depth == 0 { Some(self.field) } else { self.below.split('.').nth(depth) }
+    }
+}
+
+/// Writes the object of sorted fields that have the same first `depth` steps. The first parameter for a place says what is
+/// there, a text or an object; of several texts the first counts, as with every parameter of a query.
+fn write(mut fields: &[Field<'_>], depth: usize, event: &mut String) {
+    let below = depth.saturating_add(1);
+    event.push('{');
+    while let Some(field) = fields.first() {
+        let step = field.step(depth);
+        let same = fields.iter().take_while(|field| field.step(depth) == step).count();
+        let (of_step, behind) = fields.split_at_checked(same).unwrap_or_default();
+        fields = behind;
+        json::write_string(event, step.unwrap_or_default());
+        event.push(':');
+        // Texts stand before what is below the same place, and each in its own order.
+        let texts = of_step.iter().take_while(|field| field.step(below).is_none()).count();
+        let (_, objects) = of_step.split_at_checked(texts).unwrap_or_default();
+        let first = of_step.iter().map(|field| field.nth).min();
+        if texts > 0 && first == Some(field.nth) {
+            json::write_string(event, &field.text);
+        } else {
+            write(objects, below, event);
         }
-        match object.entry(step).or_insert_with(|| Value::Object(Map::new())) {
-            Value::Object(inner) => object = inner,
-            _ => return,
+        if !fields.is_empty() {
+            event.push(',');
         }
     }
+    event.push('}');
 }
 
 #[cfg(test)]
@@ -107,7 +142,7 @@ mod tests {
     use super::*;
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn read(query: &str, event_type: EventType) -> Value {
         let path = format!("/v1/pixel/x?{query}");
@@ -165,6 +200,10 @@ mod tests {
     fn of_two_parameters_for_one_place_the_first_counts() {
         let event = read("e=A&e=B&p.a=1&p.a=2&p.a.b=3&p.c.d=4&p.c=5", EventType::Track);
         assert_eq!(event, json!({"event": "A", "properties": {"a": "1", "c": {"d": "4"}}}));
+        let event =
+            read("p.a.b=1&p.a=2&p.a!=3&p.a.c=4&p.a.b=5&p.a.b.d=6&p.b.c=7&p.b.d.e=8", EventType::Track);
+        let properties = json!({"a": {"b": "1", "c": "4"}, "a!": "3", "b": {"c": "7", "d": {"e": "8"}}});
+        assert_eq!(event, json!({"properties": properties}));
     }
 
     #[test]

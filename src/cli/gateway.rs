@@ -23,7 +23,7 @@ impl<'v> Gateway<'v> {
         if names.contains(&cluster) || discovered.iter().any(|key| self.mentions(key)) {
             return None;
         }
-        let near = nearest(cluster, names).map(|near| format!(", did you mean {near:?}?"));
+        let near = nearest(cluster, &names).map(|near| format!(", did you mean {near:?}?"));
         let fix = near.unwrap_or_else(|| ": copy one from the envoy.yaml of conversion-relay".to_owned());
         Some(format!("static_resources.clusters: there is no cluster {cluster:?}{fix}"))
     }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{self, Compiled};
+use crate::config::{Compiled, Tree, load};
 use crate::vendors;
 use document::{Found, Passed};
 
@@ -142,11 +142,11 @@ fn secrets(found: &Found, environment: &dyn Fn(&str) -> Option<String>) -> Vec<S
     for integration in integrations.into_iter().flatten() {
         let vendor = integration.get("vendor").and_then(serde_json::Value::as_str).and_then(vendors::find);
         for setting in vendor.map_or(&[][..], |vendor| vendor.secret_settings()) {
-            let Some(mut value) = integration.pointer(&format!("/config/{setting}")).cloned() else {
-                continue;
-            };
-            _ = config::load::expand_all(&mut value, environment, &mut config::load::Secrets::default());
-            secrets.extend(value.as_str().map(str::to_owned));
+            let value = integration.pointer(&format!("/config/{setting}"));
+            let Some(text) = value.and_then(serde_json::Value::as_str) else { continue };
+            let mut value = Tree::Text(text.to_owned());
+            _ = load::expand_all(&mut value, environment, &mut load::Secrets::default());
+            secrets.extend(value.text().map(str::to_owned));
         }
     }
     secrets

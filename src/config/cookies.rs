@@ -67,8 +67,11 @@ impl RememberEmail {
 }
 
 pub(super) fn anonymous_id_cookies(names: &[String]) -> Result<Vec<CookieName>, Invalid> {
-    let parse = |(at, text): (usize, &String)| name(text, format!("identity.anonymous_id_cookies[{at}]"));
-    names.iter().enumerate().map(parse).collect()
+    let mut cookies = Vec::new();
+    for (at, text) in names.iter().enumerate() {
+        cookies.push(name(text, format!("identity.anonymous_id_cookies[{at}]"))?);
+    }
+    Ok(cookies)
 }
 
 fn name(text: &str, at: String) -> Result<CookieName, Invalid> {

@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
-
 use super::protobuf;
 use super::read::{self, Read};
+use super::tree::Tree;
+use crate::json;
 
 /// A configuration that is refused: one line that names the path, the problem and the fix, and never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
+    #[inline(never)]
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }
@@ -33,8 +34,7 @@ impl Secrets {
     /// A value comes back in messages as it is, or quoted by Rust or JSON, so each way of writing it is kept. Longer ones
     /// come first: were a part of one masked, its rest would stay.
     fn add(&mut self, value: &str) {
-        let json = serde_json::to_string(value).unwrap_or_default();
-        for quoted in [format!("\"{value}\""), format!("{value:?}"), json] {
+        for quoted in [format!("\"{value}\""), format!("{value:?}"), json::written(value)] {
             let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
             if inner.len() >= SHORTEST_SECRET && !self.0.iter().any(|known| known == inner) {
                 let at = self.0.iter().take_while(|known| known.len() >= inner.len()).count();
@@ -51,13 +51,15 @@ impl Secrets {
 
 /// Parses the plugin configuration as Envoy hands it over: the JSON text of a StringValue, or a serialized
 /// `google.protobuf.Struct`, which Envoy passes on as it is.
-pub fn parse(configuration: &[u8]) -> Result<Value, Invalid> {
+pub fn parse(configuration: &[u8]) -> Result<Tree, Invalid> {
     if configuration.trim_ascii().is_empty() {
         return Err(Invalid::new("", "the plugin has no configuration: it needs at least integrations"));
     }
     let json = std::str::from_utf8(configuration).unwrap_or_default();
-    serde_json::from_str(json).or_else(|error| {
-        let (line, column) = (error.line(), error.column());
+    Tree::of_json(json).or_else(|at| {
+        let before = json.get(..at).unwrap_or_default();
+        let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
+        let column = before.rsplit('\n').next().map_or(0, str::len).saturating_add(1);
         let neither = format!("neither JSON (line {line}, column {column}) nor a google.protobuf.Struct");
         protobuf::object(configuration).ok_or_else(|| Invalid::new("", neither))
     })
@@ -65,7 +67,7 @@ pub fn parse(configuration: &[u8]) -> Result<Value, Invalid> {
 
 /// Replaces `${NAME}` in every string of the configuration, and remembers the values as secrets.
 pub fn expand_all(
-    value: &mut Value,
+    value: &mut Tree,
     environment: &dyn Fn(&str) -> Option<String>,
     secrets: &mut Secrets,
 ) -> Result<(), Invalid> {
@@ -73,13 +75,13 @@ pub fn expand_all(
 }
 
 /// Reads a value into its type. `at` is the path of `value` in the whole configuration.
-pub fn read<T: Read>(value: &Value, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
+pub fn read<T: Read>(value: &Tree, at: &str, secrets: &Secrets) -> Result<T, Invalid> {
     read::read(value).map_err(|error| Invalid::new(join(at, &error.path), secrets.mask(&error.problem)))
 }
 
 /// Reads a JSON text of our own into its type, the way [`read`] does.
 pub fn of_text<T: Read>(text: &str) -> Result<T, Invalid> {
-    let value = serde_json::from_str(text).map_err(|error| Invalid::new("", error.to_string()))?;
+    let value = Tree::of_json(text).map_err(|at| Invalid::new("", format!("no JSON at byte {at}")))?;
     read::read(&value)
 }
 
@@ -100,26 +102,26 @@ pub fn push_key(text: &mut String, key: &str) {
 }
 
 fn expand(
-    value: &mut Value,
+    value: &mut Tree,
     path: &mut String,
     environment: &dyn Fn(&str) -> Option<String>,
     secrets: &mut Secrets,
 ) -> Result<(), Invalid> {
     let length = path.len();
     match value {
-        Value::String(text) => {
+        Tree::Text(text) => {
             if let Some(expanded) = expand_text(text, path, environment, secrets)? {
                 *text = expanded;
             }
         }
-        Value::Array(items) => {
+        Tree::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 _ = write!(path, "[{index}]");
                 expand(item, path, environment, secrets)?;
                 path.truncate(length);
             }
         }
-        Value::Object(members) => {
+        Tree::Object(members) => {
             for (key, member) in members.iter_mut() {
                 push_key(path, key);
                 expand(member, path, environment, secrets)?;
@@ -166,27 +168,28 @@ fn expand_text(
 
 /// The paths of secrets that are written out instead of taken from the environment. `keys` tells which settings of a
 /// vendor's `config` are secret.
-pub fn literal_secrets(config: &Value, keys: &dyn Fn(&str) -> &'static [&'static str]) -> Vec<String> {
+pub fn literal_secrets(config: &Tree, keys: &dyn Fn(&str) -> &'static [&'static str]) -> Vec<String> {
     let mut found = Vec::new();
-    let mut look = |path: String, secret: Option<&Value>| {
-        if secret.and_then(Value::as_str).is_some_and(|text| !text.contains("${")) {
+    let mut look = |path: String, secret: Option<&Tree>| {
+        if secret.and_then(Tree::text).is_some_and(|text| !text.contains("${")) {
             found.push(path);
         }
     };
     for (at, source) in items(config.get("sources")) {
         look(format!("sources[{at}].signing_secret"), source.get("signing_secret"));
         // Other keys are in every visitor's browser; whoever has one of these can speak for any visitor.
-        if source.get("client_from_context").is_some_and(|when| when == "always") {
+        if source.get("client_from_context").and_then(Tree::text) == Some("always") {
             for (nth, key) in items(source.get("keys")) {
                 look(format!("sources[{at}].keys[{nth}]"), Some(key));
             }
         }
     }
-    for (nth, secret) in items(config.pointer("/identity/remember_email/secrets")) {
+    let remember_email = config.get("identity").and_then(|identity| identity.get("remember_email"));
+    for (nth, secret) in items(remember_email.and_then(|settings| settings.get("secrets"))) {
         look(format!("identity.remember_email.secrets[{nth}]"), Some(secret));
     }
     for (at, integration) in items(config.get("integrations")) {
-        let vendor = integration.get("vendor").and_then(Value::as_str).unwrap_or_default();
+        let vendor = integration.get("vendor").and_then(Tree::text).unwrap_or_default();
         for key in keys(vendor) {
             let setting = integration.get("config").and_then(|settings| settings.get(key));
             look(format!("integrations[{at}].config.{key}"), setting);
@@ -195,8 +198,8 @@ pub fn literal_secrets(config: &Value, keys: &dyn Fn(&str) -> &'static [&'static
     found
 }
 
-fn items(list: Option<&Value>) -> impl Iterator<Item = (usize, &Value)> {
-    list.and_then(Value::as_array).into_iter().flatten().enumerate()
+fn items(list: Option<&Tree>) -> impl Iterator<Item = (usize, &Tree)> {
+    list.map(Tree::items).unwrap_or_default().iter().enumerate()
 }
 
 #[cfg(test)]

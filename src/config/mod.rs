@@ -6,6 +6,7 @@ mod duration;
 pub mod load;
 mod protobuf;
 pub mod read;
+mod tree;
 pub mod types;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use cookies::anonymous_id_cookies;
 pub use cookies::{IssueAnonymousId, RememberEmail};
 use load::{Invalid, Secrets};
 pub use read::{Place, Read};
+pub use tree::Tree;
 use types::Config;
 pub use types::{RelayWhen, ReplyFrom};
 
@@ -84,7 +86,7 @@ pub struct Integration {
 
 /// The settings of a vendor's own `config`, for the vendor to read.
 pub struct Settings<'s> {
-    values: serde_json::Map<String, serde_json::Value>,
+    values: &'s Tree,
     at: String,
     secrets: &'s Secrets,
 }
@@ -92,7 +94,7 @@ pub struct Settings<'s> {
 impl Settings<'_> {
     /// Reads them into the vendor's type; an error names the place in the whole configuration and shows no secret.
     pub fn read<T: Read>(self) -> Result<T, Invalid> {
-        load::read(&serde_json::Value::Object(self.values), &self.at, self.secrets)
+        load::read(self.values, &self.at, self.secrets)
     }
 }
 
@@ -113,12 +115,11 @@ impl Compiled {
         let mut secrets = Secrets::default();
         load::expand_all(&mut value, environment, &mut secrets)?;
         let config: Config = load::read(&value, "", &secrets)?;
-        let compiled = Self::compile(config, &secrets)
-            .map_err(|invalid| Invalid::new(invalid.path, secrets.mask(&invalid.problem)))?;
-        Ok(Self { literal_secrets, ..compiled })
+        Self::compile(&config, literal_secrets, &secrets)
+            .map_err(|invalid| Invalid::new(invalid.path, secrets.mask(&invalid.problem)))
     }
 
-    fn compile(config: Config, secrets: &Secrets) -> Result<Self, Invalid> {
+    fn compile(config: &Config, literal_secrets: Vec<String>, secrets: &Secrets) -> Result<Self, Invalid> {
         let mut projection = Projection::new();
         let fields = Fields::compile(&mut projection);
         let consent = consent_rules(&config.consent)?;
@@ -140,12 +141,11 @@ impl Compiled {
             return Err(Invalid::new("integrations", "expected at least one integration"));
         }
         unique_names(&config.integrations)?;
-        for (at, integration) in config.integrations.into_iter().enumerate() {
+        for (at, integration) in config.integrations.iter().enumerate() {
             let at = format!("integrations[{at}]");
-            let enabled = integration.enabled;
             let compiled =
                 compile_integration(integration, &at, sources.as_ref(), &consent, &mut projection, secrets)?;
-            if enabled {
+            if integration.enabled {
                 refuse_double_count(&integrations, &compiled, &at)?;
                 integrations.push(compiled);
             }
@@ -181,7 +181,7 @@ impl Compiled {
             fields,
             delivery,
             integrations,
-            literal_secrets: Vec::new(),
+            literal_secrets,
         })
     }
 
@@ -217,7 +217,7 @@ fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<
 const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding"];
 
 fn compile_integration(
-    integration: types::Integration,
+    integration: &types::Integration,
     at: &str,
     sources: Option<&Sources>,
     consent: &ConsentRules,
@@ -236,7 +236,7 @@ fn compile_integration(
     })?;
     let source = source_of(integration.source_id.as_deref(), at, sources)?;
     let destination =
-        vendor.connect(Settings { values: integration.config, at: format!("{at}.config"), secrets })?;
+        vendor.connect(Settings { values: &integration.config, at: format!("{at}.config"), secrets })?;
     let preset = vendor.preset(integration.preset.as_deref()).map_err(|known| {
         let problem = format!(
             "unknown preset {:?}: expected one of {known}",
@@ -250,7 +250,7 @@ fn compile_integration(
     let requirement = Requirement::compile(&integration.consent_categories, &consent.vocabulary)
         .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
     Ok(Integration {
-        name: integration.name,
+        name: integration.name.clone(),
         vendor,
         dry_run: integration.dry_run,
         source,

@@ -1,4 +1,4 @@
-//! Reads the configuration's types from a JSON value, with errors that name the place.
+//! Reads the configuration's types from a [`Tree`], with errors that name the place.
 //!
 //! A type says in plain calls, one a field, how it is [`Read`]. It never sees an error: the first is kept aside with its
 //! path, and what is read from then on no longer matters. So nothing is compiled per field but a call, and whatever does
@@ -9,14 +9,13 @@ use std::cell::OnceCell;
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use super::duration;
 use super::load::{Invalid, push_key};
+use super::tree::Tree;
 
 /// Reads a value into its type. The path of an error is relative to `value`; it may show what was there, except of a
 /// wrong type.
-pub fn read<T: Read>(value: &Value) -> Result<T, Invalid> {
+pub fn read<T: Read>(value: &Tree) -> Result<T, Invalid> {
     let first = OnceCell::new();
     let read = T::read(Place { value, path: Path::Root, first: Some(&first) });
     first.into_inner().map_or(Ok(read), Err)
@@ -36,7 +35,7 @@ pub trait Read: Sized {
 /// A value of the configuration, and where it stands.
 #[derive(Clone, Copy)]
 pub struct Place<'p> {
-    value: &'p Value,
+    value: &'p Tree,
     path: Path<'p>,
     /// The first problem of all places. None: nobody asks for it.
     first: Option<&'p OnceCell<Invalid>>,
@@ -68,10 +67,10 @@ impl Path<'_> {
 
 impl<'p> Place<'p> {
     /// Nothing stands there, and that is no problem.
-    const NOWHERE: Self = Place { value: &Value::Null, path: Path::Root, first: None };
+    const NOWHERE: Self = Place { value: &Tree::Null, path: Path::Root, first: None };
 
     /// What stands here, for types with a grammar of their own.
-    pub fn value(self) -> &'p Value {
+    pub fn value(self) -> &'p Tree {
         self.value
     }
 
@@ -98,20 +97,20 @@ impl<'p> Place<'p> {
     /// What kind of value it is. Not which: the type of a secret may be wrong, too.
     pub fn kind(self) -> &'static str {
         match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(number) if number.is_f64() => "a number with a fraction",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "an object",
+            Tree::Null => "null",
+            Tree::Bool(_) => "a boolean",
+            Tree::Number(number) if !is_whole(number) => "a number with a fraction",
+            Tree::Number(_) => "a number",
+            Tree::Text(_) => "a string",
+            Tree::List(_) => "a list",
+            Tree::Object(_) => "an object",
         }
     }
 
     /// A string.
     #[inline(never)]
     pub fn text(self) -> Option<&'p str> {
-        let text = self.value.as_str();
+        let text = self.value.text();
         if text.is_none() {
             self.refuse_kind("a string");
         }
@@ -122,8 +121,8 @@ impl<'p> Place<'p> {
     #[inline(never)]
     pub fn whole(self, most: u64) -> u64 {
         match self.value {
-            Value::Number(number) if !number.is_f64() => match number.as_u64() {
-                Some(whole) if whole <= most => return whole,
+            Tree::Number(number) if is_whole(number) => match number.parse() {
+                Ok(whole) if whole <= most => return whole,
                 _ => self.keep(format!("expected a whole number, got {number}")),
             },
             _ => self.refuse_kind("a whole number"),
@@ -151,7 +150,7 @@ impl<'p> Place<'p> {
     /// The items of a list, one after another.
     #[inline(never)]
     pub fn items(self, read: &mut dyn FnMut(Place<'_>)) {
-        let Value::Array(items) = self.value else { return self.refuse_kind("a list") };
+        let Tree::List(items) = self.value else { return self.refuse_kind("a list") };
         for (index, value) in items.iter().enumerate() {
             read(Place { value, path: Path::Index(&self.path, index), first: self.first });
         }
@@ -160,7 +159,7 @@ impl<'p> Place<'p> {
     /// The members of an object with names of the user's own, one after another.
     #[inline(never)]
     pub fn members(self, read: &mut dyn FnMut(&str, Place<'_>)) {
-        let Value::Object(members) = self.value else { return self.refuse_kind("an object") };
+        let Tree::Object(members) = self.value else { return self.refuse_kind("an object") };
         for (name, value) in members {
             read(name, Place { value, path: Path::Key(&self.path, name), first: self.first });
         }
@@ -179,7 +178,7 @@ impl<'p> Place<'p> {
 pub struct Object<'p> {
     place: Place<'p>,
     /// None: it is no object, and was refused.
-    members: Option<&'p Map<String, Value>>,
+    members: Option<&'p [(String, Tree)]>,
     known: Vec<&'static str>,
     missing: Option<&'static str>,
 }
@@ -187,18 +186,21 @@ pub struct Object<'p> {
 impl<'p> Object<'p> {
     #[inline(never)]
     fn open(place: Place<'p>) -> Self {
-        let members = place.value.as_object();
-        if members.is_none() {
-            place.refuse_kind("an object");
-        }
+        let members = match place.value {
+            Tree::Object(members) => Some(&members[..]),
+            _ => {
+                place.refuse_kind("an object");
+                None
+            }
+        };
         Self { place, members, known: Vec::new(), missing: None }
     }
 
     /// Refuses what nobody asked for; then what is missing, which often is there, but misspelled.
     #[inline(never)]
     fn close(self) {
-        let unknown = |name: &&String| !self.known.iter().any(|known| known == name);
-        if let Some(name) = self.members.and_then(|members| members.keys().find(unknown)) {
+        let unknown = |(name, _): &&(String, Tree)| !self.known.contains(&name.as_str());
+        if let Some((name, _)) = self.members.and_then(|members| members.iter().find(unknown)) {
             let place = Place { path: Path::Key(&self.place.path, name), ..self.place };
             place.keep(format!("unknown field: expected one of {}", self.known.join(", ")));
         } else if let Some(name) = self.missing {
@@ -209,16 +211,21 @@ impl<'p> Object<'p> {
     #[inline(never)]
     fn find(&mut self, name: &'static str) -> Option<Place<'_>> {
         self.known.push(name);
-        let value = self.members?.get(name)?;
+        self.at(name)
+    }
+
+    fn at(&self, name: &'static str) -> Option<Place<'_>> {
+        let (_, value) = self.members?.iter().find(|(known, _)| known == name)?;
         Some(Place { value, path: Path::Key(&self.place.path, name), first: self.place.first })
     }
 
     #[inline(never)]
     fn find_required(&mut self, name: &'static str) -> Place<'_> {
-        if self.members.is_none_or(|members| members.get(name).is_none()) {
+        if self.find(name).is_none() {
             self.missing = self.missing.or(Some(name));
+            return Place::NOWHERE;
         }
-        self.find(name).unwrap_or(Place::NOWHERE)
+        self.at(name).unwrap_or(Place::NOWHERE)
     }
 
     /// A setting that has to be there.
@@ -242,18 +249,17 @@ impl<'p> Object<'p> {
     /// A setting that may be left out, or null.
     #[inline(never)]
     pub fn optional<T: Read>(&mut self, name: &'static str) -> Option<T> {
-        self.find(name).filter(|place| !place.value.is_null()).map(T::read)
+        self.find(name).filter(|place| *place.value != Tree::Null).map(T::read)
     }
 }
 
 impl Read for bool {
     #[inline(never)]
     fn read(place: Place<'_>) -> Self {
-        let flag = place.value.as_bool();
-        if flag.is_none() {
+        if !matches!(place.value, Tree::Bool(_)) {
             place.refuse_kind("a boolean");
         }
-        flag.unwrap_or_default()
+        *place.value == Tree::Bool(true)
     }
 }
 
@@ -298,26 +304,17 @@ impl<T: Read> Read for Vec<T> {
     }
 }
 
-/// An object that somebody else reads later. Not by its own clone, which is kilobytes of the module that nothing else needs.
-impl Read for Map<String, Value> {
+/// An object that somebody else reads, later.
+impl Read for Tree {
     fn read(place: Place<'_>) -> Self {
-        let mut members = Map::new();
-        place.members(&mut |name, member| _ = members.insert(name.to_owned(), Value::read(member)));
-        members
+        place.members(&mut |_, _| ());
+        place.value.clone()
     }
 }
 
-impl Read for Value {
-    fn read(place: Place<'_>) -> Self {
-        match place.value {
-            Value::Null => Value::Null,
-            Value::Bool(flag) => Value::Bool(*flag),
-            Value::Number(number) => Value::Number(number.clone()),
-            Value::String(text) => Value::String(text.clone()),
-            Value::Array(_) => Value::Array(Vec::read(place)),
-            Value::Object(_) => Value::Object(Map::read(place)),
-        }
-    }
+/// Whether a number is written without a point and an exponent.
+fn is_whole(number: &str) -> bool {
+    !number.contains(['.', 'e', 'E'])
 }
 
 #[cfg(test)]

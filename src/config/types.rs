@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Tree;
 use super::read::{Place, Read};
 use crate::consent::{ConsentCookies, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
@@ -363,8 +364,8 @@ pub struct Integration {
     /// Restricts the integration to these events. Default: all of preset and field_mappings.
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings"))]
-    pub config: serde_json::Map<String, serde_json::Value>,
+    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings", extend("default" = serde_json::json!({}))))]
+    pub config: Tree,
     /// What a visitor must have granted; none: no consent is needed.
     pub consent_categories: Vec<String>,
     /// Signal's version-2 document, applied over the preset.
@@ -381,7 +382,7 @@ impl Read for Integration {
             source_id: object.optional("source_id"),
             preset: object.optional("preset"),
             events: object.optional("events"),
-            config: object.or_absent("config"),
+            config: object.or("config", Tree::Object(Vec::new())),
             consent_categories: object.or_absent("consent_categories"),
             field_mappings: object.optional("field_mappings"),
         })

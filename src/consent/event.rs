@@ -30,7 +30,7 @@ fn of_consent(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut granted = Categories::NONE;
     let mut denied = Categories::NONE;
     let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
-        (b"canonical" | b"categories" | b"categoryPreferences", shape) if shape != "null" => {
+        ("canonical" | "categories" | "categoryPreferences", shape) if shape != "null" => {
             let (grants, denies) = of_shape(shape, vocabulary);
             granted = granted.union(grants);
             denied = denied.union(denies);
@@ -58,8 +58,8 @@ fn of_shape(shape: &str, vocabulary: &Vocabulary) -> (Categories, Categories) {
     }
 }
 
-fn answer(answers: &mut Answers, name: &[u8], value: &str, vocabulary: &Vocabulary) {
-    if let Some(code) = vocabulary.code(name) {
+fn answer(answers: &mut Answers, name: &str, value: &str, vocabulary: &Vocabulary) {
+    if let Some(code) = vocabulary.code(name.as_bytes()) {
         answers.answer(code, value == "true");
     }
 }
@@ -71,7 +71,7 @@ fn of_consent_management(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut readable = true;
     let mut note = |list: &str, granted: bool| {
         readable &= for_each_string(list, &mut |id| {
-            if let Some(code) = vocabulary.code(&id) {
+            if let Some(code) = vocabulary.code(id.as_bytes()) {
                 answers.answer(code, granted);
             }
         });
@@ -80,8 +80,8 @@ fn of_consent_management(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut denied_ids = None;
     let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
         (_, "null") => {}
-        (b"allowedConsentIds", list) => note(list, true),
-        (b"deniedConsentIds", list) => denied_ids = Some(list),
+        ("allowedConsentIds", list) => note(list, true),
+        ("deniedConsentIds", list) => denied_ids = Some(list),
         _ => {}
     });
     if let Some(list) = denied_ids {

@@ -9,7 +9,7 @@ use crate::json::for_each_member;
 pub struct EventIntegrations<'j> {
     all: Option<bool>,
     /// Every name but `All`, with what the event says of it.
-    named: Vec<(Cow<'j, [u8]>, bool)>,
+    named: Vec<(Cow<'j, str>, bool)>,
 }
 
 impl<'j> EventIntegrations<'j> {
@@ -24,7 +24,7 @@ impl<'j> EventIntegrations<'j> {
                 b"true" | [b'{', ..] => true,
                 _ => return,
             };
-            if name.eq_ignore_ascii_case(b"all") {
+            if name.eq_ignore_ascii_case("all") {
                 read.all = Some(enabled && read.all != Some(false));
             } else {
                 read.named.push((name, enabled));
@@ -36,9 +36,8 @@ impl<'j> EventIntegrations<'j> {
     /// Whether the event must not reach this integration, called by its vendor's or its own name, in any ASCII case. A
     /// name overrides `All`; where names contradict each other, false wins.
     pub fn disables(&self, vendor: &str, integration: &str) -> bool {
-        let is_meant = |name: &[u8]| {
-            name.eq_ignore_ascii_case(vendor.as_bytes()) || name.eq_ignore_ascii_case(integration.as_bytes())
-        };
+        let is_meant =
+            |name: &str| name.eq_ignore_ascii_case(vendor) || name.eq_ignore_ascii_case(integration);
         let named = self.named.iter().filter(|(name, _)| is_meant(name)).map(|(_, enabled)| *enabled);
         !named.reduce(|one, other| one && other).or(self.all).unwrap_or(true)
     }

@@ -257,14 +257,13 @@ impl Requirement {
 
     /// Names or codes, in any case, that `vocabulary` knows.
     pub fn compile<S: AsRef<str>>(names: &[S], vocabulary: &Vocabulary) -> Result<Self, UnknownCategory> {
-        names
-            .iter()
-            .map(|name| {
-                let name = name.as_ref().trim();
-                vocabulary.category(name.as_bytes()).ok_or_else(|| UnknownCategory(name.to_owned()))
-            })
-            .collect::<Result<Categories, _>>()
-            .map(Requirement)
+        let mut categories = Categories::NONE;
+        for name in names {
+            let name = name.as_ref().trim();
+            let category = vocabulary.category(name.as_bytes());
+            categories = categories.with(category.ok_or_else(|| UnknownCategory(name.to_owned()))?);
+        }
+        Ok(Requirement(categories))
     }
 
     pub const fn categories(self) -> Categories {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::{CalloutStatus, Refusal};
+use crate::timestamp;
 
 /// What the host tells about a callout that called back; nothing in it is trusted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -156,8 +157,8 @@ fn retry_after(value: &[u8], wall_clock: SystemTime) -> Option<Duration> {
         // More digits than a u64 holds still mean: not for a very long time.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(wall_clock).unwrap_or_default())
+    let date = Duration::from_millis(u64::try_from(timestamp::parse_http_date(value)?).ok()?);
+    Some(SystemTime::UNIX_EPOCH.checked_add(date)?.duration_since(wall_clock).unwrap_or_default())
 }
 
 /// The host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into a

@@ -1,12 +1,9 @@
 //! What surrounds the events of one body: a single event, `{"batch":[...]}`, `{"events":[...]}` or a bare array.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use crate::json::{Json, KeySeed, Kind};
+use crate::json::{Json, Kind, Reader};
 
 /// The items of a body and what it says for all of them, as places in the body's text, so that they can be worked
 /// through a few at a time while the body stays where it is.
@@ -44,17 +41,15 @@ impl Envelope {
         if form == Form::Single {
             return Self::single(body);
         }
-        let mut reader =
-            Reader { body, max_events, envelope: Self::default(), is_batch: false, too_many: false };
-        let mut deserializer = serde_json::Deserializer::from_str(body);
-        let read = deserializer.deserialize_any(Body(&mut reader)).and_then(|()| deserializer.end());
-        match read {
-            Err(_) if reader.too_many => Err(Unreadable::TooManyEvents),
-            Err(_) => Err(Unreadable::Malformed),
-            Ok(()) if reader.is_batch => Ok(reader.envelope),
-            // Read again as what it is: a batch's keys may hold what JSON forbids, an event's may not.
-            Ok(()) if form == Form::Either => Self::single(body),
-            Ok(()) => Err(Unreadable::Malformed),
+        let mut opening =
+            Opening { body, max_events, envelope: Self::default(), is_batch: false, too_many: false };
+        let mut reader = Reader::new(body);
+        match opening.body(&mut reader).and_then(|()| reader.end()) {
+            None if opening.too_many => Err(Unreadable::TooManyEvents),
+            None => Err(Unreadable::Malformed),
+            Some(()) if opening.is_batch => Ok(opening.envelope),
+            Some(()) if form == Form::Either => Self::single(body),
+            Some(()) => Err(Unreadable::Malformed),
         }
     }
 
@@ -76,7 +71,8 @@ fn place(body: &str, part: &str) -> Range<usize> {
     start..start.saturating_add(part.len())
 }
 
-struct Reader<'b> {
+/// An envelope while its body is read.
+struct Opening<'b> {
     body: &'b str,
     max_events: usize,
     envelope: Envelope,
@@ -85,92 +81,38 @@ struct Reader<'b> {
     too_many: bool,
 }
 
-enum Member {
-    Items,
-    Context,
-    WriteKey,
-    SentAt,
-    Other,
-}
-
-impl Member {
-    fn of(key: &[u8]) -> Self {
-        match key {
-            b"batch" | b"events" => Member::Items,
-            b"context" => Member::Context,
-            b"writeKey" | b"write_key" => Member::WriteKey,
-            b"sentAt" | b"sent_at" => Member::SentAt,
-            _ => Member::Other,
+impl<'b> Opening<'b> {
+    /// A body that may be a batch: an object, or the bare array of its items.
+    fn body(&mut self, reader: &mut Reader<'b>) -> Option<()> {
+        if reader.peek()? == b'[' {
+            return self.items(reader);
         }
-    }
-}
-
-/// A body that may be a batch: an object, or the bare array of its items.
-struct Body<'r, 'b>(&'r mut Reader<'b>);
-
-impl<'de> Visitor<'de> for Body<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an event or a batch")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let body = self.0.body;
-        while let Some(member) = map.next_key_seed(KeySeed::new(Member::of))? {
-            let into = match member {
-                Member::Items => {
-                    map.next_value_seed(Items(self.0))?;
-                    continue;
-                }
-                Member::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                Member::Context => &mut self.0.envelope.context,
-                Member::WriteKey => &mut self.0.envelope.write_key,
-                Member::SentAt => &mut self.0.envelope.sent_at,
+        reader.object(&mut |reader, key| {
+            let into = match &*key {
+                "batch" | "events" => return self.items(reader),
+                "context" => &mut self.envelope.context,
+                "writeKey" | "write_key" => &mut self.envelope.write_key,
+                "sentAt" | "sent_at" => &mut self.envelope.sent_at,
+                _ => return reader.value().map(drop),
             };
-            *into = Some(place(body, map.next_value::<Json<'de>>()?.as_str()));
-        }
-        Ok(())
+            *into = Some(place(self.body, reader.value()?.as_str()));
+            Some(())
+        })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        Items(self.0).visit_seq(seq)
-    }
-}
-
-/// The array of a batch's items. Of two the last counts, as everywhere in JSON.
-struct Items<'r, 'b>(&'r mut Reader<'b>);
-
-impl<'de> DeserializeSeed<'de> for Items<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Items<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an array of events")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self(reader) = self;
-        reader.is_batch = true;
-        reader.envelope.items.clear();
-        while let Some(item) = seq.next_element::<Json<'de>>()? {
-            if reader.envelope.items.len() == reader.max_events {
-                reader.too_many = true;
-                return Err(A::Error::custom("too many events"));
+    /// The array of a batch's items. Of two the last counts, as everywhere in JSON.
+    fn items(&mut self, reader: &mut Reader<'b>) -> Option<()> {
+        self.is_batch = true;
+        self.envelope.items.clear();
+        reader.array(&mut |reader| {
+            let item = reader.value()?;
+            if self.envelope.items.len() == self.max_events {
+                self.too_many = true;
+                return None;
             }
-            reader.envelope.items.push(place(reader.body, item.as_str()));
-        }
-        Ok(())
+            self.envelope.items.push(place(self.body, item.as_str()));
+            Some(())
+        })
     }
 }
 

@@ -131,7 +131,7 @@ impl<'a> Event<'a> {
         mut slots: Slots<'a>,
         fallback: Option<EventType>,
     ) -> Result<Self, Malformed> {
-        projection.read(item, &mut slots).map_err(|_| Malformed::NotAnObject)?;
+        projection.read(item, &mut slots).ok_or(Malformed::NotAnObject)?;
         let text = |slot| slots.get(slot).and_then(Json::text);
         let stated = text(fields.event_type).and_then(|name| EventType::parse(&name.to_ascii_lowercase()));
         let event_type = stated.or(fallback).unwrap_or(EventType::Track);

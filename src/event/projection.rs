@@ -4,11 +4,8 @@
 //! fills the slots with borrowed JSON; what has no slot is skipped without being looked at.
 
 use std::cmp::Ordering;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use crate::json::{Json, KeySeed};
+use crate::json::{Json, Kind, Reader};
 
 /// Where the value of one path is found once an event has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +22,11 @@ pub struct Projection {
 struct Node {
     slot: Option<Slot>,
     /// In [`order`]. Several keys may lead to one node: `userId` and `user_id` are one field.
-    children: Vec<(Box<str>, usize)>,
+    children: Vec<(Box<str>, NodeAt)>,
 }
 
-const ROOT: usize = 0;
+/// A node by its place.
+pub type NodeAt = usize;
 
 /// Shorter keys first: most of an event's keys are told apart by their length alone.
 fn order(known: &str, key: &[u8]) -> Ordering {
@@ -36,6 +34,9 @@ fn order(known: &str, key: &[u8]) -> Ordering {
 }
 
 impl Projection {
+    /// The event itself.
+    pub const ROOT: NodeAt = 0;
+
     pub fn new() -> Self {
         Self { nodes: vec![Node::default()], slots: 0 }
     }
@@ -43,9 +44,14 @@ impl Projection {
     /// The slot of the value below these keys. Each step lists the spellings of one key, the first being its name.
     /// Asking again for the same path gives the same slot.
     pub fn slot(&mut self, path: &[&[&str]]) -> Slot {
-        let at = path.iter().fold(ROOT, |at, spellings| self.child(at, spellings));
+        let at = path.iter().fold(Self::ROOT, |at, spellings| self.child(at, spellings));
+        self.slot_at(at)
+    }
+
+    /// The slot of a node that [`Projection::child`] gave.
+    pub fn slot_at(&mut self, node: NodeAt) -> Slot {
         let next = Slot(self.slots);
-        match self.nodes.get_mut(at) {
+        match self.nodes.get_mut(node) {
             Some(node) => *node.slot.get_or_insert_with(|| {
                 self.slots = self.slots.saturating_add(1);
                 next
@@ -54,8 +60,9 @@ impl Projection {
         }
     }
 
-    fn child(&mut self, parent: usize, spellings: &[&str]) -> usize {
-        let known = spellings.iter().find_map(|key| self.find(parent, key.as_bytes()));
+    /// The node below another by a key, of which these are the spellings.
+    pub fn child(&mut self, parent: NodeAt, spellings: &[&str]) -> NodeAt {
+        let known = spellings.iter().find_map(|key| self.find(parent, key));
         let child = known.unwrap_or_else(|| {
             self.nodes.push(Node::default());
             self.nodes.len() - 1
@@ -70,9 +77,9 @@ impl Projection {
         child
     }
 
-    fn find(&self, parent: usize, key: &[u8]) -> Option<usize> {
+    fn find(&self, parent: NodeAt, key: &str) -> Option<NodeAt> {
         let children = &self.nodes.get(parent)?.children;
-        let at = children.binary_search_by(|(known, _)| order(known, key)).ok()?;
+        let at = children.binary_search_by(|(known, _)| order(known, key.as_bytes())).ok()?;
         children.get(at).map(|(_, child)| *child)
     }
 
@@ -84,23 +91,64 @@ impl Projection {
     /// Fills `slots` from an object. What `slots` already holds stays where the object says nothing, so that an item of
     /// a batch starts from what the batch says for all; a member of `context` replaces that member as a whole.
     ///
-    /// An error means that `event` is no object, or that a field which must be an object has a string that is none.
-    pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Result<(), serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_str(event.as_str());
-        deserializer.deserialize_map(Walk { projection: self, node: ROOT, depth: 0, slots })
+    /// `None` means that `event` is no object.
+    pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
+        self.walk(Self::ROOT, 0, &mut Reader::new(event.as_str()), slots)
     }
 
     /// Fills `slots` from an object as [`Projection::read`] does, as if it stood under `key` in an event.
     pub fn read_member<'a>(&self, key: &str, member: Json<'a>, slots: &mut Slots<'a>) {
-        if let Some(node) = self.find(ROOT, key.as_bytes()) {
-            let mut deserializer = serde_json::Deserializer::from_str(member.as_str());
+        if let Some(node) = self.find(Self::ROOT, key) {
             // A batch's context that is no object says nothing about its items.
-            drop(deserializer.deserialize_map(Walk { projection: self, node, depth: 1, slots }));
+            _ = self.walk(node, 1, &mut Reader::new(member.as_str()), slots);
         }
     }
 
+    /// Reads an object at a node, at a depth below the event. As deep as the configuration's longest path, whatever the
+    /// event.
+    fn walk<'a>(
+        &self,
+        node: NodeAt,
+        depth: u8,
+        reader: &mut Reader<'a>,
+        slots: &mut Slots<'a>,
+    ) -> Option<()> {
+        reader.object(&mut |reader, key| {
+            let Some(child) = self.find(node, &key) else {
+                return reader.value().map(drop);
+            };
+            if depth > 0 {
+                self.clear(child, slots);
+            }
+            self.field(child, depth.saturating_add(1), reader, slots)
+        })
+    }
+
+    /// Reads the value of a node. Where it should be an object and is something else, its paths have no value: that is no
+    /// error.
+    fn field<'a>(
+        &self,
+        node: NodeAt,
+        depth: u8,
+        reader: &mut Reader<'a>,
+        slots: &mut Slots<'a>,
+    ) -> Option<()> {
+        let Node { slot, children } = self.nodes.get(node)?;
+        if slot.is_none() && reader.peek()? == b'{' {
+            return self.walk(node, depth, reader, slots);
+        }
+        let json = reader.value()?;
+        if let Some(slot) = slot {
+            slots.set(*slot, Some(json));
+        }
+        if !children.is_empty() && json.kind() == Kind::Object {
+            return self.walk(node, depth, &mut Reader::new(json.as_str()), slots);
+        }
+        Some(())
+    }
+
     /// Empties every slot at or below a node, for a key that occurs twice: the last one counts, and counts alone.
-    fn clear(&self, node: usize, slots: &mut Slots<'_>) {
+    fn clear(&self, node: NodeAt, slots: &mut Slots<'_>) {
         let Some(node) = self.nodes.get(node) else { return };
         if let Some(slot) = node.slot {
             slots.set(slot, None);
@@ -130,87 +178,6 @@ impl<'a> Slots<'a> {
         if let Some(place) = self.0.get_mut(usize::from(slot.0)) {
             *place = value;
         }
-    }
-}
-
-struct Walk<'p, 's, 'a> {
-    projection: &'p Projection,
-    node: usize,
-    depth: u8,
-    slots: &'s mut Slots<'a>,
-}
-
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let Some(node) = self.projection.nodes.get(self.node) else {
-            return <IgnoredAny as serde::Deserialize>::deserialize(deserializer).map(drop);
-        };
-        let Some(slot) = node.slot else {
-            return deserializer.deserialize_any(self);
-        };
-        let json = <Json<'de> as serde::Deserialize>::deserialize(deserializer)?;
-        self.slots.set(slot, Some(json));
-        if !node.children.is_empty() && json.kind() == crate::json::Kind::Object {
-            let mut inner = serde_json::Deserializer::from_str(json.as_str());
-            inner.deserialize_map(self).map_err(serde::de::Error::custom)?;
-        }
-        Ok(())
-    }
-}
-
-/// Where a field should be an object and is something else, its paths have no value: that is no error.
-impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self { projection, node, depth, slots } = self;
-        while let Some(child) = map.next_key_seed(KeySeed::new(|key| projection.find(node, key)))? {
-            let Some(child) = child else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if depth > 0 {
-                projection.clear(child, slots);
-            }
-            let depth = depth.saturating_add(1);
-            map.next_value_seed(Walk { projection, node: child, depth, slots })?;
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The visitor's anonymous id: of the event, else of the first configured cookie, else one that we issue.
 
 use super::{CookieName, Cookies};
+use crate::json::Json;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
@@ -59,7 +60,8 @@ fn of_cookie(value: &[u8]) -> Option<Cow<'_, str>> {
         Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
     };
-    let text = if text.starts_with('"') { Cow::Owned(serde_json::from_str(&text).ok()?) } else { text };
+    let text =
+        if text.starts_with('"') { Cow::Owned(Json::parse(&text).ok()?.text()?.into_owned()) } else { text };
     // JSON.stringify of an id that was never set.
     if text == "null" {
         return None;

@@ -45,15 +45,16 @@ impl Secrets {
         if texts.is_empty() {
             return Err(InvalidSecrets::Empty);
         }
-        let keys = texts.iter().enumerate().map(|(index, text)| {
+        let mut keys = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
             let text = text.as_ref().as_bytes();
             if text.len() < MIN_SECRET {
                 return Err(InvalidSecrets::TooShort(index));
             }
             // The secret is long and random, so a plain hash is all that deriving takes.
-            Ok(Sha256::new().chain_update(PURPOSE).chain_update(text).finalize().into())
-        });
-        keys.collect::<Result<_, _>>().map(Self)
+            keys.push(Sha256::new().chain_update(PURPOSE).chain_update(text).finalize().into());
+        }
+        Ok(Self(keys))
     }
 
     fn ciphers(&self) -> impl Iterator<Item = XChaCha20Poly1305> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::document::{Action, Document, EventMapping, Mapping, Scalar};
+use super::document::{Action, Document, EventMapping, Mapping, Members, Scalar};
 use super::fields::Fields;
 use super::path::Source;
 use super::plan::{Entry, Plan};
@@ -23,6 +23,7 @@ pub struct BadMapping {
 }
 
 impl BadMapping {
+    #[inline(never)]
     fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { place: place.into(), problem: problem.into() }
     }
@@ -127,8 +128,10 @@ struct Compiler<'c> {
 impl Compiler<'_> {
     fn document(&mut self, document: &Document) -> Result<Layer, BadMapping> {
         let global = self.fields(&document.global.mappings, "field_mappings.global")?;
-        let events = document.events.iter().map(|(name, event)| self.event(name, event));
-        let events = events.collect::<Result<_, _>>()?;
+        let mut events = Vec::new();
+        for (name, event) in &document.events.0 {
+            events.push(self.event(name, event)?);
+        }
         Ok(Layer { action: document.defaults.map(|defaults| defaults.action), global, events })
     }
 
@@ -175,14 +178,7 @@ impl Compiler<'_> {
     ) -> Result<Rule, BadMapping> {
         let inside = items.is_some();
         let transforms = transforms(mapping, place)?;
-        let value_map = mapping.value_map.as_ref().map(|map| ValueMap {
-            known: map
-                .iter()
-                .filter(|(from, _)| *from != OTHER)
-                .map(|(from, to)| (from.into(), constant(to)))
-                .collect(),
-            other: map.iter().find(|(from, _)| *from == OTHER).map(|(_, to)| constant(to)),
-        });
+        let value_map = mapping.value_map.as_ref().map(value_map);
         let sources = match &mapping.source {
             Some(sources) => self.sources(&sources.0, &format!("{place}.source"), items)?,
             None => Vec::new(),
@@ -279,23 +275,37 @@ fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMappi
     if !dates && mapping.format.is_some() {
         return Err(BadMapping::new(format!("{place}.format"), "only date_format has a format"));
     }
-    let transform = |name: &String| match (name.as_str(), mapping.format) {
-        (DATE_FORMAT, Some(format)) => Ok(Transform::Date(format)),
-        (DATE_FORMAT, None) => {
-            let problem = "date_format needs a format: epoch_s, epoch_ms, rfc3339 or date";
-            Err(BadMapping::new(format!("{place}.format"), problem))
+    let mut transforms = Vec::new();
+    for name in names {
+        transforms.push(match (name.as_str(), mapping.format) {
+            (DATE_FORMAT, Some(format)) => Transform::Date(format),
+            (DATE_FORMAT, None) => {
+                let problem = "date_format needs a format: epoch_s, epoch_ms, rfc3339 or date";
+                return Err(BadMapping::new(format!("{place}.format"), problem));
+            }
+            (name, _) => Transform::parse(name).ok_or_else(|| {
+                BadMapping::new(format!("{place}.transform"), suggest::unknown("transform", name, NAMES))
+            })?,
+        });
+    }
+    Ok(transforms)
+}
+
+fn value_map(map: &Members<Scalar>) -> ValueMap {
+    let mut compiled = ValueMap::default();
+    for (from, to) in &map.0 {
+        match from.as_str() {
+            OTHER => compiled.other = Some(constant(to)),
+            from => compiled.known.push((from.into(), constant(to))),
         }
-        (name, _) => Transform::parse(name).ok_or_else(|| {
-            BadMapping::new(format!("{place}.transform"), suggest::unknown("transform", name, NAMES))
-        }),
-    };
-    names.iter().map(transform).collect()
+    }
+    compiled
 }
 
 fn constant(scalar: &Scalar) -> Value<'static> {
     match scalar {
         Scalar::Text(text) => Value::Text(Cow::Owned(text.clone())),
-        Scalar::Number(number) => Value::Number(Cow::Owned(number.to_string())),
+        Scalar::Number(number) => Value::Number(Cow::Owned(number.clone())),
         Scalar::Bool(value) => Value::Bool(*value),
     }
 }
@@ -303,7 +313,7 @@ fn constant(scalar: &Scalar) -> Value<'static> {
 fn written(scalar: &Scalar) -> String {
     match scalar {
         Scalar::Text(text) => format!("{text:?}"),
-        Scalar::Number(number) => number.to_string(),
+        Scalar::Number(number) => number.clone(),
         Scalar::Bool(value) => value.to_string(),
     }
 }

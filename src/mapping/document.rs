@@ -1,8 +1,7 @@
 //! A mapping document: Signal's version 2, as users write it and as the presets are shipped.
 
-use serde_json::{Number, Value};
-
-use crate::config::{Place, Read};
+use super::number;
+use crate::config::{Place, Read, Tree};
 
 /// `field_mappings`, or a preset.
 #[derive(Clone, Debug)]
@@ -206,8 +205,8 @@ pub struct OneOrMore(pub Vec<String>);
 impl Read for OneOrMore {
     fn read(place: Place<'_>) -> Self {
         match place.value() {
-            Value::String(one) => Self(vec![one.clone()]),
-            Value::Array(_) => Self(Vec::read(place)),
+            Tree::Text(one) => Self(vec![one.clone()]),
+            Tree::List(_) => Self(Vec::read(place)),
             _ => {
                 place.refuse_kind("a string or a list of strings");
                 Self(Vec::new())
@@ -220,28 +219,23 @@ impl Read for OneOrMore {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     Text(String),
-    Number(Number),
+    Number(String),
     Bool(bool),
 }
 
 impl Read for Scalar {
     fn read(place: Place<'_>) -> Self {
         match place.value() {
-            Value::String(text) => Self::Text(text.clone()),
-            Value::Number(number) => Self::Number(plain(number)),
-            Value::Bool(value) => Self::Bool(*value),
+            Tree::Text(text) => Self::Text(text.clone()),
+            Tree::Number(number) => Self::Number(number::short(number).unwrap_or_else(|| {
+                place.refuse(format!("expected a finite number, got {number}"));
+                String::new()
+            })),
+            Tree::Bool(value) => Self::Bool(*value),
             _ => {
                 place.refuse_kind("a string, a number or a boolean");
                 Self::Bool(false)
             }
         }
-    }
-}
-
-/// Without a fraction of 0: 3.0 is written 3.
-fn plain(number: &Number) -> Number {
-    match number.as_f64().filter(|_| number.is_f64()) {
-        Some(double) if double.fract() == 0.0 && double.abs() < 9e15 => (double as i64).into(),
-        _ => number.clone(),
     }
 }

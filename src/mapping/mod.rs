@@ -146,7 +146,7 @@ impl Each {
         for item in list.into_items() {
             let Value::Json(item) = item else { continue };
             slots.clear();
-            if item.kind() != Kind::Object || self.projection.read(item, &mut slots).is_err() {
+            if item.kind() != Kind::Object || self.projection.read(item, &mut slots).is_none() {
                 continue;
             }
             let mut members = Vec::with_capacity(self.rules.len());

@@ -52,11 +52,39 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(shift(&format!("{whole}{fraction}"), point)))
 }
 
-/// A number of the event as any target may have it: [`plain`] where it can be, else as it came if it is finite at all
-/// (serde_json refuses one that isn't).
+/// A JSON number as any target may have it: [`plain`] where it can be, else as it came if it is finite at all.
 pub fn finite(json: &str) -> Option<Cow<'_, str>> {
-    let as_it_came = || json.len() <= LONGEST && serde_json::from_str::<f64>(json).is_ok();
+    let as_it_came = || json.len() <= LONGEST && is_finite(json);
     plain(json).or_else(|| as_it_came().then_some(Cow::Borrowed(json)))
+}
+
+/// The same without zeros that mean nothing: 3.0 is written 3. For constants, of which a Struct does not keep the digits.
+pub fn short(json: &str) -> Option<String> {
+    let (sign, number) = json.strip_prefix('-').map_or(("", json), |number| ("-", number));
+    match plain(number) {
+        Some(plain) if plain.contains('.') => {
+            Some(format!("{sign}{}", plain.trim_end_matches('0').trim_end_matches('.')))
+        }
+        Some(plain) => Some(format!("{sign}{plain}")),
+        None => finite(json).map(Cow::into_owned),
+    }
+}
+
+/// From 2^1024 - 2^970 on, which begins with these digits and has 309, no double is near.
+const INFINITE: &str = "17976931348623158079372897140530341507993413271003782693617377898";
+
+/// Whether there is a double for a JSON number.
+fn is_finite(json: &str) -> bool {
+    let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
+    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { i32::MIN } else { i32::MAX });
+    let mantissa = mantissa.trim_start_matches('-');
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    // The number is 0.DIGITS x 10^point.
+    let leading = all.len().saturating_sub(digits.len());
+    let point = exponent.saturating_add_unsigned(whole.len() as u32).saturating_sub_unsigned(leading as u32);
+    digits.is_empty() || point < 309 || (point == 309 && digits < INFINITE)
 }
 
 fn is_digits(text: &str) -> bool {
@@ -85,34 +113,29 @@ pub fn integer(plain: &str) -> &str {
 }
 
 /// The exact decimal sum of plain numbers, `None` once it leaves the range of [`plain`].
-pub fn sum<'a>(numbers: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
-    // Quantities, mostly.
-    let integers = numbers.clone().try_fold(0_u64, |sum, number| sum.checked_add(number.parse().ok()?));
-    match integers {
-        Some(sum) => plain(&sum.to_string()).map(|sum| sum.into_owned()),
-        None => decimal_sum(numbers),
-    }
-}
-
-fn decimal_sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
-    const SCALE: u32 = 20;
-    let mut total: u128 = 0;
-    let mut places = 0usize;
+pub fn sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
+    /// A fraction is two halves of so many digits. More are no amount of anything.
+    const HALF: usize = 10;
+    const UNIT: u64 = 10_000_000_000;
+    let (mut whole, mut high, mut low) = (0_u64, 0_u64, 0_u64);
+    let mut places = 0;
     for number in numbers {
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let scaled = format!("{whole}{fraction:0<width$}", width = SCALE as usize);
-        if fraction.len() > SCALE as usize {
+        let (integer, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if fraction.len() > 2 * HALF {
             return None;
         }
         places = places.max(fraction.len());
-        total = total.checked_add(scaled.parse::<u128>().ok()?)?;
+        let fraction = format!("{fraction:0<width$}", width = 2 * HALF);
+        let (first, second) = fraction.split_at_checked(HALF)?;
+        whole = whole.checked_add(integer.parse().ok()?)?;
+        high = high.checked_add(first.parse().ok()?)?;
+        low = low.checked_add(second.parse().ok()?)?;
     }
-    let unit = 10u128.checked_pow(SCALE)?;
-    let (whole, fraction) = (total.checked_div(unit)?, total.checked_rem(unit)?);
-    let mut text = format!("{whole}.{fraction:0width$}", width = SCALE as usize);
-    text.truncate(text.len().saturating_sub(SCALE as usize).saturating_add(places));
-    let text = text.trim_end_matches('.');
-    plain(text).map(|sum| sum.into_owned())
+    high = high.checked_add(low / UNIT)?;
+    whole = whole.checked_add(high / UNIT)?;
+    let mut text = format!("{whole}.{:0HALF$}{:0HALF$}", high % UNIT, low % UNIT);
+    text.truncate(text.len().saturating_sub(2 * HALF).saturating_add(places));
+    plain(text.trim_end_matches('.')).map(Cow::into_owned)
 }
 
 #[cfg(test)]
@@ -179,6 +202,16 @@ mod tests {
         {
             assert_eq!(finite(number).as_deref(), kept, "{number}");
         }
+        for (number, short_) in [
+            ("3.0", "3"),
+            ("-1.50", "-1.5"),
+            ("1e2", "100"),
+            ("1.50e20", "1.50e20"),
+            ("100", "100"),
+            ("0.0", "0"),
+        ] {
+            assert_eq!(short(number).as_deref(), Some(short_), "{number}");
+        }
         assert_eq!(finite(&"9".repeat(100_000)), None);
     }
 
@@ -186,6 +219,9 @@ mod tests {
     fn a_sum_is_exact() {
         assert_eq!(sum(["0.1", "0.2"].into_iter()).as_deref(), Some("0.3"));
         assert_eq!(sum(["2", "1"].into_iter()).as_deref(), Some("3"));
+        assert_eq!(sum(["0.99999999999999999", "0.00000000000000000001"].into_iter()), None, "20 digits");
+        assert_eq!(sum(["1.9999999999", "0.0000000001", "0.5"].into_iter()).as_deref(), Some("2.5000000000"));
+        assert_eq!(sum(["0.000000000009", "0.000000000001"].into_iter()).as_deref(), Some("0.000000000010"));
         assert_eq!(sum(["999999999999999", "1"].into_iter()), None);
     }
 
@@ -202,6 +238,11 @@ mod tests {
                 prop_assert!((before - after).abs() <= before.abs() * 1e-12, "{} {}", text, written);
                 prop_assert!(!written.contains(['e', 'E']));
             }
+        }
+
+        #[test]
+        fn a_number_is_finite_where_it_has_a_double(text in "-?(0|[1-9][0-9]{0,9})([.][0-9]{1,9})?(e[+-]?(30[0-9]|3[0-9]{2}|[0-9]{1,14}))?|-?1[.]797693134862315[0-9]{1,4}e308") {
+            prop_assert_eq!(finite(&text).is_some(), text.parse::<f64>().unwrap().is_finite(), "{}", text);
         }
 
         #[test]

@@ -130,14 +130,13 @@ impl Source {
 
 /// The slot of the keys up to the first bracket, and the steps that are left to take when the mapping runs.
 fn field(above: &[&[&str]], steps: &[Step], projection: &mut Projection) -> (Slot, Vec<Step>) {
-    let key = |step: &Step| match step {
-        Step::Key(key) => Some([key.to_string()]),
-        Step::Index(_) | Step::Every => None,
-    };
-    let keys: Vec<[String; 1]> = steps.iter().map_while(key).collect();
-    let keys: Vec<[&str; 1]> = keys.iter().map(|[key]| [key.as_str()]).collect();
-    let path: Vec<&[&str]> = above.iter().copied().chain(keys.iter().map(|key| &key[..])).collect();
-    (projection.slot(&path), steps.iter().skip(keys.len()).cloned().collect())
+    let mut at = above.iter().fold(Projection::ROOT, |at, spellings| projection.child(at, spellings));
+    let mut rest = steps;
+    while let [Step::Key(key), behind @ ..] = rest {
+        at = projection.child(at, &[key]);
+        rest = behind;
+    }
+    (projection.slot_at(at), rest.to_vec())
 }
 
 /// What a path over an event can begin with.
@@ -158,7 +157,7 @@ const ROOTS: [&str; 12] = [
 
 fn unknown(path: &str) -> BadSource {
     let (first, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
-    match suggest::nearest(first, ROOTS) {
+    match suggest::nearest(first, &ROOTS) {
         Some(near) if near != first => BadSource::Misspelled(path.to_owned(), format!("{near}{rest}")),
         _ => BadSource::Unknown(path.to_owned()),
     }

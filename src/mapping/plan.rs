@@ -118,7 +118,7 @@ impl Plan {
         for (at, name) in only.iter().enumerate() {
             if self.find(name, &Dialects::of(name)).is_none() {
                 let known: Vec<_> = self.events().map(|(name, ..)| name).collect();
-                let near = super::suggest::nearest(name, known.iter().copied());
+                let near = super::suggest::nearest(name, &known);
                 let hint = match near {
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("there is one for {}", known.join(", ")),

@@ -4,16 +4,21 @@
 const ALIKE: f64 = 0.75;
 
 /// The known name that is most like `name`, if any is.
-pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let name = name.to_lowercase();
-    let likeness = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
-    let rated = known.into_iter().map(|known| (known, likeness(known))).filter(|(_, rate)| *rate > ALIKE);
-    rated.max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(known, _)| known)
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let name = name.to_ascii_lowercase();
+    let (mut nearest, mut most) = (None, ALIKE);
+    for known in known {
+        let likeness = strsim::jaro_winkler(&name, &known.to_ascii_lowercase());
+        if likeness > most {
+            (nearest, most) = (Some(*known), likeness);
+        }
+    }
+    nearest
 }
 
 /// `unknown transform "upper", did you mean "uppercase"?`, or all the names there are.
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    match nearest(name, known.iter().copied()) {
+    match nearest(name, known) {
         Some(near) => format!("unknown {what} {name:?}, did you mean {near:?}?"),
         None => format!("unknown {what} {name:?}: expected one of {}", known.join(", ")),
     }
@@ -34,7 +39,7 @@ mod tests {
             ("base64", None),
             ("", None),
         ] {
-            assert_eq!(nearest(name, known), near, "{name}");
+            assert_eq!(nearest(name, &known), near, "{name}");
         }
         assert_eq!(
             unknown("transform", "xyz", &["a", "b"]),

@@ -1,6 +1,7 @@
 //! What may stand as the target of a mapping.
 
 use super::transform::Transform;
+use crate::event::names::snake_case;
 
 /// What a vendor says about targets when a document is compiled.
 pub trait Targets {
@@ -41,10 +42,8 @@ pub fn reserved(target: &str) -> bool {
 /// Whether a path names an email address or a phone number. Rather too many than one too few: a vendor that must not
 /// have them must not have them hashed either, which nobody could tell from the value.
 pub fn names_contact_data(path: &str) -> bool {
-    let plain = |part: &str| -> String {
-        part.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
-    path.split(['.', '[']).map(plain).any(|part| {
+    path.split(['.', '[']).any(|part| {
+        let part = snake_case(part).replace('_', "");
         ["email", "phone", "msisdn"].iter().any(|word| part.contains(word))
             || ["em", "mail", "tel", "mobile", "mobilenumber"].contains(&part.as_str())
     })

@@ -92,6 +92,7 @@ impl Transform {
             Transform::Join => {
                 let items = value.into_items();
                 let texts: Vec<_> = items.iter().filter_map(Value::scalar).collect();
+                let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
                 (!texts.is_empty()).then(|| Value::Text(Cow::Owned(texts.join(","))))
             }
             Transform::Count => Some(Value::Number(Cow::Owned(value.into_items().len().to_string()))),
@@ -133,7 +134,7 @@ impl Transform {
     fn apply_text<'a>(self, text: Cow<'a, str>) -> Option<Cow<'a, str>> {
         Some(match self {
             Transform::Lowercase => Cow::Owned(text.to_lowercase()),
-            Transform::Uppercase => Cow::Owned(text.to_uppercase()),
+            Transform::Uppercase => Cow::Owned(text.chars().flat_map(char::to_uppercase).collect()),
             Transform::Trim => trimmed(text),
             Transform::Currency => currency(&text)?,
             Transform::Sha256 => Cow::Owned(hex(&Sha256::digest(text.as_bytes()))),

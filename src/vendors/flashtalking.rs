@@ -6,17 +6,17 @@
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Number, Value};
 
 use super::{Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
 use crate::accounting::Note;
 use crate::config::load::Invalid;
-use crate::config::{Place, Read, Settings};
+use crate::config::{Place, Read, Settings, Tree};
 use crate::delivery::Redirects;
 use crate::identity::Cookies;
-use crate::mapping::suggest;
+use crate::json;
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
+use crate::mapping::{number, suggest};
 
 pub struct Flashtalking;
 
@@ -95,7 +95,7 @@ impl Targets for Parameters {
         if digits.is_some() {
             return Err(format!("custom variables are U1 to U20, got {target:?}"));
         }
-        match suggest::nearest(target, ORDER).filter(|near| near.eq_ignore_ascii_case(target)) {
+        match suggest::nearest(target, &ORDER).filter(|near| near.eq_ignore_ascii_case(target)) {
             Some(near) => Err(format!("unknown parameter {target:?}, did you mean {near:?}?")),
             None => Ok(()),
         }
@@ -173,25 +173,21 @@ struct Id(u64);
 impl Read for Id {
     fn read(place: Place<'_>) -> Self {
         let id = match place.value() {
-            Value::Number(number) => whole(number),
-            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            // Of a number that is whole, whether it was written 5 or 5.0.
+            Tree::Number(number) => number::short(number).and_then(|whole| whole.parse().ok()),
+            Tree::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
             _ => None,
         };
         if id.is_none() {
             let got = match place.value() {
-                Value::Object(_) | Value::Array(_) => place.kind().to_owned(),
-                scalar => scalar.to_string(),
+                Tree::Text(text) => json::written(text),
+                Tree::Number(number) => number.clone(),
+                _ => place.kind().to_owned(),
             };
             place.refuse(format!("expected a number like 987654, got {got}"));
         }
         Self(id.unwrap_or_default())
     }
-}
-
-/// Envoy hands a Struct's numbers over as doubles, so a whole number may come as 5.0.
-fn whole(number: &Number) -> Option<u64> {
-    let exact = |float: &f64| float.fract() == 0.0 && (0.0..9e15).contains(float);
-    number.as_u64().or_else(|| number.as_f64().filter(exact).map(|float| float as u64))
 }
 
 impl Spotlight {

@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::config::load::{self, Invalid};
 use crate::delivery::{self, Redirects};
 use crate::identity::Cookies;
+use crate::json;
 use crate::mapping::document::Document;
 use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
@@ -155,15 +156,16 @@ impl Callout<'_> {
 const MASKED: [&str; 5] = ["key", "em", "ip", "id", "user_agent"];
 
 fn masked_body(body: &str) -> String {
-    let Ok(serde_json::Value::Object(mut members)) = serde_json::from_str(body) else {
-        return "***".to_owned();
-    };
-    for name in MASKED {
-        if let Some(value) = members.get_mut(name) {
-            *value = "***".into();
+    let mut masked = "{".to_owned();
+    let well_formed = json::for_each_member(body, &mut |name, value| {
+        if masked.len() > 1 {
+            masked.push(',');
         }
-    }
-    serde_json::to_string(&members).unwrap_or_default()
+        json::write_string(&mut masked, &name);
+        masked.push(':');
+        masked.push_str(if MASKED.contains(&&*name) { "\"***\"" } else { value.as_str() });
+    });
+    if well_formed { masked + "}" } else { "***".to_owned() }
 }
 
 /// A value as it may leave: without an email address. Counts what is left out. Whoever writes it into a path or a body

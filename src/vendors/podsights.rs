@@ -8,7 +8,7 @@ use crate::accounting::Note;
 use crate::config::load::Invalid;
 use crate::config::{Place, Read, Settings};
 use crate::delivery::Redirects;
-use crate::json::{Json, Kind};
+use crate::json::{self, Json, Kind};
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
 use crate::mapping::value::Value;
@@ -124,7 +124,7 @@ impl fmt::Debug for PixelKey {
 
 impl Read for PixelKey {
     fn read(place: Place<'_>) -> Self {
-        let serde_json::Value::String(key) = place.value() else {
+        let Some(key) = place.value().text() else {
             place.refuse("expected a pixel key as a string like \"${PODSIGHTS_KEY}\"");
             return Self(String::new());
         };
@@ -136,7 +136,7 @@ impl Read for PixelKey {
         } else if trimmed.chars().any(char::is_control) {
             place.refuse("expected a pixel key, got control characters");
         }
-        Self(serde_json::to_string(trimmed).unwrap_or_default())
+        Self(json::written(trimmed))
     }
 }
 
@@ -159,7 +159,7 @@ impl Destination for Pixel {
         let visitor = content.visitor;
         let mapped =
             |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
-        let mut body = Body { text: Vec::with_capacity(512), notes };
+        let mut body = Body { text: String::with_capacity(512), notes };
         // The configuration's own word, or a name in snake_case: no email address in it.
         body.plain("event", content.event);
         match mapped("id") {
@@ -181,9 +181,8 @@ impl Destination for Pixel {
         for (target, value) in content.values.iter().filter(|(target, _)| !matches!(*target, "id" | "em")) {
             body.member(target, |body| body.value(value, 0));
         }
-        body.text.push(b'}');
-        // What serde_json and the event wrote is UTF-8; were it not, nothing would be sent rather than something else.
-        Parcel { content: String::from_utf8(body.text).unwrap_or_default().into(), ..Parcel::default() }
+        body.text.push('}');
+        Parcel { content: body.text.into(), ..Parcel::default() }
     }
 
     fn callout<'a>(&'a self, parcel: &'a Parcel, _: u64) -> Callout<'a> {
@@ -199,7 +198,7 @@ impl Destination for Pixel {
 /// The body behind its key, written member by member: `,"event":"purchase",...`. A member that would make it too large is
 /// left out, and so is every string with an email address in it.
 struct Body<'n> {
-    text: Vec<u8>,
+    text: String,
     notes: &'n mut Vec<Note>,
 }
 
@@ -210,9 +209,9 @@ impl Body<'_> {
     /// Writes `,"name":` and then what `write` writes, or nothing of both where that answers false.
     fn member(&mut self, name: &str, write: impl FnOnce(&mut Self) -> bool) {
         let before = self.text.len();
-        self.text.push(b',');
+        self.text.push(',');
         self.string(name);
-        self.text.push(b':');
+        self.text.push(':');
         if !write(self) {
             self.text.truncate(before);
         } else if self.text.len() > LARGEST_BODY - RESERVED {
@@ -234,7 +233,8 @@ impl Body<'_> {
 
     /// A JSON string, escaped.
     fn string(&mut self, text: &str) -> bool {
-        serde_json::to_writer(&mut self.text, text).is_ok()
+        json::write_string(&mut self.text, text);
+        true
     }
 
     fn presentable(&mut self, text: &str) -> bool {
@@ -250,26 +250,29 @@ impl Body<'_> {
         match value {
             Value::Text(text) => self.presentable(text),
             Value::Number(number) => {
-                self.text.extend_from_slice(number.as_bytes());
+                self.text.push_str(number);
                 true
             }
-            Value::Bool(value) => serde_json::to_writer(&mut self.text, value).is_ok(),
+            Value::Bool(value) => {
+                self.text.push_str(if *value { "true" } else { "false" });
+                true
+            }
             Value::List(items) => {
-                self.enclosed(b"[]", items, |body, item| body.value(item, below));
+                self.enclosed(['[', ']'], items, |body, item| body.value(item, below));
                 true
             }
             Value::Object(members) => {
-                self.enclosed(b"{}", members, |body, (name, value)| body.nested(name, value, below));
+                self.enclosed(['{', '}'], members, |body, (name, value)| body.nested(name, value, below));
                 true
             }
             Value::Json(json) => match json.kind() {
                 Kind::Array => {
-                    self.enclosed(b"[]", &json.items(), |body, item| body.json(*item, below));
+                    self.enclosed(['[', ']'], &json.items(), |body, item| body.json(*item, below));
                     true
                 }
                 _ => {
                     let members = json.members();
-                    self.enclosed(b"{}", &members, |body, (name, json)| {
+                    self.enclosed(['{', '}'], &members, |body, (name, json)| {
                         presentable(name, body.notes).is_some_and(|clean| clean == *name)
                             && body.string(name)
                             && body.colon()
@@ -290,24 +293,29 @@ impl Body<'_> {
     }
 
     fn colon(&mut self) -> bool {
-        self.text.push(b':');
+        self.text.push(':');
         true
     }
 
     /// Writes items between brackets, without those for which `write` answers false.
-    fn enclosed<T>(&mut self, brackets: &[u8; 2], items: &[T], mut write: impl FnMut(&mut Self, &T) -> bool) {
-        self.text.push(brackets[0]);
+    fn enclosed<T>(
+        &mut self,
+        [open, close]: [char; 2],
+        items: &[T],
+        mut write: impl FnMut(&mut Self, &T) -> bool,
+    ) {
+        self.text.push(open);
         let first = self.text.len();
         for item in items {
             let before = self.text.len();
             if before > first {
-                self.text.push(b',');
+                self.text.push(',');
             }
             if !write(self, item) {
                 self.text.truncate(before);
             }
         }
-        self.text.push(brackets[1]);
+        self.text.push(close);
     }
 }
 

@@ -1,7 +1,12 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::config::types::{Config, Delivery};
+
+/// Reads JSON as a tree first, as a configuration is.
+fn read<T: Read>(json: &Value) -> Result<T, Invalid> {
+    super::read(&Tree::of_json(&json.to_string()).unwrap())
+}
 
 fn config(changed: &Value) -> Value {
     let mut config = json!({"integrations": [{"name": "a", "vendor": "podsights"}]});
@@ -125,8 +130,8 @@ fn every_kind_of_setting_is_read() {
     let integration = &config.integrations[0];
     assert!(integration.enabled && integration.preset.is_none());
     assert_eq!(
-        Value::Object(integration.config.clone()),
-        json!({"key": "k", "deep": [1, -1, 1.5, true, null, {"a": "b"}]})
+        integration.config,
+        Tree::of_json(r#"{"key": "k", "deep": [1, -1, 1.5, true, null, {"a": "b"}]}"#).unwrap()
     );
     let document = format!("{:?}", integration.field_mappings.as_ref().unwrap());
     assert!(document.contains("OneOrMore([\"a\", \"b\"])") && document.contains("-1.5"), "{document}");
