@@ -10,6 +10,10 @@
 -- refuses itself. There can be no retry, no queue, no limit of open calls and no deduplication over workers. And since the answer
 -- of the collector comes later, a request counts whether the collector accepts it or not. Lua has no inflate either: a
 -- gzip body is counted and left.
+--
+-- Left out although Lua could do it, which makes this arm cheaper than it should be: Cookiebot's and TCF's cookies and the
+-- other shapes of consent, the age of an event, the search for email addresses in URLs and names, leads, the other clients'
+-- paths, and counters of what went well.
 
 local ffi = require("ffi")
 local bit = require("bit")
