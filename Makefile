@@ -4,7 +4,10 @@
 export ENVOY ENVOY_VERSION TOOLCHAIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak run demo image release compat clean
+# The gateway benchmark's build: optimised, so that the clients aren't what is slow, and built in seconds.
+BENCH_PROFILE := fuzz
+
+.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak bench run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -32,6 +35,8 @@ fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --all-targets --features cli -- -D warnings
+	@scripts/cargo clippy --test reliability --test bench_gateway -- -D warnings
+	@scripts/cargo fmt --manifest-path bench/empty-filter/Cargo.toml -- --check
 	@scripts/cargo --wasm clippy --lib -- -D warnings
 	@scripts/deny
 
@@ -40,6 +45,13 @@ reliability: wasm stand-in ## Make the vendors fail in every way and write docs/
 
 soak: wasm stand-in ## Make half a million deliveries with 5 % faults and plot the memory
 	@scripts/cargo test --test reliability -- --soak $(ARGS)
+
+bench: wasm ## Measure the filter beside its rivals and write docs/performance.md (ARGS=--quick: a smoke run)
+	@command -v wrk >/dev/null || { echo "error: there is no wrk (Debian: apt-get install wrk)" >&2; exit 1; }
+	@command -v taskset >/dev/null || { echo "error: there is no taskset (Debian: apt-get install util-linux)" >&2; exit 1; }
+	@bench/empty-filter/build
+	@scripts/cargo build --profile $(BENCH_PROFILE) --example stand-in
+	@scripts/cargo test --profile $(BENCH_PROFILE) --test bench_gateway -- $(ARGS)
 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
     if words.is_empty() && !has("--quick") && failures.is_empty() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
-        report::write(&docs, "table", &format!("{table}\n{}", report::circumstances(&pace)));
+        support::documents::write(&docs, "table", &format!("{table}\n{}", report::circumstances(&pace)));
     }
     println!(
         "{} of {} rows hold every claim",

@@ -1,7 +1,6 @@
 //! The books of a row, the claims that they are held against, and the table.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::load::Pace;
@@ -209,14 +208,4 @@ pub fn circumstances(pace: &Pace) -> String {
         "Measured with one worker thread at {} conversions a second, each for both vendors, on {processors} processors.\n",
         pace.rate
     )
-}
-
-/// Puts `text` between the two markers of that name in a Markdown file.
-pub fn write(path: &Path, marker: &str, text: &str) {
-    let old = std::fs::read_to_string(path).expect("cannot read");
-    let (begin, end) = (format!("<!-- {marker}: begin -->"), format!("<!-- {marker}: end -->"));
-    let (before, rest) = old.split_once(&begin).expect("the first marker");
-    let (_, after) = rest.split_once(&end).expect("the second marker");
-    std::fs::write(path, format!("{before}{begin}\n{text}{end}{after}")).expect("cannot write");
-    println!("written: {}", path.display());
 }

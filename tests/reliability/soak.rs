@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::report;
 use crate::support::orders::{Books, FT, PS, configuration, flashtalking, orders, podsights};
-use crate::support::{Flashtalking, Gateway, Options, Podsights, wait_until};
+use crate::support::{Flashtalking, Gateway, Options, Podsights, documents, wait_until};
 
 /// Orders in one request.
 const BATCH: u64 = 10;
@@ -75,7 +74,7 @@ pub fn run(quick: bool) -> bool {
     if holds && !quick {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         std::fs::write(docs.join("soak.svg"), plot(&samples)).expect("cannot write");
-        report::write(&docs.join("reliability.md"), "soak", &text);
+        documents::write(&docs.join("reliability.md"), "soak", &text);
     }
     holds
 }

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::http::{Connection, Request, Response};
-use super::{root, wait_until};
+use super::{root, wait_until_every};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// Fine enough to time a start by.
+const START_POLL: Duration = Duration::from_millis(1);
 /// Lines of Envoy's log that a failed test prints.
 const TAIL_LINES: usize = 60;
 
@@ -18,11 +20,15 @@ pub struct EnvoyOptions {
     pub concurrency: u32,
     pub log_level: String,
     pub filter_log_level: String,
+    /// The processor that all of it runs on; any if none is named.
+    pub processor: Option<usize>,
 }
 
 pub struct Envoy {
     process: Child,
     dir: PathBuf,
+    /// When it was told to start.
+    pub begun: Instant,
     pub admin: SocketAddr,
     pub listener: SocketAddr,
 }
@@ -30,7 +36,8 @@ pub struct Envoy {
 impl Envoy {
     /// Starts Envoy with `config`, whose ports must be 0, and waits until it is ready.
     pub fn start(dir: &Path, config: &Path, options: &EnvoyOptions) -> Self {
-        let process = Command::new(binary())
+        let begun = Instant::now();
+        let process = command(options.processor)
             .arg("-c")
             .arg(config)
             .args(["--disable-hot-restart", "--concurrency", &options.concurrency.to_string()])
@@ -47,8 +54,8 @@ impl Envoy {
             .spawn()
             .expect("cannot start Envoy");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { process, dir: dir.to_owned(), admin: nowhere, listener: nowhere };
-        let ready = wait_until(START_LIMIT, || {
+        let mut envoy = Self { process, dir: dir.to_owned(), begun, admin: nowhere, listener: nowhere };
+        let ready = wait_until_every(START_POLL, START_LIMIT, || {
             assert!(envoy.is_running(), "Envoy ended at its start");
             envoy.is_ready()
         });
@@ -105,6 +112,14 @@ impl Envoy {
         self.process.id()
     }
 
+    /// A field of /proc/PID/status that is in kB, such as `VmRSS`, in bytes.
+    pub fn memory(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("is it running?");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1024
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.pid());
@@ -126,6 +141,14 @@ impl Drop for Envoy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Envoy, on one processor or on any. `taskset` becomes Envoy, so the process is the same.
+fn command(processor: Option<usize>) -> Command {
+    let Some(processor) = processor else { return Command::new(binary()) };
+    let mut command = Command::new("/usr/bin/taskset");
+    command.args(["--cpu-list", &processor.to_string()]).arg(binary());
+    command
 }
 
 /// `ENVOY`, else the one that the set-up fetched.

@@ -12,6 +12,7 @@
 
 #[path = "../../examples/stand-in/destination.rs"]
 mod destination;
+pub mod documents;
 mod envoy;
 mod http;
 mod options;
@@ -26,12 +27,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
-pub use envoy::binary as envoy_binary;
+pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};
 pub use stand_in::Received;
 
-use envoy::Envoy;
 use stand_in::StandIn;
 
 /// How long a test waits for what must come.
@@ -227,19 +227,12 @@ impl Gateway {
 
     /// The most memory that Envoy ever used, in bytes.
     pub fn peak_rss(&self) -> u64 {
-        self.memory("VmHWM:")
+        self.envoy.memory("VmHWM")
     }
 
     /// The memory that Envoy uses now, in bytes.
     pub fn rss(&self) -> u64 {
-        self.memory("VmRSS:")
-    }
-
-    fn memory(&self, field: &str) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.envoy.pid())).expect("is it running?");
-        let kilobytes = status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
-        kilobytes.and_then(|number| number.parse::<u64>().ok()).expect("a number of kB") * 1024
+        self.envoy.memory("VmRSS")
     }
 
     /// The address that clients reach, for tools that are told one.
@@ -275,7 +268,12 @@ pub fn sum(page: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
 }
 
 /// Asks again and again whether `condition` holds. False if it still doesn't after `limit`.
-pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub fn wait_until(limit: Duration, condition: impl FnMut() -> bool) -> bool {
+    wait_until_every(POLL, limit, condition)
+}
+
+/// As [`wait_until`], with `pause` between two looks.
+pub fn wait_until_every(pause: Duration, limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     loop {
         if condition() {
@@ -284,7 +282,7 @@ pub fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool 
         if Instant::now() > deadline {
             return false;
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(pause);
     }
 }
 
@@ -294,10 +292,11 @@ pub fn root() -> &'static Path {
 }
 
 /// A folder that is deleted when it is dropped.
-struct TempDir(PathBuf);
+pub struct TempDir(pub PathBuf);
 
 impl TempDir {
-    fn new() -> Self {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("gateway-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

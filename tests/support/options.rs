@@ -47,6 +47,7 @@ impl Options {
             concurrency: 1,
             log_level: "info".into(),
             filter_log_level: "debug".into(),
+            processor: None,
         };
         Self { envoy, edits_of_envoy: vec![], edits_of_filter: vec![], filter_file: None, module: None }
     }

@@ -1,0 +1,142 @@
+//! The collector and the vendors: one Envoy that answers directly, so that what is behind the gateway is never slower than it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Envoy, EnvoyOptions, TempDir, wait_until_every, yaml};
+
+/// How long the vendors of the slow listeners take.
+pub const SLOW: Duration = Duration::from_secs(2);
+/// How long callouts may take to arrive.
+const LIMIT: Duration = Duration::from_secs(30);
+/// How often the sink is asked while they do.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Requests that have arrived, by who got them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub collector: u64,
+    pub flashtalking: u64,
+    pub podsights: u64,
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+    fn add(self, more: Self) -> Self {
+        Self {
+            collector: self.collector + more.collector,
+            flashtalking: self.flashtalking + more.flashtalking,
+            podsights: self.podsights + more.podsights,
+        }
+    }
+}
+
+impl Counts {
+    fn reaches(self, other: Self) -> bool {
+        self.collector >= other.collector
+            && self.flashtalking >= other.flashtalking
+            && self.podsights >= other.podsights
+    }
+}
+
+pub struct Sink {
+    envoy: Envoy,
+    ports: BTreeMap<String, u16>,
+    _dir: TempDir,
+}
+
+impl Sink {
+    pub fn start(processor: usize) -> Self {
+        let dir = TempDir::new();
+        let listeners: Vec<Value> = [
+            ("collector", "collector", false),
+            ("flashtalking", "flashtalking", false),
+            ("podsights", "podsights", false),
+            ("slow flashtalking", "flashtalking", true),
+            ("slow podsights", "podsights", true),
+        ]
+        .map(|(name, counted_as, slow)| listener(name, counted_as, slow))
+        .into();
+        let admin = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
+        let config = json!({"admin": admin, "static_resources": {"listeners": listeners}});
+        let path = dir.0.join("sink.yaml");
+        std::fs::write(&path, yaml(&config)).expect("cannot write");
+        let envoy = Envoy::start(&dir.0, &path, &quiet(Some(processor)));
+        let listeners = envoy.get("/listeners?format=json").json();
+        let port = |listener: &Value| {
+            let name = listener["name"].as_str()?.to_owned();
+            let port = listener["local_address"]["socket_address"]["port_value"].as_u64()?;
+            Some((name, u16::try_from(port).ok()?))
+        };
+        let ports =
+            listeners["listener_statuses"].as_array().into_iter().flatten().filter_map(port).collect();
+        Self { envoy, ports, _dir: dir }
+    }
+
+    pub fn port(&self, listener: &str) -> u16 {
+        *self.ports.get(listener).unwrap_or_else(|| panic!("the sink has no listener {listener}"))
+    }
+
+    pub fn counts(&self) -> Counts {
+        let page = self.envoy.get("/stats?filter=downstream_rq_total").text();
+        let count = |name: &str| {
+            let prefix = format!("http.{name}.downstream_rq_total: ");
+            page.lines().find_map(|line| line.strip_prefix(&prefix)?.parse().ok()).unwrap_or_default()
+        };
+        Counts {
+            collector: count("collector"),
+            flashtalking: count("flashtalking"),
+            podsights: count("podsights"),
+        }
+    }
+
+    /// Waits until this much has arrived, `rest` longer for what should not come, and compares.
+    ///
+    /// # Errors
+    /// Where more or less arrived: then the work was not done, and what it cost means nothing.
+    pub fn expect(&self, expected: Counts, rest: Duration) -> Result<(), String> {
+        wait_until_every(POLL, LIMIT, || self.counts().reaches(expected));
+        std::thread::sleep(rest);
+        let arrived = self.counts();
+        if arrived == expected { Ok(()) } else { Err(format!("expected {expected:?}, arrived {arrived:?}")) }
+    }
+}
+
+/// How Envoy is started where nothing is to be learnt from its log.
+pub fn quiet(processor: Option<usize>) -> EnvoyOptions {
+    let (name, value) = crate::arms::PIXEL_KEY;
+    EnvoyOptions {
+        environment: vec![(name.into(), value.into())],
+        concurrency: 1,
+        log_level: "warning".into(),
+        filter_log_level: "warning".into(),
+        processor,
+    }
+}
+
+fn listener(name: &str, counted_as: &str, slow: bool) -> Value {
+    let body = r#"{"success":true}"#;
+    let answer = json!({"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}});
+    let hosts = json!([{"name": "all", "domains": ["*"], "routes": [answer]}]);
+    let mut filters = vec![json!({
+        "name": "router",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+    })];
+    if slow {
+        let delay = json!({"fixed_delay": format!("{}s", SLOW.as_secs()), "percentage": {"numerator": 100}});
+        let fault = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault";
+        filters.insert(0, json!({"name": "fault", "typed_config": {"@type": fault, "delay": delay}}));
+    }
+    let manager = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+    let manager = json!({
+        "@type": manager, "stat_prefix": counted_as, "http_filters": filters,
+        "route_config": {"name": name, "virtual_hosts": hosts},
+    });
+    json!({
+        "name": name,
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [{"name": "manager", "typed_config": manager}]}],
+    })
+}

@@ -1,0 +1,109 @@
+//! What the filter is held to, each as a figure of this run.
+
+use crate::arms::{Setup, module};
+use crate::checks::Contexts;
+use crate::payloads::Payload;
+use crate::results::{Estimate, Measure, Results};
+
+pub struct Target {
+    pub what: &'static str,
+    pub unit: &'static str,
+    /// At most this.
+    pub limit: f64,
+    pub value: Option<Estimate>,
+}
+
+impl Target {
+    /// A figure that is nearer to its limit than an arm is to itself is on neither side of it.
+    pub fn verdict(&self) -> &'static str {
+        match self.value {
+            None => "not measured",
+            Some(value) if value.spread > 0.0 && self.is_within(value) => "not resolved",
+            Some(value) if value.median <= self.limit => "met",
+            Some(_) => "missed",
+        }
+    }
+
+    fn is_within(&self, value: Estimate) -> bool {
+        (value.median - self.limit).abs() < value.spread * value.median.abs()
+    }
+
+    fn figure(&self) -> String {
+        let Some(value) = self.value else { return "-".into() };
+        let unit = self.unit;
+        let digits = if unit.is_empty() { 2 } else { 0 };
+        let Estimate { median, least, most, spread } = value;
+        if least == most {
+            return format!("{median:.digits$}{unit}");
+        }
+        format!("{median:.digits$}{unit} ({least:.digits$} to {most:.digits$}, ±{:.0} %)", 100.0 * spread)
+    }
+}
+
+pub fn targets(results: &Results, contexts: &Contexts, most_workers: u32) -> Vec<Target> {
+    let cpu = Measure::Cpu;
+    let target = |what, limit, unit, value| Target { what, unit, limit, value };
+    let purchase = cpu(Payload::Purchase);
+    vec![
+        target("(e - a) / (b - a), one purchase", 1.0, "", results.ratio_above(purchase, 'a', 'e', 'b')),
+        target("e / d, one purchase", 0.75, "", results.ratio(purchase, 'e', 'd')),
+        target("f / h, untracked GET", 1.03, "", results.ratio(cpu(Payload::Untracked), 'f', 'h')),
+        target("g: stream contexts created", 0.0, "", exact(contexts.off as f64)),
+        target(
+            "p99 of the tracked request, vendors take 2 s, e / a",
+            1.10,
+            "",
+            results.ratio(Measure::SlowVendors99, 'e', 'a'),
+        ),
+        target("(e - a) per event: batch of 500 / batch of 10", 1.2, "", linear(results)),
+        target("memory over h, one worker", 8.0, " MB", results.difference(Measure::Memory(1), 'e', 'h')),
+        target("memory over h, each further worker", 4.0, " MB", by_worker(results, most_workers)),
+        target("size of the module", 400.0, " KB", exact(module_kilobytes(Setup::Relay))),
+        target("start over h", 150.0, " ms", results.difference(Measure::Start, 'e', 'h')),
+    ]
+}
+
+/// Without the request itself, which a batch of 500 pays for once.
+fn linear(results: &Results) -> Option<Estimate> {
+    let (large, small) = (Measure::Cpu(Payload::Batch500), Measure::Cpu(Payload::Batch10));
+    let spread = |measure| results.difference(measure, 'e', 'a').map_or(0.0, |value| value.spread);
+    results.combined(
+        &[(large, 'e'), (large, 'a'), (small, 'e'), (small, 'a')],
+        |values| (values[0] - values[1]) / 500.0 / ((values[2] - values[3]) / 10.0),
+        spread(large) + spread(small),
+    )
+}
+
+fn by_worker(results: &Results, most: u32) -> Option<Estimate> {
+    let (many, one) = (Measure::Memory(most), Measure::Memory(1));
+    let parts = [(many, 'e'), (many, 'h'), (one, 'e'), (one, 'h')];
+    let further = f64::from(most - 1);
+    let value =
+        results.sum(&parts, |values| ((values[0] - values[1]) - (values[2] - values[3])) / further)?;
+    Some(Estimate { spread: value.spread / further, ..value })
+}
+
+fn exact(value: f64) -> Option<Estimate> {
+    Some(Estimate { median: value, least: value, most: value, spread: 0.0 })
+}
+
+pub fn module_kilobytes(setup: Setup) -> f64 {
+    std::fs::metadata(module(setup)).map_or(f64::NAN, |file| file.len() as f64 / 1e3)
+}
+
+/// The targets as a table in Markdown.
+pub fn table(targets: &[Target]) -> String {
+    let mut table = "| target | at most | measured | |\n|---|---:|---:|---|\n".to_owned();
+    for target in targets {
+        let digits = if target.limit.fract() == 0.0 { 0 } else { 2 };
+        table += &format!(
+            "| {} | {:.digits$}{} | {} | {} |\n",
+            target.what,
+            target.limit,
+            target.unit,
+            target.figure(),
+            target.verdict()
+        );
+    }
+    table
+}
