@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use conversion_relay::timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -171,7 +172,7 @@ fn event(kind: Kind, suffix: &str, bytes: usize) -> String {
             r#"{"product_id":"SKU-1","name":"Blue shoes","price":64.99,"position":3}"#.to_owned(),
         ),
     };
-    let now = humantime::format_rfc3339_millis(SystemTime::now());
+    let now = now();
     let with_title = |title: &str| {
         format!(
             r#"{{{head},"anonymousId":"6f1d2c3b-4a59-4e6f-8a7b-9c0d1e2f3a4b","properties":{properties},"context":{{"page":{{"url":"https://shop.example.com/thanks","path":"/thanks","title":"{title}"}},"locale":"en-GB","consent":{{"analytics":true,"marketing":true,"advertising":true}}}},"timestamp":"{now}","messageId":"ajs-next-{PLACE_OF_NUMBER}{suffix}"}}"#
@@ -196,4 +197,10 @@ fn packed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body).expect("into memory");
     encoder.finish().expect("into memory")
+}
+
+/// This moment, as clients write it (RFC 3339).
+pub fn now() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).ok().and_then(timestamp::rfc3339).unwrap_or_default()
 }

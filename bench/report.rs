@@ -1,7 +1,6 @@
 //! The tables.
 
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::arms::{Arm, Setup};
 use crate::payloads::{PAYLOADS, Payload};
@@ -116,7 +115,7 @@ pub fn circumstances(pace: &Pace, rates: &Rates) -> String {
         std::fs::read_dir("/sys/bus/cpu/devices").map_or(0, Iterator::count),
         model.map_or("unknown", |(_, model)| model.trim()),
         file("/proc/sys/kernel/osrelease").trim(),
-        humantime::format_rfc3339_seconds(SystemTime::now()).to_string().get(..10).unwrap_or_default(),
+        crate::payloads::now().get(..10).unwrap_or_default(),
         pace.rounds,
         rates.join(", "),
     )

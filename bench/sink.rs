@@ -11,6 +11,8 @@ use crate::support::{Envoy, EnvoyOptions, TempDir, wait_until_every, yaml};
 pub const SLOW: Duration = Duration::from_secs(2);
 /// How long callouts may take to arrive.
 const LIMIT: Duration = Duration::from_secs(30);
+/// Of one request; the largest payload has half a megabyte.
+const MOST_BYTES: u32 = 4 << 20;
 /// How often the sink is asked while they do.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -120,10 +122,16 @@ fn listener(name: &str, counted_as: &str, slow: bool) -> Value {
     let body = r#"{"success":true}"#;
     let answer = json!({"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}});
     let hosts = json!([{"name": "all", "domains": ["*"], "routes": [answer]}]);
-    let mut filters = vec![json!({
-        "name": "router",
-        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
-    })];
+    // Without the buffer Envoy answers before it has read the body and closes the connection for it: every POST would pay
+    // for a new connection, which no vendor makes one pay.
+    let buffer = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer";
+    let mut filters = vec![
+        json!({"name": "buffer", "typed_config": {"@type": buffer, "max_request_bytes": MOST_BYTES}}),
+        json!({
+            "name": "router",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+        }),
+    ];
     if slow {
         let delay = json!({"fixed_delay": format!("{}s", SLOW.as_secs()), "percentage": {"numerator": 100}});
         let fault = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault";
