@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Option<Duration> {
 }
 
 /// A duration of whole milliseconds in the largest unit in which it is a whole number.
-#[inline(never)]
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 pub fn write(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let whole = |(_, unit): &&(&str, u64)| millis.is_multiple_of(*unit);

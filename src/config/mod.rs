@@ -119,6 +119,7 @@ impl Compiled {
             .map_err(|invalid| Invalid::new(invalid.path, secrets.mask(&invalid.problem)))
     }
 
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     fn compile(config: &Config, literal_secrets: Vec<String>, secrets: &Secrets) -> Result<Self, Invalid> {
         let mut projection = Projection::new();
         let fields = Fields::compile(&mut projection);
@@ -216,6 +217,7 @@ fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<
 /// The request headers that are of use whatever the configuration.
 const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding"];
 
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn compile_integration(
     integration: &types::Integration,
     at: &str,
@@ -273,6 +275,7 @@ fn source_of(
 }
 
 /// No two integrations with one name, also not once the names are metric labels.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn unique_names(integrations: &[types::Integration]) -> Result<(), Invalid> {
     for (at, integration) in integrations.iter().enumerate() {
         let same = |other: &&types::Integration| label(&other.name) == label(&integration.name);
@@ -290,6 +293,7 @@ fn unique_names(integrations: &[types::Integration]) -> Result<(), Invalid> {
 }
 
 /// Two integrations that would send one event to the same place count it twice.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> Result<(), Invalid> {
     let same = |other: &&Integration| {
         other.vendor.name() == new.vendor.name()
@@ -309,6 +313,7 @@ fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> R
     }
 }
 
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
     let types::Cookies { onetrust, cookiebot, tcf } = consent.cookies.clone();
     let vocabulary =
@@ -323,6 +328,7 @@ fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
     })
 }
 
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid> {
     Ok(CaptureLimits {
         body_bytes: within("endpoints.max_body_bytes", endpoints.max_body_bytes, 1, 16 << 20)?,
@@ -342,6 +348,7 @@ fn capture_limits(endpoints: &types::Endpoints) -> Result<CaptureLimits, Invalid
     })
 }
 
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn delivery_limits(delivery: &types::Delivery) -> Result<delivery::Limits, Invalid> {
     let second = Duration::from_secs(1);
     let backoff = delivery::Backoff::try_new(

@@ -120,6 +120,7 @@ impl<P: Parcel> Engine<P> {
     /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
     /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. What is left over makes
     /// [`next_due`](Self::next_due) a time that has passed.
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     pub fn step<H: Callouts<P> + Ledger>(
         &mut self,
         now: Instant,
@@ -190,6 +191,7 @@ impl<P: Parcel> Engine<P> {
         known
     }
 
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     fn conclude<L: Ledger>(
         &mut self,
         flight: Flight<P>,

@@ -56,6 +56,7 @@ impl Unopened {
 
 impl Opened {
     /// Opens a request that was received at `received_at`, in Unix milliseconds. `signatures` knows those seen before.
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     pub fn open(
         mut request: Request,
         config: &Compiled,
@@ -105,6 +106,7 @@ impl Opened {
     }
 
     /// Reads an item, on top of what the batch says for all.
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     pub fn event(&self, item: &Range<usize>, config: &Compiled) -> Result<Event<'_>, Malformed> {
         let mut slots = config.projection.empty();
         if let Some(context) = self.envelope.context.as_ref().and_then(|range| self.json(range)) {

@@ -26,6 +26,7 @@ use crate::visitor::{self, RememberedEmail, Stated, Visitor};
 type Identified = HashMap<Box<str>, EmailHash>;
 
 /// Reads one item of a request and makes its deliveries.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 pub(super) fn relay(
     opened: &Opened,
     item: &Range<usize>,
@@ -107,6 +108,7 @@ pub(super) fn relay(
 }
 
 /// What is known of the visitor's email beside what the event itself says. Nothing, if this event denies marketing.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn remembered<'a>(
     visitor: &Visitor<'_>,
     identified: &Identified,
@@ -139,6 +141,7 @@ struct Wanted<'c> {
 }
 
 /// The integrations that send an event of this name and listen to its source.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn wanted<'c>(name: &str, source: Option<SourceAt>, config: &'c Compiled) -> Vec<Wanted<'c>> {
     let dialects = Dialects::of(name);
     let mut wanted = Vec::new();
@@ -221,6 +224,7 @@ fn note_client(client: &Client<'_>, host: &mut impl Host) {
 }
 
 /// Maps the event and makes the vendor's parcel of it.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn pack(
     integration: &Integration,
     planned: &Planned<'_>,
