@@ -15,10 +15,18 @@ pub enum Setup {
     LuaHonest,
     Relay,
     Empty,
+    Callouts,
 }
 
-pub const SETUPS: [Setup; 6] =
-    [Setup::Bare, Setup::Mirror, Setup::LuaMinimal, Setup::LuaHonest, Setup::Relay, Setup::Empty];
+pub const SETUPS: [Setup; 7] = [
+    Setup::Bare,
+    Setup::Mirror,
+    Setup::LuaMinimal,
+    Setup::LuaHonest,
+    Setup::Relay,
+    Setup::Empty,
+    Setup::Callouts,
+];
 
 /// One side of the comparison, by its letter.
 pub struct Arm {
@@ -33,7 +41,7 @@ const fn arm(letter: char, name: &'static str, setup: Setup) -> Arm {
     Arm { letter, name, setup, switched_off: false }
 }
 
-const ARMS: [Arm; 8] = [
+const ARMS: [Arm; 9] = [
     arm('a', "bare proxy", Setup::Bare),
     arm('b', "native mirroring", Setup::Mirror),
     arm('c', "Lua, pattern match", Setup::LuaMinimal),
@@ -42,6 +50,7 @@ const ARMS: [Arm; 8] = [
     arm('f', "this filter, untracked", Setup::Relay),
     Arm { letter: 'g', name: "this filter, switched off", setup: Setup::Relay, switched_off: true },
     arm('h', "empty filter", Setup::Empty),
+    arm('i', "two fixed callouts", Setup::Callouts),
 ];
 
 impl Arm {
@@ -126,7 +135,7 @@ fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &Surroundings) {
             name = "lua";
             filters[0] = lua(if setup == Setup::LuaHonest { "honest" } else { "minimal" });
         }
-        Setup::Relay | Setup::Empty => {
+        Setup::Relay | Setup::Empty | Setup::Callouts => {
             let path = at(&mut filters[0], "/config_discovery/config_source/path_config_source/path");
             *path = json!(write_filter(setup, surroundings));
         }
@@ -196,6 +205,7 @@ pub fn module(setup: Setup) -> PathBuf {
     let own = std::env::var_os("CONVERSION_RELAY_WASM").filter(|path| !path.is_empty()).map(PathBuf::from);
     match setup {
         Setup::Empty => root().join("dist/bench/empty-filter.wasm"),
+        Setup::Callouts => root().join("dist/bench/callouts-filter.wasm"),
         _ => own.unwrap_or_else(|| root().join("dist/conversion-relay.wasm")),
     }
 }

@@ -54,7 +54,7 @@ impl Payload {
     /// The arms that are measured with it. Lua has no inflate, and to mirror an untracked request is not the task.
     pub fn arms(self) -> &'static [char] {
         match self {
-            Self::Purchase => &['a', 'b', 'c', 'd', 'e', 'g', 'h'],
+            Self::Purchase => &['a', 'b', 'c', 'd', 'e', 'g', 'h', 'i'],
             Self::PageView | Self::Batch20 => &['a', 'b', 'd', 'e', 'h'],
             Self::Gzip => &['a', 'b', 'e', 'h'],
             Self::Batch10 | Self::Batch500 => &['a', 'b', 'd', 'e', 'h'],
@@ -79,7 +79,7 @@ impl Payload {
         }
         match (arm.setup, self) {
             (Setup::Bare | Setup::Empty, _) | (_, Self::Untracked) => (0, 0),
-            (Setup::Mirror | Setup::LuaMinimal, _) => (1, 1),
+            (Setup::Mirror | Setup::LuaMinimal | Setup::Callouts, _) => (1, 1),
             (_, Self::PageView) => (1, 0),
             (_, Self::Purchase | Self::Gzip) => (1, 1),
             (_, batch) => (batch.events() as u64 / 10 * 3, batch.events() as u64 / 10 * 2),

@@ -25,7 +25,7 @@ const REQUESTS: usize = 50;
 fn main() {
     let bodies = [
         ("a purchase to both vendors", "/v1/track", 1, purchase as fn(usize) -> String),
-        ("a page view to one vendor", "/v1/page", 1, page),
+        ("a page view to one vendor", "/v1/p", 1, page),
         ("a purchase of a batch of 20", "/v1/batch", 20, |nth| {
             let items: Vec<String> = (0..20).map(|at| purchase(nth * 20 + at)).collect();
             format!(r#"{{"batch":[{}]}}"#, items.join(","))
@@ -45,7 +45,7 @@ fn main() {
             nth += REQUESTS;
             let begun = Clock::now();
             for request in requests {
-                relay.hand_over(black_box(request), &mut world);
+                relay.hand_over(black_box(request), &world);
                 while !relay.is_idle() {
                     relay.work(&mut world);
                     for token in std::mem::take(&mut world.open) {
@@ -64,6 +64,8 @@ fn config() -> Rc<Compiled> {
     let config = r#"{"integrations":[
         {"name":"Flashtalking purchases","vendor":"flashtalking","events":["Order Completed"],"consent_categories":["advertising"],
          "config":{"advertiser_id":1234567,"spotlight_id":987654,"spotlight_group_id":5}},
+        {"name":"Flashtalking pages","vendor":"flashtalking","events":["page"],"consent_categories":["advertising"],
+         "config":{"advertiser_id":1234567,"spotlight_id":987655,"spotlight_group_id":5}},
         {"name":"Podsights Production","vendor":"podsights","consent_categories":["marketing"],"config":{"key":"k"}}]}"#;
     Rc::new(Compiled::load(config.as_bytes(), &|_| None).expect("a good configuration"))
 }
