@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN
 # The gateway benchmark's build: optimised, so that the clients aren't what is slow, and built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak bench run demo image release compat clean
+.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak bench size run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -52,6 +52,9 @@ bench: wasm ## Measure the filter beside its rivals and write docs/performance.m
 	@bench/empty-filter/build
 	@scripts/cargo build --profile $(BENCH_PROFILE) --example stand-in
 	@scripts/cargo test --profile $(BENCH_PROFILE) --test bench_gateway -- $(ARGS)
+
+size: setup ## Show what the module is made of, by crate and module
+	@scripts/size
 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }

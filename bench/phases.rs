@@ -148,7 +148,10 @@ impl<'r> Round<'r> {
                     results.add(Measure::Refused, letter, 100.0 * refused as f64 / asked.max(1) as f64);
                 }
                 std::thread::sleep(3 * REST); // calls that a script has let go of are still on their way
-                worked(arm, arrived, self.sink.counts(), refused)
+                let after = self.sink.counts();
+                let cpu = (subject.cpu() - cpu).as_secs_f64() * 1e6;
+                results.add(Measure::CpuFlatOut, letter, cpu / (after.collector - arrived.collector) as f64);
+                worked(arm, arrived, after, refused)
                     .map_err(|error| format!("{}, flat out: {error}", arm.label()))?;
             }
         }

@@ -35,8 +35,8 @@ pub fn costs(results: &Results) -> String {
 
 /// What one purchase takes in time, and how many go through.
 pub fn purchase(results: &Results) -> String {
-    let mut table = "| arm | p50 µs | p99 µs | requests/s | Envoy's processor | refused |\n\
-                     |---|---:|---:|---:|---:|---:|\n"
+    let mut table = "| arm | p50 µs | p99 µs | requests/s | Envoy's processor | refused | µs a request then |\n\
+                     |---|---:|---:|---:|---:|---:|---:|\n"
         .to_owned();
     for letter in Payload::Purchase.arms() {
         let cell = |measure, unit: &str| {
@@ -47,13 +47,14 @@ pub fn purchase(results: &Results) -> String {
             results.of(measure, *letter).map_or("-".into(), |value| format!("{:.0} %", value.median))
         };
         table += &format!(
-            "| {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
             Arm::of(*letter).label(),
             cell(Measure::Median, ""),
             cell(Measure::Percentile99, ""),
             cell(Measure::Throughput, ""),
             simple(Measure::Busy),
             simple(Measure::Refused),
+            cell(Measure::CpuFlatOut, ""),
         );
     }
     table

@@ -20,6 +20,8 @@ pub enum Measure {
     Throughput,
     Busy,
     Refused,
+    /// Envoy's processor time under that load, until all is delivered, in microseconds a request.
+    CpuFlatOut,
     /// Milliseconds.
     Start,
     /// Resident, in MB, with this many workers.

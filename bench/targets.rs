@@ -46,7 +46,9 @@ pub fn targets(results: &Results, contexts: &Contexts, most_workers: u32) -> Vec
     let purchase = cpu(Payload::Purchase);
     vec![
         target("(e - a) / (b - a), one purchase", 1.0, "", results.ratio_above(purchase, 'a', 'e', 'b')),
+        target("the same, flat out", 1.0, "", results.ratio_above(Measure::CpuFlatOut, 'a', 'e', 'b')),
         target("e / d, one purchase", 0.75, "", results.ratio(purchase, 'e', 'd')),
+        target("the same, flat out", 0.75, "", results.ratio(Measure::CpuFlatOut, 'e', 'd')),
         target("f / h, untracked GET", 1.03, "", results.ratio(cpu(Payload::Untracked), 'f', 'h')),
         target("g: stream contexts created", 0.0, "", exact(contexts.off as f64)),
         target(

@@ -79,7 +79,7 @@ impl<'p> Place<'p> {
         self.keep(problem.into());
     }
 
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn keep(self, problem: String) {
         if let Some(first) = self.first {
             let mut path = String::new();
@@ -89,7 +89,7 @@ impl<'p> Place<'p> {
     }
 
     /// Refuses a value of the wrong kind.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn refuse_kind(self, expected: &str) {
         self.keep(format!("expected {expected}, got {}", self.kind()));
     }
@@ -108,7 +108,7 @@ impl<'p> Place<'p> {
     }
 
     /// A string.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn text(self) -> Option<&'p str> {
         let text = self.value.text();
         if text.is_none() {
@@ -118,7 +118,7 @@ impl<'p> Place<'p> {
     }
 
     /// A whole number of 0 to `most`.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn whole(self, most: u64) -> u64 {
         match self.value {
             Tree::Number(number) if is_whole(number) => match number.parse() {
@@ -136,7 +136,7 @@ impl<'p> Place<'p> {
         choices.get(at).map(|(_, chosen)| *chosen)
     }
 
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn choose(self, names: &dyn Fn(usize) -> Option<&'static str>) -> Option<usize> {
         let names: Vec<&str> = (0..).map_while(names).collect();
         let text = self.text()?;
@@ -148,7 +148,7 @@ impl<'p> Place<'p> {
     }
 
     /// The items of a list, one after another.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn items(self, read: &mut dyn FnMut(Place<'_>)) {
         let Tree::List(items) = self.value else { return self.refuse_kind("a list") };
         for (index, value) in items.iter().enumerate() {
@@ -157,7 +157,7 @@ impl<'p> Place<'p> {
     }
 
     /// The members of an object with names of the user's own, one after another.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn members(self, read: &mut dyn FnMut(&str, Place<'_>)) {
         let Tree::Object(members) = self.value else { return self.refuse_kind("an object") };
         for (name, value) in members {
@@ -184,7 +184,7 @@ pub struct Object<'p> {
 }
 
 impl<'p> Object<'p> {
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn open(place: Place<'p>) -> Self {
         let members = match place.value {
             Tree::Object(members) => Some(&members[..]),
@@ -197,7 +197,7 @@ impl<'p> Object<'p> {
     }
 
     /// Refuses what nobody asked for; then what is missing, which often is there, but misspelled.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn close(self) {
         let unknown = |(name, _): &&(String, Tree)| !self.known.contains(&name.as_str());
         if let Some((name, _)) = self.members.and_then(|members| members.iter().find(unknown)) {
@@ -208,7 +208,7 @@ impl<'p> Object<'p> {
         }
     }
 
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn find(&mut self, name: &'static str) -> Option<Place<'_>> {
         self.known.push(name);
         self.at(name)
@@ -219,7 +219,7 @@ impl<'p> Object<'p> {
         Some(Place { value, path: Path::Key(&self.place.path, name), first: self.place.first })
     }
 
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn find_required(&mut self, name: &'static str) -> Place<'_> {
         if self.find(name).is_none() {
             self.missing = self.missing.or(Some(name));
@@ -229,32 +229,32 @@ impl<'p> Object<'p> {
     }
 
     /// A setting that has to be there.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn required<T: Read>(&mut self, name: &'static str) -> T {
         T::read(self.find_required(name))
     }
 
     /// A setting with a default.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn or<T: Read>(&mut self, name: &'static str, default: T) -> T {
         self.find(name).map_or(default, T::read)
     }
 
     /// A setting that says nothing where it is not there: an object of defaults, or an empty list.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn or_absent<T: Read>(&mut self, name: &'static str) -> T {
         T::read(self.find(name).unwrap_or(Place::NOWHERE))
     }
 
     /// A setting that may be left out, or null.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     pub fn optional<T: Read>(&mut self, name: &'static str) -> Option<T> {
         self.find(name).filter(|place| *place.value != Tree::Null).map(T::read)
     }
 }
 
 impl Read for bool {
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn read(place: Place<'_>) -> Self {
         if !matches!(place.value, Tree::Bool(_)) {
             place.refuse_kind("a boolean");
@@ -264,28 +264,28 @@ impl Read for bool {
 }
 
 impl Read for u32 {
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn read(place: Place<'_>) -> Self {
         place.whole(u32::MAX.into()) as u32
     }
 }
 
 impl Read for usize {
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn read(place: Place<'_>) -> Self {
         place.whole(usize::MAX as u64) as usize
     }
 }
 
 impl Read for String {
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn read(place: Place<'_>) -> Self {
         place.text().unwrap_or_default().to_owned()
     }
 }
 
 impl Read for Duration {
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    #[inline(never)]
     fn read(place: Place<'_>) -> Self {
         let Some(text) = place.text() else { return Duration::ZERO };
         let duration = duration::parse(text);
