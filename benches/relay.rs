@@ -1,13 +1,14 @@
 //! What an event costs on its whole way through the relay, from the captured request to the vendors' answers, without
-//! Envoy: `cargo bench --bench relay`, a few seconds. What Envoy adds is measured by `make bench`.
+//! Envoy, by Criterion: `cargo bench --bench relay`, half a minute. What Envoy adds is measured by `make bench`.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark may panic")]
+#![allow(missing_docs, reason = "criterion_group! writes a public function")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
 use conversion_relay::config::Compiled;
@@ -16,48 +17,54 @@ use conversion_relay::delivery::{
     Answer, CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
 };
 use conversion_relay::relay::{Host, Relay};
-use conversion_relay::request::Request;
+use conversion_relay::request::{Budget, Request};
 use conversion_relay::vendors::Callout;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-const ROUNDS: usize = 200;
-const REQUESTS: usize = 50;
+criterion_group!(benches, relay);
+criterion_main!(benches);
 
-fn main() {
-    let bodies = [
-        ("a purchase to both vendors", "/v1/track", 1, purchase as fn(usize) -> String),
+type Body = fn(usize) -> String;
+
+/// From the captured request to the vendors' answers.
+fn relay(criterion: &mut Criterion) {
+    let bodies: [(&str, &str, u64, Body); 4] = [
+        ("a purchase to both vendors", "/v1/track", 1, purchase),
         ("a page view to one vendor", "/v1/p", 1, page),
-        ("a purchase of a batch of 20", "/v1/batch", 20, |nth| {
+        ("an event that nobody wants", "/v1/track", 1, |nth| purchase(nth).replace("Order Completed", "Video Played")),
+        ("a batch of 20 purchases", "/v1/batch", 20, |nth| {
             let items: Vec<String> = (0..20).map(|at| purchase(nth * 20 + at)).collect();
             format!(r#"{{"batch":[{}]}}"#, items.join(","))
         }),
-        ("an event that nobody wants", "/v1/track", 1, |nth| {
-            purchase(nth).replace("Order Completed", "Video Played")
-        }),
     ];
+    let mut group = criterion.benchmark_group("the whole way, by event");
     for (name, path, events, body) in bodies {
-        let mut world = World::default();
+        let (mut world, mut nth) = (World::default(), 0);
         let mut relay = Relay::new("bench".to_owned(), config(), 1, &mut world);
-        let mut nth = 0;
-        let mut fastest = Duration::MAX;
-        for _ in 0..ROUNDS {
-            let requests: Vec<Request> =
-                (0..REQUESTS).map(|at| request(&relay, path, body(nth + at))).collect();
-            nth += REQUESTS;
-            let begun = Clock::now();
-            for request in requests {
-                relay.hand_over(black_box(request), &world);
-                while !relay.is_idle() {
-                    relay.work(&mut world);
-                    for token in std::mem::take(&mut world.open) {
-                        relay.settle(token, Answer::status(200), &mut world);
+        let budget = relay.budget().clone();
+        let config = Rc::clone(relay.config());
+        group.throughput(Throughput::Elements(events));
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                || {
+                    nth += 1;
+                    request(&config, &budget, path, body(nth))
+                },
+                |request| {
+                    relay.hand_over(black_box(request), &world);
+                    while !relay.is_idle() {
+                        relay.work(&mut world);
+                        for token in std::mem::take(&mut world.open) {
+                            relay.settle(token, Answer::status(200), &mut world);
+                        }
                     }
-                }
-            }
-            fastest = fastest.min(begun.elapsed());
-        }
-        let each = fastest.as_nanos() as f64 / (REQUESTS * events) as f64 / 1000.0;
-        println!("{name:32} {each:8.3} us, {} callouts", world.callouts);
+                },
+                BatchSize::SmallInput,
+            );
+        });
+        assert_eq!(world.callouts > 0, !name.contains("nobody"), "{name}");
     }
+    group.finish();
 }
 
 fn config() -> Rc<Compiled> {
@@ -70,10 +77,10 @@ fn config() -> Rc<Compiled> {
     Rc::new(Compiled::load(config.as_bytes(), &|_| None).expect("a good configuration"))
 }
 
-fn request(relay: &Relay, path: &str, body: String) -> Request {
+fn request(config: &Compiled, budget: &Budget, path: &str, body: String) -> Request {
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     Request {
-        endpoint: relay.config().endpoints.find(path.as_bytes()).expect("a tracking path"),
+        endpoint: config.endpoints.find(path.as_bytes()).expect("a tracking path"),
         path: path.as_bytes().to_vec(),
         source_address: b"203.0.113.50:4711".to_vec(),
         headers: vec![
@@ -86,7 +93,7 @@ fn request(relay: &Relay, path: &str, body: String) -> Request {
             header("referer", "https://shop.example.com/checkout/done?step=3"),
         ],
         body: body.into_bytes(),
-        lease: relay.budget().lease(),
+        lease: budget.lease(),
     }
 }
 
