@@ -35,9 +35,10 @@ pub fn costs(results: &Results) -> String {
 
 /// What one purchase takes in time, and how many go through.
 pub fn purchase(results: &Results) -> String {
-    let mut table = "| arm | p50 µs | p99 µs | requests/s | Envoy's processor | refused | µs a request then |\n\
+    let mut table =
+        "| arm | p50 µs | p99 µs | requests/s | Envoy's processor | refused | µs a request then |\n\
                      |---|---:|---:|---:|---:|---:|---:|\n"
-        .to_owned();
+            .to_owned();
     for letter in Payload::Purchase.arms() {
         let cell = |measure, unit: &str| {
             let value = results.of(measure, *letter);

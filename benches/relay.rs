@@ -31,7 +31,9 @@ fn relay(criterion: &mut Criterion) {
     let bodies: [(&str, &str, u64, Body); 4] = [
         ("a purchase to both vendors", "/v1/track", 1, purchase),
         ("a page view to one vendor", "/v1/p", 1, page),
-        ("an event that nobody wants", "/v1/track", 1, |nth| purchase(nth).replace("Order Completed", "Video Played")),
+        ("an event that nobody wants", "/v1/track", 1, |nth| {
+            purchase(nth).replace("Order Completed", "Video Played")
+        }),
         ("a batch of 20 purchases", "/v1/batch", 20, |nth| {
             let items: Vec<String> = (0..20).map(|at| purchase(nth * 20 + at)).collect();
             format!(r#"{{"batch":[{}]}}"#, items.join(","))
