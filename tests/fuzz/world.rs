@@ -151,8 +151,9 @@ impl Host for World {
         }
         if let Some(body) = &callout.body {
             assert!(body.len() <= 64 * 1024);
-            assert!(!has_email(body), "{body}");
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            // Text by text: the quote that begins one is no part of an address.
+            assert!(!any_text(&body, &has_email), "{body}");
             assert_eq!(body["key"], "ps_key");
         }
         self.callouts += 1;
@@ -197,5 +198,17 @@ impl Store for World {
     fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
         self.shared.borrow_mut().insert(key.to_owned(), value.to_vec());
         true
+    }
+}
+
+/// Whether a text of this JSON, a key included, is one that is looked for.
+fn any_text(json: &serde_json::Value, is: &dyn Fn(&str) -> bool) -> bool {
+    match json {
+        serde_json::Value::String(text) => is(text),
+        serde_json::Value::Array(items) => items.iter().any(|item| any_text(item, is)),
+        serde_json::Value::Object(members) => {
+            members.iter().any(|(key, value)| is(key) || any_text(value, is))
+        }
+        _ => false,
     }
 }
