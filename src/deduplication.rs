@@ -108,12 +108,11 @@ impl Memory {
     /// Remembers `id` from now on. False: it was known already, maybe since a moment ago by another worker.
     pub fn remember(&self, id: Id, now: u64, store: &impl Store) -> bool {
         let mut recollection = self.recall(id, now, store);
-        let is_new = !recollection.knows(id);
-        if is_new {
-            recollection.add(id);
-            recollection.keep(store);
+        if recollection.knows(id) {
+            return false;
         }
-        is_new
+        recollection.add(id);
+        recollection.keep(store)
     }
 }
 
@@ -148,21 +147,26 @@ impl Recollection {
     }
 
     /// Writes what was added. Another worker that wrote to the shard meanwhile is not overwritten; after some tries this
-    /// gives up.
-    pub fn keep(mut self, store: &impl Store) {
-        let added = std::mem::take(&mut self.added);
+    /// gives up. False: another worker has meanwhile remembered all of it.
+    pub fn keep(mut self, store: &impl Store) -> bool {
+        let mut added = std::mem::take(&mut self.added);
         if added.is_empty() {
-            return;
+            return true;
         }
         for _ in 0..TRIES {
             for id in &added {
                 self.insert(*id);
             }
             if store.set(&self.key, &self.shard, self.cas) {
-                return;
+                break;
             }
             self.read(store);
+            added.retain(|id| !self.knows(*id));
+            if added.is_empty() {
+                return false;
+            }
         }
+        true
     }
 
     /// Appends an entry to the shard. A full one first loses what has expired, or else its oldest entry.
@@ -174,8 +178,8 @@ impl Recollection {
             self.make_room();
         }
         // Behind the last whole entry, whatever else is there.
-        let whole = entries(&self.shard).count().saturating_mul(ENTRY_BYTES).saturating_add(HEADER.len());
-        self.shard.truncate(whole);
+        let torn = self.shard.len().saturating_sub(HEADER.len()) % ENTRY_BYTES;
+        self.shard.truncate(self.shard.len().saturating_sub(torn));
         self.shard.extend(id.hash);
         self.shard.extend(self.now.to_le_bytes());
     }

@@ -115,6 +115,30 @@ fn a_worker_that_was_slower_tries_again_and_gives_up_in_the_end() {
 }
 
 #[test]
+fn of_two_workers_that_remember_one_id_at_the_same_time_only_one_is_told_that_it_is_new() {
+    /// Another worker remembers the id between the first `get` and the `set` that follows.
+    struct Overtaken(Shared, Cell<bool>);
+
+    impl Store for Overtaken {
+        fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
+            let found = self.0.get(key);
+            if !self.1.replace(true) {
+                assert!(memory().remember(id("m"), 1000, &self.0));
+            }
+            found
+        }
+
+        fn set(&self, key: &str, value: &[u8], cas: Option<u32>) -> bool {
+            self.0.set(key, value, cas)
+        }
+    }
+
+    let store = Overtaken(Shared::default(), Cell::new(false));
+    memory().remember(Id { hash: [1; 8], ..id("m") }, 1000, &store.0);
+    assert!(!memory().remember(id("m"), 1000, &store));
+}
+
+#[test]
 fn one_look_tells_for_all_takers_of_a_message_and_one_write_keeps_them() {
     let (memory, store) = (memory(), Shared::default());
     let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_taker(name));
