@@ -48,7 +48,8 @@ impl Envelope {
             None if opening.too_many => Err(Unreadable::TooManyEvents),
             None => Err(Unreadable::Malformed),
             Some(()) if opening.is_batch => Ok(opening.envelope),
-            Some(()) if form == Form::Either => Self::single(body),
+            // An object, read to its end: nothing but white space is around it.
+            Some(()) if form == Form::Either => Ok(Self::of_one(body, body.trim_ascii())),
             Some(()) => Err(Unreadable::Malformed),
         }
     }
@@ -56,13 +57,17 @@ impl Envelope {
     fn single(body: &str) -> Result<Self, Unreadable> {
         let whole = Json::parse(body).ok().filter(|whole| whole.kind() == Kind::Object);
         let event = whole.ok_or(Unreadable::Malformed)?.as_str();
-        Ok(Self { items: vec![place(body, event)], ..Self::default() })
+        Ok(Self::of_one(body, event))
+    }
+
+    fn of_one(body: &str, event: &str) -> Self {
+        Self { items: vec![place(body, event)], ..Self::default() }
     }
 }
 
 /// The text of a member that an [`Envelope`] of this body has the place of; `None` where it has none or it is no string.
 pub fn text<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
-    Json::parse(body.get(at?.clone())?).ok()?.text()
+    body.get(at?.clone()).map(Json::known)?.text()
 }
 
 /// Where a text that was borrowed from `body` lies in it.
