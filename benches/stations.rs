@@ -1,5 +1,5 @@
 //! What each station costs an event, by Criterion: `cargo bench --bench stations`, two minutes. Natively: in Envoy's VM it is
-//! some three times as much. What Envoy adds is measured by `make bench`.
+//! more. What Envoy adds is measured by `make bench`.
 //!
 //! Fails where an event of a 500-event, 500 KB batch costs more than 1.2 times what one of a 10-event batch does: parsing
 //! must stay linear.

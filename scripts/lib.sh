@@ -37,7 +37,7 @@ wasm_environment() {
         TARGET_DIR=$TARGET_DIR/wasm
         export CARGO_TARGET_DIR=$TARGET_DIR
     fi
-    # References are as short as they can be, not padded for a linker that comes after: 5 % less to load.
+    # References are as short as they can be, not padded for a linker that comes after.
     flags+=(-Clink-arg=--compress-relocations)
     # No path of this machine gets into the module: the same source gives the same bytes wherever it is checked out.
     flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$ROOT=/conversion-relay")

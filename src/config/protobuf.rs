@@ -1,7 +1,7 @@
 //! Reads a serialized `google.protobuf.Struct`, which is how Envoy hands a YAML configuration over.
 //!
-//! A page of wire format instead of `prost` and `prost-types`, whose code for messages that never come was 25 KB of
-//! the module; in the tests prost writes what this reads. Field numbers and wire types are those of
+//! A page of wire format instead of `prost` and `prost-types`, most of whose code, for messages that never come, is of no
+//! use here; in the tests prost writes what this reads. Field numbers and wire types are those of
 //! <https://github.com/protocolbuffers/protobuf/blob/main/src/google/protobuf/struct.proto> and
 //! <https://protobuf.dev/programming-guides/encoding/>.
 
@@ -63,7 +63,7 @@ fn read_list(message: &[u8], depth: usize) -> Option<Tree> {
 /// The decimal that somebody wrote and that became this double: of those that would, one with the fewest places. A Struct
 /// knows doubles only, so 5 comes as 5.0 and is 5 again.
 ///
-/// Exact arithmetic instead of the standard library's for any double at all, which is 17 KB of the module: None for what no
+/// Exact arithmetic instead of the standard library's for any double at all, which is kilobytes of the module: None for what no
 /// configuration means, above 2^64 or with more than 22 places.
 fn written(double: f64) -> Option<String> {
     let sign = if double < 0.0 { "-" } else { "" };

@@ -2,8 +2,8 @@
 //!
 //! A type says in plain calls, one a field, how it is [`Read`]. It never sees an error: the first is kept aside with its
 //! path, and what is read from then on no longer matters. So nothing is compiled per field but a call, and whatever does
-//! the work is compiled once and not for every type, as what serde derives would be: that was a tenth of the module that
-//! Envoy compiles at every start. Nothing here is inlined for the same reason: it runs once, and its size is what it costs.
+//! the work is compiled once and not for every type, as what serde derives would be. Envoy compiles the
+//! module at every start. Nothing here is inlined for the same reason: it runs once, and its size is what it costs.
 
 use std::cell::OnceCell;
 use std::fmt::Write;

@@ -6,8 +6,8 @@ use super::Instant;
 
 /// Places in a slab, in the order of a time or number and, where that is the same, of a second number.
 ///
-/// All orders of the engine are of this one type: the code of every kind of B-tree is ten kilobytes of the module, which
-/// Envoy compiles at each start. Every operation takes O(log n), and B-trees give their memory back as they drain.
+/// All orders of the engine are of this one type: the code of every kind of B-tree is kilobytes of the module, which Envoy
+/// compiles at each start. Every operation takes O(log n), and B-trees give their memory back as they drain.
 #[derive(Debug, Default)]
 pub(super) struct Order(BTreeMap<(u64, u64), usize>);
 
