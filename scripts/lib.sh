@@ -31,12 +31,12 @@ wasm_environment() {
         # Debian ships the standard library for WebAssembly as source only: build it along, with Debian's libc and linker.
         export RUSTC_BOOTSTRAP=1                                 # -Zbuild-std is not stable yet
         export CARGO_UNSTABLE_BUILD_STD=std,panic_abort
-        export CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld
         flags+=(-Lnative=/usr/lib/wasm32-wasi -Clink-self-contained=no)
         # A folder of its own: build scripts look at RUSTC_BOOTSTRAP, so sharing one would rebuild half of it each time.
         TARGET_DIR=$TARGET_DIR/wasm
         export CARGO_TARGET_DIR=$TARGET_DIR
     fi
+    export CARGO_TARGET_WASM32_WASIP1_LINKER=$ROOT/scripts/wasm-ld
     # References are as short as they can be, not padded for a linker that comes after.
     flags+=(-Clink-arg=--compress-relocations)
     # No path of this machine gets into the module: the same source gives the same bytes wherever it is checked out.

@@ -123,7 +123,16 @@ impl Stream {
     }
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    /// The stream has ended, whichever way. (`on_log` would be one more call for each request.)
+    fn on_done(&mut self) -> bool {
+        self.moment(Capture::gone);
+        if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
+            plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
+        }
+        true
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
@@ -168,12 +177,5 @@ impl HttpContext for Stream {
             self.answered(status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok()));
         }
         Action::Continue
-    }
-
-    fn on_log(&mut self) {
-        self.moment(Capture::gone);
-        if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
-            plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
-        }
     }
 }
