@@ -1,6 +1,7 @@
 //! The arms, and the gateway of each: the shipped envoy.yaml with something else where the filter stands.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -16,6 +17,8 @@ pub enum Setup {
     Relay,
     Empty,
     Callouts,
+    /// Another module of the filter: see `against`.
+    Other,
 }
 
 pub const SETUPS: [Setup; 7] = [
@@ -41,7 +44,7 @@ const fn arm(letter: char, name: &'static str, setup: Setup) -> Arm {
     Arm { letter, name, setup, switched_off: false }
 }
 
-const ARMS: [Arm; 9] = [
+const ARMS: [Arm; 10] = [
     arm('a', "bare proxy", Setup::Bare),
     arm('b', "native mirroring", Setup::Mirror),
     arm('c', "Lua, pattern match", Setup::LuaMinimal),
@@ -51,6 +54,7 @@ const ARMS: [Arm; 9] = [
     Arm { letter: 'g', name: "this filter, switched off", setup: Setup::Relay, switched_off: true },
     arm('h', "empty filter", Setup::Empty),
     arm('i', "two fixed callouts", Setup::Callouts),
+    arm('o', "the other module", Setup::Other),
 ];
 
 impl Arm {
@@ -63,6 +67,11 @@ impl Arm {
         !self.switched_off && !matches!(self.setup, Setup::Bare | Setup::Empty)
     }
 
+    /// Whether this filter is at work in it.
+    pub fn relays(&self) -> bool {
+        !self.switched_off && matches!(self.setup, Setup::Relay | Setup::Other)
+    }
+
     pub fn label(&self) -> String {
         format!("{} {}", self.letter, self.name)
     }
@@ -72,6 +81,9 @@ impl Arm {
 pub const SWITCHED_OFF: &str = "off.gateway.test";
 /// Environment of every gateway: the filter's only secret.
 pub const PIXEL_KEY: (&str, &str) = ("PODSIGHTS_KEY", crate::support::PODSIGHTS_KEY);
+
+/// The module of [`Setup::Other`].
+pub static OTHER_MODULE: OnceLock<PathBuf> = OnceLock::new();
 
 /// Where the gateway finds what it needs.
 pub struct Surroundings<'s> {
@@ -135,7 +147,7 @@ fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &Surroundings) {
             name = "lua";
             filters[0] = lua(if setup == Setup::LuaHonest { "honest" } else { "minimal" });
         }
-        Setup::Relay | Setup::Empty | Setup::Callouts => {
+        Setup::Relay | Setup::Other | Setup::Empty | Setup::Callouts => {
             let path = at(&mut filters[0], "/config_discovery/config_source/path_config_source/path");
             *path = json!(write_filter(setup, surroundings));
         }
@@ -206,6 +218,7 @@ pub fn module(setup: Setup) -> PathBuf {
     match setup {
         Setup::Empty => root().join("dist/bench/empty-filter.wasm"),
         Setup::Callouts => root().join("dist/bench/callouts-filter.wasm"),
+        Setup::Other => OTHER_MODULE.get().expect("only with --against").clone(),
         _ => own.unwrap_or_else(|| root().join("dist/conversion-relay.wasm")),
     }
 }

@@ -2,10 +2,12 @@
 //!
 //!     make bench                the whole run, about a quarter of an hour; writes docs/performance.md and its plot
 //!     make bench ARGS=--quick   a smoke run of a minute or two; writes nothing
+//!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing
 //!
 //! Ends with 1 where the work that was to be measured was not done. A target missed is a result, not an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod against;
 mod arms;
 mod checks;
 mod load;
@@ -23,15 +25,21 @@ mod targets;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use arms::SETUPS;
 use checks::Contexts;
+use payloads::Payload;
 use phases::{Pace, Rates, Round};
 use results::Results;
 use sink::Sink;
 use support::{documents, root};
 
 fn main() -> ExitCode {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
     let pace = if quick { Pace::quick() } else { Pace::full() };
+    if let Some(at) = arguments.iter().position(|argument| argument == "--against") {
+        return against::main(arguments.get(at + 1), pace);
+    }
     let ran = prepare().and_then(|()| run(pace));
     let (results, contexts, rates) = match ran {
         Ok(ran) => ran,
@@ -98,20 +106,22 @@ fn run(pace: Pace) -> Result<(Results, Contexts, Rates), String> {
         results.begin_round(number);
         let say = |what: &str| say(&format!("round {} of {}: {what}", number + 1, pace.rounds));
         say("starting the gateways");
-        let round = Round::begin(number, &sink, pace);
+        let round = Round::begin(number, &SETUPS, &sink, pace);
         if number == 0 {
             say("looking for the rates");
             rates = round.rates()?;
         }
         round.costs(&rates, &mut results, &say)?;
         say("as many purchases as each arm takes");
-        round.flat_out(&mut results)?;
+        round.flat_out(Payload::Purchase, Payload::Purchase.arms(), &mut results)?;
+        say("as many untracked requests as each arm takes");
+        round.flat_out(Payload::Untracked, &['a', 'f', 'h'], &mut results)?;
         say("vendors that take two seconds");
         round.slow_vendors(&mut results)?;
         say("other requests while batches of 500 arrive");
         round.others(&mut results)?;
         say("starts, and memory while idle");
-        round.idle(&mut results);
+        round.idle(&['a', 'e', 'h'], &mut results);
     }
     say("done");
     Ok((results, contexts, rates))

@@ -4,14 +4,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::arms::{Arm, SETUPS, Setup};
+use crate::arms::{Arm, Setup};
 use crate::load::{CLIENTS, Clients, at_rate, flat_out, percentile};
 use crate::payloads::{PAYLOADS, Payload, other};
-use crate::results::{Measure, Results};
+use crate::results::{Measure, Results, median};
 use crate::sink::{Counts, SLOW, Sink};
 use crate::subject::{Subject, Variant};
 use crate::support::TempDir;
 
+/// Into which the measurement of an arm falls: see [`Round::in_slices`].
+const SLICES: usize = 4;
+/// Of a second each: wrk counts in whole ones.
+const FLAT_OUT_SLICES: usize = 2;
 /// How long things are let alone after the last request has arrived: for answers, and for what should not come.
 const REST: Duration = Duration::from_millis(100);
 /// Between a start and a look at the memory.
@@ -60,11 +64,19 @@ struct Cost {
     latencies: Vec<f64>,
 }
 
+/// Requests a second, percent of its processor that Envoy used, percent of the deliveries refused, processor time a request.
+struct FlatOut {
+    rate: f64,
+    busy: f64,
+    refused: f64,
+    cpu: f64,
+}
+
 impl<'r> Round<'r> {
     /// Starts a gateway of each kind, in another order each round.
-    pub fn begin(number: usize, sink: &'r Sink, pace: Pace) -> Self {
+    pub fn begin(number: usize, setups: &[Setup], sink: &'r Sink, pace: Pace) -> Self {
         let mut subjects = BTreeMap::new();
-        for setup in rotated(&SETUPS, number) {
+        for setup in rotated(setups, number) {
             let subject = Subject::start(setup, sink, Variant::USUAL);
             subjects.insert(setup, subject);
         }
@@ -106,56 +118,107 @@ impl<'r> Round<'r> {
 
     /// Processor time for each payload and arm, each arm twice; with the purchase its latencies too.
     pub fn costs(&self, rates: &Rates, results: &mut Results, say: &dyn Fn(&str)) -> Result<(), String> {
-        for payload in PAYLOADS {
-            let rate = rates[&payload];
-            let count = ((rate * self.pace.load) as usize).max(if payload.events() >= 500 { 4 } else { 20 });
-            say(&format!("{}: {count} requests at {rate:.0}/s through each arm, twice", payload.name()));
-            for turn in 0..2 {
-                for letter in rotated(payload.arms(), self.number + turn) {
-                    let cost = self.cost(Arm::of(letter), payload, count, rate)?;
-                    results.add(Measure::Cpu(payload), letter, cost.cpu);
-                    if payload == Payload::Purchase {
-                        results.add(Measure::Median, letter, percentile(&cost.latencies, 0.5));
-                        results.add(Measure::Percentile99, letter, percentile(&cost.latencies, 0.99));
-                    }
+        PAYLOADS
+            .iter()
+            .try_for_each(|payload| self.costs_of(*payload, payload.arms(), rates[payload], results, say))
+    }
+
+    /// The same for one payload and some arms.
+    pub fn costs_of(
+        &self,
+        payload: Payload,
+        letters: &[char],
+        rate: f64,
+        results: &mut Results,
+        say: &dyn Fn(&str),
+    ) -> Result<(), String> {
+        let least = if payload.events() >= 500 { 1 } else { 5 };
+        let count = ((rate * self.pace.load) as usize / SLICES).max(least);
+        say(&format!(
+            "{}: {SLICES} x {count} requests at {rate:.0}/s through each arm, twice",
+            payload.name()
+        ));
+        for turn in 0..2 {
+            let slice = |arm: &Arm| self.cost(arm, payload, count, rate);
+            for (letter, slices) in self.in_slices(letters, SLICES, turn, slice)? {
+                results.add(Measure::Cpu(payload), letter, middle(slices.iter().map(|slice| slice.cpu)));
+                if payload == Payload::Purchase {
+                    let mut all: Vec<f64> = slices.into_iter().flat_map(|slice| slice.latencies).collect();
+                    all.sort_by(f64::total_cmp);
+                    results.add(Measure::Median, letter, percentile(&all, 0.5));
+                    results.add(Measure::Percentile99, letter, percentile(&all, 0.99));
                 }
             }
         }
         Ok(())
     }
 
-    /// As many purchases as an arm takes. The filter answers before it delivers, so it can take more than it can deliver;
+    /// Measures the arms in turn, a little at a time: whatever slows the machine for a moment meets all of them, or one
+    /// slice of one, which its median doesn't show.
+    fn in_slices<T>(
+        &self,
+        letters: &[char],
+        slices: usize,
+        turn: usize,
+        measure: impl Fn(&Arm) -> Result<T, String>,
+    ) -> Result<BTreeMap<char, Vec<T>>, String> {
+        let mut measured = BTreeMap::<char, Vec<T>>::new();
+        for slice in 0..slices {
+            for letter in rotated(letters, self.number + turn + slice) {
+                measured.entry(letter).or_default().push(measure(Arm::of(letter))?);
+            }
+        }
+        Ok(measured)
+    }
+
+    /// As many requests as an arm takes. The filter answers before it delivers, so it can take more than it can deliver;
     /// what it then refuses is counted.
-    pub fn flat_out(&self, results: &mut Results) -> Result<(), String> {
+    pub fn flat_out(&self, payload: Payload, letters: &[char], results: &mut Results) -> Result<(), String> {
         let dir = TempDir::new();
         for turn in 0..2 {
-            for letter in rotated(Payload::Purchase.arms(), self.number + turn) {
-                let arm = Arm::of(letter);
-                let subject = self.subject(arm);
-                let template = Payload::Purchase.template(arm);
-                let (books, arrived) = (subject.deliveries(), self.sink.counts());
-                let (cpu, begun) = (subject.cpu(), Instant::now());
-                let rate = flat_out(subject.address(), &template, self.pace.flat_out, &dir.0)
-                    .map_err(|error| format!("{}: {error}", arm.label()))?;
-                let busy = (subject.cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
-                results.add(Measure::Throughput, letter, rate);
-                results.add(Measure::Busy, letter, 100.0 * busy);
-                let mut refused = 0;
-                if arm.setup == Setup::Relay && !arm.switched_off {
-                    let after = subject.settled()?;
-                    refused = after.dropped - books.dropped + 2 * (after.ignored - books.ignored);
-                    let asked = after.matched - books.matched + 2 * (after.ignored - books.ignored);
-                    results.add(Measure::Refused, letter, 100.0 * refused as f64 / asked.max(1) as f64);
+            let slice = |arm: &Arm| {
+                let done = self.flat_out_once(payload, arm, &dir);
+                done.map_err(|error| format!("{}, {}, flat out: {error}", arm.label(), payload.name()))
+            };
+            for (letter, slices) in self.in_slices(letters, FLAT_OUT_SLICES, turn, slice)? {
+                let mut add = |measure: fn(Payload) -> Measure, value: fn(&FlatOut) -> f64| {
+                    results.add(measure(payload), letter, middle(slices.iter().map(value)));
+                };
+                add(Measure::Throughput, |slice| slice.rate);
+                add(Measure::Busy, |slice| slice.busy);
+                add(Measure::CpuFlatOut, |slice| slice.cpu);
+                if Arm::of(letter).relays() {
+                    add(Measure::Refused, |slice| slice.refused);
                 }
-                std::thread::sleep(3 * REST); // calls that a script has let go of are still on their way
-                let after = self.sink.counts();
-                let cpu = (subject.cpu() - cpu).as_secs_f64() * 1e6;
-                results.add(Measure::CpuFlatOut, letter, cpu / (after.collector - arrived.collector) as f64);
-                worked(arm, arrived, after, refused)
-                    .map_err(|error| format!("{}, flat out: {error}", arm.label()))?;
             }
         }
         Ok(())
+    }
+
+    fn flat_out_once(&self, payload: Payload, arm: &Arm, dir: &TempDir) -> Result<FlatOut, String> {
+        let subject = self.subject(arm);
+        let template = payload.template(arm);
+        let (books, arrived) = (subject.deliveries(), self.sink.counts());
+        let (cpu, begun) = (subject.cpu(), Instant::now());
+        let rate = flat_out(subject.address(), &template, self.pace.flat_out, &dir.0)?;
+        let busy = (subject.cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+        let (mut refused, mut asked) = (0, 0);
+        if arm.relays() {
+            let after = subject.settled()?;
+            let ignored = 2 * (after.ignored - books.ignored);
+            refused = after.dropped - books.dropped + ignored;
+            asked = after.matched - books.matched + ignored;
+        }
+        std::thread::sleep(3 * REST); // calls that a script has let go of are still on their way
+        let after = self.sink.counts();
+        let cpu = (subject.cpu() - cpu).as_secs_f64() * 1e6;
+        worked(payload, arm, arrived, after, refused)?;
+        Ok(FlatOut {
+            rate,
+            busy: 100.0 * busy,
+            refused: 100.0 * refused as f64 / asked.max(1) as f64,
+            cpu: cpu / (after.collector - arrived.collector) as f64,
+        })
     }
 
     /// The tracked request while each vendor takes two seconds.
@@ -214,13 +277,14 @@ impl<'r> Round<'r> {
     }
 
     /// Starts, and memory while nothing happens, by workers. The gateways of the round are gone by then.
-    pub fn idle(self, results: &mut Results) {
+    pub fn idle(self, letters: &[char], results: &mut Results) {
         let Self { number, sink, pace, subjects } = self;
         drop(subjects);
-        let kinds = rotated(&[('a', Setup::Bare), ('e', Setup::Relay), ('h', Setup::Empty)], number);
+        let letters = rotated(letters, number);
         for workers in 1..=pace.most_workers {
-            for (letter, setup) in [&kinds[..], &kinds[..]].concat() {
-                let subject = Subject::start(setup, sink, Variant { workers, ..Variant::USUAL });
+            for letter in [&letters[..], &letters[..]].concat() {
+                let subject =
+                    Subject::start(Arm::of(letter).setup, sink, Variant { workers, ..Variant::USUAL });
                 if workers == 1 {
                     results.add(Measure::Start, letter, subject.started_in.as_secs_f64() * 1e3);
                 }
@@ -231,17 +295,17 @@ impl<'r> Round<'r> {
     }
 }
 
-/// Whether the vendors got about two requests for each purchase that the collector got, but for those that were refused. wrk
-/// leaves while it waits for answers, so on each connection one may have come halfway.
-fn worked(arm: &Arm, before: Counts, after: Counts, refused: u64) -> Result<(), String> {
-    let purchases = after.collector - before.collector;
-    let (flashtalking, podsights) = Payload::Purchase.callouts(arm);
-    let expected = (flashtalking + podsights) * purchases - refused;
+/// Whether the vendors got what follows from the requests that the collector got, but for what was refused. wrk leaves while
+/// it waits for answers, so on each connection one may have come halfway.
+fn worked(payload: Payload, arm: &Arm, before: Counts, after: Counts, refused: u64) -> Result<(), String> {
+    let requests = after.collector - before.collector;
+    let (flashtalking, podsights) = payload.callouts(arm);
+    let expected = (flashtalking + podsights) * requests - refused;
     let arrived = after.flashtalking - before.flashtalking + after.podsights - before.podsights;
     if arrived.abs_diff(expected) <= 2 * CLIENTS as u64 {
         return Ok(());
     }
-    Err(format!("{arrived} requests at the vendors after {purchases} purchases, {refused} refused"))
+    Err(format!("{arrived} requests at the vendors after {requests} requests, {refused} refused"))
 }
 
 /// What should arrive because of so many requests.
@@ -254,4 +318,8 @@ pub fn following(payload: Payload, arm: &Arm, requests: u64) -> Counts {
 fn rotated<T: Copy>(things: &[T], by: usize) -> Vec<T> {
     let by = by % things.len();
     [&things[by..], &things[..by]].concat()
+}
+
+fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    median(values.collect()).unwrap_or(f64::NAN)
 }

@@ -52,10 +52,10 @@ pub fn purchase(results: &Results) -> String {
             Arm::of(*letter).label(),
             cell(Measure::Median, ""),
             cell(Measure::Percentile99, ""),
-            cell(Measure::Throughput, ""),
-            simple(Measure::Busy),
-            simple(Measure::Refused),
-            cell(Measure::CpuFlatOut, ""),
+            cell(Measure::Throughput(Payload::Purchase), ""),
+            simple(Measure::Busy(Payload::Purchase)),
+            simple(Measure::Refused(Payload::Purchase)),
+            cell(Measure::CpuFlatOut(Payload::Purchase), ""),
         );
     }
     table
@@ -123,7 +123,7 @@ pub fn circumstances(pace: &Pace, rates: &Rates) -> String {
     )
 }
 
-fn with_range(value: Estimate) -> String {
+pub fn with_range(value: Estimate) -> String {
     if value.least == value.most {
         return short(value.median);
     }
@@ -131,7 +131,7 @@ fn with_range(value: Estimate) -> String {
 }
 
 /// A ratio that is closer to 1 than the arms are to themselves says nothing.
-fn ratio(value: Option<Estimate>) -> String {
+pub fn ratio(value: Option<Estimate>) -> String {
     match value {
         None => "-".into(),
         Some(value) if value.is_lost_in_noise() => format!("{:.2}, not resolved", value.median),

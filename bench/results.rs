@@ -17,11 +17,11 @@ pub enum Measure {
     /// Latency of other requests while large batches arrive.
     Others99,
     /// Requests a second, as many as it takes; which share of its processor Envoy used; deliveries refused, in percent.
-    Throughput,
-    Busy,
-    Refused,
+    Throughput(Payload),
+    Busy(Payload),
+    Refused(Payload),
     /// Envoy's processor time under that load, until all is delivered, in microseconds a request.
-    CpuFlatOut,
+    CpuFlatOut(Payload),
     /// Milliseconds.
     Start,
     /// Resident, in MB, with this many workers.

@@ -36,6 +36,8 @@ wasm_environment() {
         TARGET_DIR=$TARGET_DIR/wasm
         export CARGO_TARGET_DIR=$TARGET_DIR
     fi
+    # V8 compiles the whole module at every start: little is inlined or unrolled beyond what makes it smaller.
+    flags+=(-Cllvm-args=-inline-threshold=75 -Cllvm-args=-unroll-threshold=0)
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$ROOT/scripts/wasm-ld
     # References are as short as they can be, not padded for a linker that comes after.
     flags+=(-Clink-arg=--compress-relocations)

@@ -1,0 +1,87 @@
+//! This module beside another build of it: whether a change is worth having.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::arms::{OTHER_MODULE, Setup, module};
+use crate::payloads::Payload;
+use crate::phases::{Pace, Round};
+use crate::report::{ratio, with_range};
+use crate::results::{Measure, Results};
+use crate::sink::Sink;
+use crate::subject::OTHERS;
+
+/// Requests a second: below what either takes, by a wide margin.
+const RATES: [(Payload, f64); 3] =
+    [(Payload::Purchase, 1200.0), (Payload::Batch20, 400.0), (Payload::Untracked, 1600.0)];
+
+pub fn main(other: Option<&String>, pace: Pace) -> ExitCode {
+    let ran = match other.map(PathBuf::from) {
+        Some(path) if path.is_file() => {
+            let path = std::path::absolute(path).expect("a file has a path");
+            OTHER_MODULE.set(path).expect("set once");
+            crate::prepare().and_then(|()| run(pace))
+        }
+        _ => Err("--against needs the path of another module".into()),
+    };
+    match ran {
+        Ok(results) => {
+            println!("\n{}", table(&results));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(pace: Pace) -> Result<Results, String> {
+    let begun = Instant::now();
+    let sink = Sink::start(OTHERS);
+    let mut results = Results::default();
+    let pace = Pace { most_workers: 1, ..pace };
+    for number in 0..pace.rounds {
+        let say = |what: &str| {
+            println!("[{:>4} s] round {} of {}: {what}", begun.elapsed().as_secs(), number + 1, pace.rounds);
+        };
+        results.begin_round(number);
+        let round = Round::begin(number, &[Setup::Relay, Setup::Other], &sink, pace);
+        for (payload, rate) in RATES {
+            // Once unmeasured, for connections.
+            round.costs_of(payload, &['e', 'o'], rate / 2.0, &mut Results::default(), &|_| {})?;
+            round.costs_of(payload, &['e', 'o'], rate, &mut results, &say)?;
+        }
+        say("as many as each takes");
+        for payload in [Payload::Purchase, Payload::Untracked] {
+            round.flat_out(payload, &['e', 'o'], &mut results)?;
+        }
+        say("starts and memory");
+        round.idle(&['e', 'o'], &mut results);
+    }
+    Ok(results)
+}
+
+fn table(results: &Results) -> String {
+    let mut table = "| | this | the other | this / the other |\n|---|---:|---:|---:|\n".to_owned();
+    let measures = RATES
+        .iter()
+        .map(|(payload, _)| (format!("{}, µs", payload.name()), Measure::Cpu(*payload)))
+        .chain(
+            [Payload::Purchase, Payload::Untracked]
+                .map(|payload| (format!("{}, flat out, µs", payload.name()), Measure::CpuFlatOut(payload))),
+        )
+        .chain([("start, ms".into(), Measure::Start), ("memory, MB".into(), Measure::Memory(1))]);
+    for (name, measure) in measures {
+        let cell = |letter| results.of(measure, letter).map_or("-".into(), with_range);
+        table += &format!(
+            "| {name} | {} | {} | {} |\n",
+            cell('e'),
+            cell('o'),
+            ratio(results.ratio(measure, 'e', 'o'))
+        );
+    }
+    let bytes = |setup| std::fs::metadata(module(setup)).map_or(0, |file| file.len());
+    table + &format!("| module, bytes | {} | {} | |\n", bytes(Setup::Relay), bytes(Setup::Other))
+}
