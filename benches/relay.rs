@@ -64,7 +64,8 @@ fn relay(criterion: &mut Criterion) {
                 BatchSize::SmallInput,
             );
         });
-        assert_eq!(world.callouts > 0, !name.contains("nobody"), "{name}");
+        // None has run where the command line asks for others.
+        assert_eq!(world.callouts > 0, nth > 0 && !name.contains("nobody"), "{name}");
     }
     group.finish();
 }

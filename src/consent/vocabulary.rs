@@ -149,7 +149,7 @@ pub enum AliasError {
 /// Every known name or code of a category. Compiled once; a lookup allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
-    /// Sorted by the ASCII-lowercased name.
+    /// Sorted by the ASCII-lowercased name, shorter ones first: most are told apart by their length alone.
     codes: Vec<(Box<[u8]>, Category)>,
     /// By category, the bits of its codes.
     members: [u128; Category::ALL.len()],
@@ -236,7 +236,8 @@ fn position(codes: &[(Box<[u8]>, Category)], name: &[u8]) -> Result<usize, usize
 }
 
 fn compare(lowercased: &[u8], name: &[u8]) -> Ordering {
-    lowercased.iter().copied().cmp(name.iter().map(u8::to_ascii_lowercase))
+    let by_length = lowercased.len().cmp(&name.len());
+    by_length.then_with(|| lowercased.iter().copied().cmp(name.iter().map(u8::to_ascii_lowercase)))
 }
 
 /// A category that nothing knows. The path (`integrations[0].consent_categories`) is for the caller to put before it.

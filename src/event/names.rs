@@ -25,11 +25,16 @@ pub fn snake_case(name: &str) -> String {
             let ends_acronym =
                 previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase());
             // Some letters are uppercase and have no lowercase: those begin no word, or a second pass would split them off.
-            let begins_word = character.is_uppercase() && character.to_lowercase().ne([character]);
+            let has_lowercase = || character.is_ascii() || character.to_lowercase().ne([character]);
+            let begins_word = character.is_uppercase() && has_lowercase();
             if begins_word && (after_lower || ends_acronym) && !snake.ends_with('_') {
                 snake.push('_');
             }
-            snake.extend(character.to_lowercase().filter(|lower| lower.is_alphanumeric()));
+            if character.is_ascii() {
+                snake.push(character.to_ascii_lowercase());
+            } else {
+                snake.extend(character.to_lowercase().filter(|lower| lower.is_alphanumeric()));
+            }
         } else if !snake.is_empty() && !snake.ends_with('_') {
             snake.push('_');
         }

@@ -3,8 +3,6 @@
 //! Every path that the stations or a mapping use gets a [`Slot`] when the configuration is compiled. Reading an event
 //! fills the slots with borrowed JSON; what has no slot is skipped without being looked at.
 
-use std::cmp::Ordering;
-
 use crate::json::{Json, Kind, Reader};
 
 /// Where the value of one path is found once an event has been read.
@@ -21,16 +19,33 @@ pub struct Projection {
 #[derive(Debug, Default)]
 struct Node {
     slot: Option<Slot>,
-    /// In [`order`]. Several keys may lead to one node: `userId` and `user_id` are one field.
-    children: Vec<(Box<str>, NodeAt)>,
+    /// By [`tag`]. Several keys may lead to one node: `userId` and `user_id` are one field.
+    children: Vec<Child>,
+}
+
+#[derive(Debug)]
+struct Child {
+    tag: u32,
+    key: Box<str>,
+    node: NodeAt,
 }
 
 /// A node by its place.
 pub type NodeAt = usize;
 
-/// Shorter keys first: most of an event's keys are told apart by their length alone.
-fn order(known: &str, key: &[u8]) -> Ordering {
-    known.len().cmp(&key.len()).then_with(|| known.as_bytes().cmp(key))
+/// A number that tells most keys apart, so that they are compared whole only where they are probably the same.
+fn tag(key: &[u8]) -> u32 {
+    let byte = |at: usize| key.get(at).copied().unwrap_or_default();
+    u32::from_le_bytes([byte(0), byte(key.len() / 2), byte(key.len().saturating_sub(1)), key.len() as u8])
+}
+
+impl Node {
+    fn find(&self, key: &str) -> Option<NodeAt> {
+        let tag = tag(key.as_bytes());
+        let from = self.children.partition_point(|child| child.tag < tag);
+        let alike = self.children.get(from..)?.iter().take_while(|child| child.tag == tag);
+        alike.into_iter().find(|child| *child.key == *key).map(|child| child.node)
+    }
 }
 
 impl Projection {
@@ -69,8 +84,10 @@ impl Projection {
         });
         if let Some(node) = self.nodes.get_mut(parent) {
             for key in spellings {
-                if let Err(at) = node.children.binary_search_by(|(known, _)| order(known, key.as_bytes())) {
-                    node.children.insert(at, ((*key).into(), child));
+                if node.find(key).is_none() {
+                    let tag = tag(key.as_bytes());
+                    let at = node.children.partition_point(|child| child.tag < tag);
+                    node.children.insert(at, Child { tag, key: (*key).into(), node: child });
                 }
             }
         }
@@ -78,9 +95,7 @@ impl Projection {
     }
 
     fn find(&self, parent: NodeAt, key: &str) -> Option<NodeAt> {
-        let children = &self.nodes.get(parent)?.children;
-        let at = children.binary_search_by(|(known, _)| order(known, key.as_bytes())).ok()?;
-        children.get(at).map(|(_, child)| *child)
+        self.nodes.get(parent)?.find(key)
     }
 
     /// Slots to read events into, all empty.
@@ -153,8 +168,8 @@ impl Projection {
         if let Some(slot) = node.slot {
             slots.set(slot, None);
         }
-        for (_, child) in &node.children {
-            self.clear(*child, slots); // as deep as the configuration's longest path, whatever the event
+        for child in &node.children {
+            self.clear(child.node, slots); // as deep as the configuration's longest path, whatever the event
         }
     }
 }

@@ -2,16 +2,35 @@
 
 /// The cookies of a request, over its `cookie` header lines in their order. HTTP/2 may split them over several lines.
 ///
-/// Collect it once a request; lookups then scan the lines and allocate nothing.
+/// Collect it once for all lookups: that reads the lines and copies nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Cookies<'a> {
-    lines: Vec<&'a [u8]>,
-}
+pub struct Cookies<'a>(Vec<(&'a [u8], &'a [u8])>);
 
 impl<'a> FromIterator<&'a [u8]> for Cookies<'a> {
     fn from_iter<T: IntoIterator<Item = &'a [u8]>>(lines: T) -> Self {
-        Self { lines: lines.into_iter().collect() }
+        let mut cookies = Vec::new();
+        for line in lines {
+            let (mut from, mut equals) = (0, None);
+            for (at, byte) in line.iter().enumerate() {
+                match byte {
+                    b'=' if equals.is_none() => equals = Some(at),
+                    b';' => {
+                        cookies.extend(cookie(line, from, equals, at));
+                        (from, equals) = (at.saturating_add(1), None);
+                    }
+                    _ => {}
+                }
+            }
+            cookies.extend(cookie(line, from, equals, line.len()));
+        }
+        Self(cookies)
     }
+}
+
+/// The name and value of the cookie in a part of a line; None without `=`.
+fn cookie(line: &[u8], from: usize, equals: Option<usize>, to: usize) -> Option<(&[u8], &[u8])> {
+    let equals = equals?;
+    Some((line.get(from..equals)?.trim_ascii(), line.get(equals.saturating_add(1)..to)?.trim_ascii()))
 }
 
 impl<'a> Cookies<'a> {
@@ -23,11 +42,7 @@ impl<'a> Cookies<'a> {
 
     /// All cookies as (name, value), in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.lines.iter().flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| {
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            let (name, value) = pair.split_at_checked(equals)?;
-            Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
-        })
+        self.0.iter().copied()
     }
 }
 

@@ -11,27 +11,37 @@ use super::{Json, string};
 /// fault and is of no further use.
 pub struct Reader<'a> {
     text: &'a str,
-    /// What is left of `text`.
-    rest: &'a [u8],
+    /// How many bytes have been read.
+    at: usize,
+    /// What closes each array and object that [`Reader::value`] is in.
+    closing: Vec<u8>,
+}
+
+/// Where the text between the quotes of a string is, and whether it has escapes.
+struct Quoted {
+    inner: Range<usize>,
+    escapes: bool,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, rest: text.as_bytes() }
+        Self { text, at: 0, closing: Vec::new() }
     }
 
     /// How many bytes have been read.
     pub fn at(&self) -> usize {
-        self.text.len().saturating_sub(self.rest.len())
+        self.at
     }
 
     /// The next byte that is no white space. It is not read yet.
     #[inline]
     pub fn peek(&mut self) -> Option<u8> {
-        while let [b' ' | b'\n' | b'\t' | b'\r', rest @ ..] = self.rest {
-            self.rest = rest;
+        loop {
+            match self.byte()? {
+                b' ' | b'\n' | b'\t' | b'\r' => self.step(),
+                byte => return Some(byte),
+            }
         }
-        self.rest.first().copied()
     }
 
     /// Nothing but white space is left.
@@ -41,45 +51,62 @@ impl<'a> Reader<'a> {
 
     /// One value of whatever kind. No recursion, however deeply a client nests it.
     pub fn value(&mut self) -> Option<Json<'a>> {
-        self.peek()?;
-        let start = self.at();
-        let mut closing = Vec::new(); // of each array and object that is open
+        let first = self.peek()?;
+        let start = self.at;
+        match first {
+            b'{' | b'[' => self.nested()?,
+            _ => self.scalar(first)?,
+        }
+        self.text.get(start..self.at).map(Json)
+    }
+
+    /// An array or object.
+    fn nested(&mut self) -> Option<()> {
+        let outside = self.closing.len();
         loop {
-            match self.peek()? {
-                b'{' => {
-                    self.step();
-                    if self.peek()? != b'}' {
+            let first = self.peek()?;
+            let close = match first {
+                b'{' => b'}',
+                b'[' => b']',
+                _ => 0,
+            };
+            if close == 0 {
+                self.scalar(first)?;
+            } else {
+                self.step();
+                if self.peek()? != close {
+                    self.closing.push(close);
+                    if close == b'}' {
                         self.key()?;
-                        closing.push(b'}');
-                        continue;
                     }
-                    self.step();
+                    continue;
                 }
-                b'[' => {
-                    self.step();
-                    if self.peek()? != b']' {
-                        closing.push(b']');
-                        continue;
-                    }
-                    self.step();
-                }
-                b'"' => _ = self.string()?,
-                b'-' | b'0'..=b'9' => self.number()?,
-                _ => self.word()?,
+                self.step();
             }
-            // Behind a value: what it closes, or the next one.
+            // Behind a value: out of everything that ends here.
             loop {
-                let Some(close) = closing.last().copied() else {
-                    return self.text.get(start..self.at()).map(Json);
-                };
+                if self.closing.len() == outside {
+                    return Some(());
+                }
+                let close = self.closing.last().copied()?;
                 if self.more(close)? {
                     if close == b'}' {
                         self.key()?;
                     }
                     break;
                 }
-                closing.pop();
+                self.closing.pop();
             }
+        }
+    }
+
+    /// A value that begins with this byte and holds no other.
+    #[inline]
+    fn scalar(&mut self, first: u8) -> Option<()> {
+        match first {
+            b'"' => self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => self.word(),
         }
     }
 
@@ -91,9 +118,9 @@ impl<'a> Reader<'a> {
             return Some(());
         }
         loop {
-            let key = self.key()?;
-            let key = self.text.get(key)?;
-            member(self, string::decode(key))?;
+            let Quoted { inner, escapes } = self.key()?;
+            let key = self.text.get(inner)?;
+            member(self, if escapes { string::decode(key) } else { Cow::Borrowed(key) })?;
             if !self.more(b'}')? {
                 return Some(());
             }
@@ -115,10 +142,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn step(&mut self) {
-        self.rest = self.rest.get(1..).unwrap_or_default();
+    #[inline]
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
+    fn step(&mut self) {
+        self.at = self.at.saturating_add(1);
+    }
+
+    #[inline]
     fn take(&mut self, expected: u8) -> Option<()> {
         if self.peek()? != expected {
             return None;
@@ -128,6 +162,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Behind an item: whether another follows.
+    #[inline]
     fn more(&mut self, close: u8) -> Option<bool> {
         let more = match self.peek()? {
             b',' => true,
@@ -138,91 +173,83 @@ impl<'a> Reader<'a> {
         Some(more)
     }
 
-    fn key(&mut self) -> Option<Range<usize>> {
+    #[inline]
+    fn key(&mut self) -> Option<Quoted> {
+        self.peek()?;
         let key = self.string()?;
         self.take(b':')?;
         Some(key)
     }
 
-    /// Where the text between the quotes of a string is, its escapes checked but not decoded.
-    fn string(&mut self) -> Option<Range<usize>> {
-        self.take(b'"')?;
-        let start = self.at();
+    /// The string that begins here, its escapes checked but not decoded.
+    fn string(&mut self) -> Option<Quoted> {
+        if self.byte()? != b'"' {
+            return None;
+        }
+        self.step();
+        let (start, mut escapes) = (self.at, false);
         loop {
-            self.rest = behind_plain(self.rest);
-            match self.rest {
-                [b'"', rest @ ..] => {
-                    let end = self.at();
-                    self.rest = rest;
-                    return Some(start..end);
+            self.at = string::behind_plain(self.text.as_bytes(), self.at);
+            match self.byte()? {
+                b'"' => {
+                    let inner = start..self.at;
+                    self.step();
+                    return Some(Quoted { inner, escapes });
                 }
-                [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => {
-                    self.rest = rest
-                }
-                [b'\\', b'u', a, b, c, d, rest @ ..]
-                    if [a, b, c, d].iter().all(|hex| hex.is_ascii_hexdigit()) =>
-                {
-                    self.rest = rest;
+                b'\\' => {
+                    escapes = true;
+                    self.escape()?;
                 }
                 _ => return None,
             }
         }
     }
 
+    #[inline(never)]
+    fn escape(&mut self) -> Option<()> {
+        let length = match self.text.as_bytes().get(self.at..)? {
+            [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
+            [_, b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|hex| hex.is_ascii_hexdigit()) => 6,
+            _ => return None,
+        };
+        self.at = self.at.saturating_add(length);
+        Some(())
+    }
+
     fn number(&mut self) -> Option<()> {
-        if let [b'-', rest @ ..] = self.rest {
-            self.rest = rest;
+        if self.byte() == Some(b'-') {
+            self.step();
         }
-        match self.rest {
-            [b'0', rest @ ..] => self.rest = rest,
+        match self.byte()? {
+            b'0' => self.step(),
             _ => self.digits()?,
         }
-        if let [b'.', rest @ ..] = self.rest {
-            self.rest = rest;
+        if self.byte() == Some(b'.') {
+            self.step();
             self.digits()?;
         }
-        if let [b'e' | b'E', b'+' | b'-', rest @ ..] | [b'e' | b'E', rest @ ..] = self.rest {
-            self.rest = rest;
+        if let Some(b'e' | b'E') = self.byte() {
+            self.step();
+            if let Some(b'+' | b'-') = self.byte() {
+                self.step();
+            }
             self.digits()?;
         }
         Some(())
     }
 
     fn digits(&mut self) -> Option<()> {
-        let before = self.rest.len();
-        while let [b'0'..=b'9', rest @ ..] = self.rest {
-            self.rest = rest;
+        let before = self.at;
+        while let Some(b'0'..=b'9') = self.byte() {
+            self.step();
         }
-        (self.rest.len() < before).then_some(())
+        (self.at > before).then_some(())
     }
 
     fn word(&mut self) -> Option<()> {
-        let words: [&[u8]; 3] = [b"true", b"false", b"null"];
-        self.rest = words.iter().find_map(|word| self.rest.strip_prefix(*word))?;
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let word = ["true", "false", "null"].iter().find(|word| rest.starts_with(word.as_bytes()))?;
+        self.at = self.at.saturating_add(word.len());
         Some(())
     }
-}
-
-/// The bytes of a string from the first on that is not simply a part of it: a quote, a backslash or a control character.
-/// Eight at a step: most of what a client sends is inside strings.
-fn behind_plain(mut bytes: &[u8]) -> &[u8] {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = ONES << 7;
-    // Sets the high bit of the first byte below `limit`; those behind it may be wrong.
-    let below = |eight: u64, limit: u64| eight.wrapping_sub(ONES.wrapping_mul(limit)) & !eight & HIGHS;
-    while let Some((eight, rest)) = bytes.split_first_chunk() {
-        let eight = u64::from_le_bytes(*eight);
-        let is = |byte: u8| below(eight ^ ONES.wrapping_mul(byte.into()), 1);
-        let special = below(eight, 0x20) | is(b'"') | is(b'\\');
-        if special != 0 {
-            return bytes.get(special.trailing_zeros() as usize / 8..).unwrap_or_default();
-        }
-        bytes = rest;
-    }
-    while let [byte, rest @ ..] = bytes
-        && !matches!(byte, 0..0x20 | b'"' | b'\\')
-    {
-        bytes = rest;
-    }
-    bytes
 }

@@ -49,31 +49,57 @@ fn unit(hex: &str) -> (u32, &str) {
 /// Appends a text as a JSON string.
 pub fn write_string(into: &mut String, text: &str) {
     into.push('"');
-    let mut rest = text;
-    let special = |byte: u8| matches!(byte, 0..0x20 | b'"' | b'\\');
-    while let Some(at) = rest.bytes().position(special)
-        && let Some((plain, behind)) = rest.split_at_checked(at)
-        && let Some(character) = behind.chars().next()
-    {
-        into.push_str(plain);
-        into.push_str(match character {
-            '"' => "\\\"",
-            '\\' => "\\\\",
-            '\u{8}' => "\\b",
-            '\u{c}' => "\\f",
-            '\n' => "\\n",
-            '\r' => "\\r",
-            '\t' => "\\t",
-            '\0'..'\u{10}' => "\\u000",
-            _ => "\\u001",
-        });
-        if !matches!(character, '"' | '\\' | '\u{8}' | '\u{c}' | '\n' | '\r' | '\t') {
-            into.extend(char::from_digit(character as u32 & 0xF, 16));
-        }
-        rest = behind.get(1..).unwrap_or_default();
+    let mut from = 0;
+    loop {
+        let at = behind_plain(text.as_bytes(), from);
+        into.push_str(text.get(from..at).unwrap_or_default());
+        let Some(special) = text.as_bytes().get(at) else { break };
+        write_escape(into, *special);
+        from = at.saturating_add(1);
     }
-    into.push_str(rest);
     into.push('"');
+}
+
+/// Writes what stands for a character that no string may hold as it is.
+fn write_escape(into: &mut String, special: u8) {
+    let short = match special {
+        b'"' => "\\\"",
+        b'\\' => "\\\\",
+        0x8 => "\\b",
+        0xC => "\\f",
+        b'\n' => "\\n",
+        b'\r' => "\\r",
+        b'\t' => "\\t",
+        _ => {
+            into.push_str(if special < 0x10 { "\\u000" } else { "\\u001" });
+            return into.extend(char::from_digit(u32::from(special) & 0xF, 16));
+        }
+    };
+    into.push_str(short);
+}
+
+/// The place, from `at` on, of the first byte that is not simply a part of a string: a quote, a backslash, a control
+/// character; or the end. Eight at a step: most of what a client sends is inside strings.
+#[inline]
+pub(super) fn behind_plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let eight = u64::from_le_bytes(*eight);
+        // The high bit of the first byte that is below so much. That of bytes behind it may be wrong.
+        let below = |eight: u64, limit: u64| eight.wrapping_sub(ONES.wrapping_mul(limit));
+        let is = |byte: u8| below(eight ^ ONES.wrapping_mul(byte.into()), 1);
+        let special = (below(eight, 0x20) | is(b'"') | is(b'\\')) & !eight & (ONES << 7);
+        if special != 0 {
+            return at.saturating_add(special.trailing_zeros() as usize / 8);
+        }
+        at = at.saturating_add(8);
+    }
+    while let Some(byte) = bytes.get(at)
+        && !matches!(byte, 0..0x20 | b'"' | b'\\')
+    {
+        at = at.saturating_add(1);
+    }
+    at
 }
 
 /// A text as a JSON string.

@@ -17,26 +17,31 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     if text.len() > LONGEST {
         return None;
     }
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.parse::<i32>().ok()?)),
-        None => (text, None),
+    let (whole, rest) = text.split_at_checked(digits(text))?;
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(rest) => rest.split_at_checked(digits(rest)).filter(|(fraction, _)| !fraction.is_empty())?,
+        None => ("", rest),
     };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) if is_digits(fraction) => (whole, fraction),
+    let exponent = match rest.as_bytes().first() {
+        None => None,
+        Some(b'e' | b'E') => Some(rest.get(1..)?.parse::<i32>().ok()?),
         Some(_) => return None,
-        None => (mantissa, ""),
     };
-    if !is_digits(whole) || (whole.len() > 1 && whole.starts_with('0')) {
+    if whole.is_empty() || (whole.len() > 1 && whole.starts_with('0')) {
         return None;
     }
-    let digits = || whole.bytes().chain(fraction.bytes());
-    let zero = |byte: &u8| *byte == b'0';
-    let leading = digits().take_while(zero).count();
+    let zeros = |digits: &str| digits.bytes().take_while(|byte| *byte == b'0').count();
+    let last_zeros = |digits: &str| digits.bytes().rev().take_while(|byte| *byte == b'0').count();
     let length = whole.len().checked_add(fraction.len())?;
+    // `whole` begins with a zero only where it is nothing else.
+    let leading = if whole == "0" { zeros(fraction).saturating_add(1) } else { 0 };
     if leading == length {
         return Some(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
     }
-    let trailing = digits().rev().take_while(zero).count();
+    let trailing = match last_zeros(fraction) {
+        all if all == fraction.len() => all.saturating_add(last_zeros(whole)),
+        some => some,
+    };
     if length.checked_sub(leading)?.checked_sub(trailing)? > MOST_SIGNIFICANT_DIGITS {
         return None;
     }
@@ -87,8 +92,9 @@ fn is_finite(json: &str) -> bool {
     digits.is_empty() || point < 309 || (point == 309 && digits < INFINITE)
 }
 
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+/// How many digits a text begins with.
+fn digits(text: &str) -> usize {
+    text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
 /// Writes 0.DIGITS x 10^point without an exponent.

@@ -41,20 +41,23 @@ pub(super) fn relay(
     let Ok(source) = opened.source(&event, config) else {
         return host.events_ignored(EventIgnored::Unauthorized, 1);
     };
+    let mut wanted = wanted(&event.name, source, config);
+    // Whoever wants it or not, an identify is for later events too.
+    let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
+    if wanted.is_empty() && !identifies {
+        return host.events_ignored(EventIgnored::Unmapped, 1);
+    }
     let cookies: Cookies = opened.request.header_lines("cookie").collect();
     let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
-    // Whoever wants it or not, an identify is for later events too.
-    if config.remember_email.is_some() && event.event_type == EventType::Identify {
+    let consent = event.consent(&consent, &config.fields);
+    if identifies {
         let id = visitor::anonymous_id(&event, &cookies, config);
         let id = id.or_else(|| opened.issued_id(&event, config).map(Cow::Borrowed));
-        let email = identified_email(&event, &event.consent(&consent, &config.fields), &config.fields);
-        identified.extend(id.map(Box::from).zip(email));
+        identified.extend(id.map(Box::from).zip(identified_email(&event, &consent, &config.fields)));
     }
-    let mut wanted = wanted(&event.name, source, config);
     if wanted.is_empty() {
         return host.events_ignored(EventIgnored::Unmapped, 1);
     }
-    let consent = event.consent(&consent, &config.fields);
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
     let is_stale = opened.age(&event, config).is_some_and(|age| age > config.limits.event_age);

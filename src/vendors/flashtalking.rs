@@ -219,7 +219,7 @@ impl Destination for Spotlight {
     }
 
     fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
-        let mut query = String::new();
+        let mut query = String::with_capacity(256);
         for (target, value) in &content.values {
             let Some(text) = value.scalar() else {
                 notes.push(Note::ValueLeftOut);
