@@ -38,6 +38,8 @@ wasm_environment() {
     fi
     # V8 compiles the whole module at every start: little is inlined or unrolled beyond what makes it smaller.
     flags+=(-Cllvm-args=-inline-threshold=75 -Cllvm-args=-unroll-threshold=0)
+    # Every V8 that Envoy has had since 2021 knows SIMD; it makes the module smaller, too.
+    flags+=(-Ctarget-feature=+simd128)
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$ROOT/scripts/wasm-ld
     # References are as short as they can be, not padded for a linker that comes after.
     flags+=(-Clink-arg=--compress-relocations)

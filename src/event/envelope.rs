@@ -98,7 +98,7 @@ impl<'b> Opening<'b> {
                 "context" => &mut self.envelope.context,
                 "writeKey" | "write_key" => &mut self.envelope.write_key,
                 "sentAt" | "sent_at" => &mut self.envelope.sent_at,
-                _ => return reader.value().map(drop),
+                _ => return reader.skip(),
             };
             *into = Some(place(self.body, reader.value()?.as_str()));
             Some(())

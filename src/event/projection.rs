@@ -130,7 +130,7 @@ impl Projection {
     ) -> Option<()> {
         reader.object(&mut |reader, key| {
             let Some(child) = self.find(node, &key) else {
-                return reader.value().map(drop);
+                return reader.skip();
             };
             if depth > 0 {
                 self.clear(child, slots);

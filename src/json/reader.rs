@@ -13,19 +13,16 @@ pub struct Reader<'a> {
     text: &'a str,
     /// How many bytes have been read.
     at: usize,
-    /// What closes each array and object that [`Reader::value`] is in.
+    /// What closes each array and object that [`Reader::skip`] is in.
     closing: Vec<u8>,
-}
-
-/// Where the text between the quotes of a string is, and whether it has escapes.
-struct Quoted {
+    /// The string read last: what is between its quotes, and whether that has escapes.
     inner: Range<usize>,
     escapes: bool,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, closing: Vec::new() }
+        Self { text, at: 0, closing: Vec::new(), inner: 0..0, escapes: false }
     }
 
     /// How many bytes have been read.
@@ -49,15 +46,20 @@ impl<'a> Reader<'a> {
         self.peek().is_none().then_some(())
     }
 
-    /// One value of whatever kind. No recursion, however deeply a client nests it.
+    /// One value of whatever kind.
     pub fn value(&mut self) -> Option<Json<'a>> {
-        let first = self.peek()?;
+        self.peek()?;
         let start = self.at;
-        match first {
-            b'{' | b'[' => self.nested()?,
-            _ => self.scalar(first)?,
-        }
+        self.skip()?;
         self.text.get(start..self.at).map(Json)
+    }
+
+    /// The same without giving it. No recursion, however deeply a client nests it.
+    pub fn skip(&mut self) -> Option<()> {
+        match self.peek()? {
+            b'{' | b'[' => self.nested(),
+            first => self.scalar(first),
+        }
     }
 
     /// An array or object.
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn scalar(&mut self, first: u8) -> Option<()> {
         match first {
-            b'"' => self.string().map(drop),
+            b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.number(),
             _ => self.word(),
         }
@@ -118,9 +120,9 @@ impl<'a> Reader<'a> {
             return Some(());
         }
         loop {
-            let Quoted { inner, escapes } = self.key()?;
-            let key = self.text.get(inner)?;
-            member(self, if escapes { string::decode(key) } else { Cow::Borrowed(key) })?;
+            self.key()?;
+            let key = self.text.get(self.inner.clone())?;
+            member(self, if self.escapes { string::decode(key) } else { Cow::Borrowed(key) })?;
             if !self.more(b'}')? {
                 return Some(());
             }
@@ -142,12 +144,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) {
         self.at = self.at.saturating_add(1);
     }
@@ -173,31 +175,29 @@ impl<'a> Reader<'a> {
         Some(more)
     }
 
-    #[inline]
-    fn key(&mut self) -> Option<Quoted> {
-        self.peek()?;
-        let key = self.string()?;
-        self.take(b':')?;
-        Some(key)
+    fn key(&mut self) -> Option<()> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        self.string()?;
+        self.take(b':')
     }
 
     /// The string that begins here, its escapes checked but not decoded.
-    fn string(&mut self) -> Option<Quoted> {
-        if self.byte()? != b'"' {
-            return None;
-        }
-        self.step();
-        let (start, mut escapes) = (self.at, false);
+    fn string(&mut self) -> Option<()> {
+        let start = self.at.saturating_add(1);
+        self.at = start;
+        self.escapes = false;
         loop {
             self.at = string::behind_plain(self.text.as_bytes(), self.at);
             match self.byte()? {
                 b'"' => {
-                    let inner = start..self.at;
+                    self.inner = start..self.at;
                     self.step();
-                    return Some(Quoted { inner, escapes });
+                    return Some(());
                 }
                 b'\\' => {
-                    escapes = true;
+                    self.escapes = true;
                     self.escape()?;
                 }
                 _ => return None,
@@ -247,9 +247,12 @@ impl<'a> Reader<'a> {
     }
 
     fn word(&mut self) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let word = ["true", "false", "null"].iter().find(|word| rest.starts_with(word.as_bytes()))?;
-        self.at = self.at.saturating_add(word.len());
+        let length = match self.text.as_bytes().get(self.at..)? {
+            [b't', b'r', b'u', b'e', ..] | [b'n', b'u', b'l', b'l', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            _ => return None,
+        };
+        self.at = self.at.saturating_add(length);
         Some(())
     }
 }
