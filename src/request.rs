@@ -6,6 +6,15 @@ use std::rc::Rc;
 
 use crate::endpoints::Endpoint;
 
+/// Whether a text holds a control character, which no header can carry.
+pub fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        // All of it, without a way out in between: so it is many bytes at a step.
+        return text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+    }
+    text.chars().any(char::is_control)
+}
+
 /// A tracking request, or what of it has arrived so far.
 #[derive(Debug)]
 pub struct Request {

@@ -14,31 +14,55 @@ const GA4: &[(&str, &[&str])] = &[
 /// The longest name that is compared by dialect, in bytes; a longer one matches only to the letter.
 const LONGEST: usize = 200;
 
+/// What matters of a character where words are told apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Lowercase, or a digit.
+    Lower,
+    Upper,
+    /// A letter without case.
+    Letter,
+    Separator,
+}
+
+impl Kind {
+    fn of(character: char) -> Self {
+        match character {
+            'a'..='z' | '0'..='9' => Kind::Lower,
+            'A'..='Z' => Kind::Upper,
+            _ if character.is_ascii() || !character.is_alphanumeric() => Kind::Separator,
+            _ if character.is_uppercase() => Kind::Upper,
+            _ if character.is_lowercase() || character.is_numeric() => Kind::Lower,
+            _ => Kind::Letter,
+        }
+    }
+}
+
 /// A name in snake_case: `Order Completed`, `order-completed` and `orderCompleted` all become `order_completed`.
 pub fn snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len().saturating_add(4));
-    let mut previous = ' ';
-    let mut characters = name.trim().chars().peekable();
+    let mut previous = Kind::Separator;
+    let mut characters = name.trim().chars();
     while let Some(character) = characters.next() {
-        if character.is_alphanumeric() {
-            let after_lower = previous.is_lowercase() || previous.is_numeric();
-            let ends_acronym =
-                previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase());
-            // Some letters are uppercase and have no lowercase: those begin no word, or a second pass would split them off.
-            let has_lowercase = || character.is_ascii() || character.to_lowercase().ne([character]);
-            let begins_word = character.is_uppercase() && has_lowercase();
-            if begins_word && (after_lower || ends_acronym) && !snake.ends_with('_') {
-                snake.push('_');
-            }
-            if character.is_ascii() {
-                snake.push(character.to_ascii_lowercase());
-            } else {
-                snake.extend(character.to_lowercase().filter(|lower| lower.is_alphanumeric()));
-            }
-        } else if !snake.is_empty() && !snake.ends_with('_') {
+        let kind = Kind::of(character);
+        let ends_acronym = || characters.clone().next().is_some_and(char::is_lowercase);
+        // Some letters are uppercase and have no lowercase: those begin no word, or a second pass would split them off.
+        let has_lowercase = || character.is_ascii() || character.to_lowercase().ne([character]);
+        let parts = match (previous, kind) {
+            (_, Kind::Separator) => !snake.is_empty(),
+            (Kind::Lower, Kind::Upper) => has_lowercase(),
+            (Kind::Upper, Kind::Upper) => ends_acronym() && has_lowercase(),
+            _ => false,
+        };
+        if parts && !snake.ends_with('_') {
             snake.push('_');
         }
-        previous = character;
+        match kind {
+            Kind::Separator => {}
+            _ if character.is_ascii() => snake.push(character.to_ascii_lowercase()),
+            _ => snake.extend(character.to_lowercase().filter(|lower| lower.is_alphanumeric())),
+        }
+        previous = kind;
     }
     snake.truncate(snake.trim_end_matches('_').len());
     snake

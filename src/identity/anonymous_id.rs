@@ -2,6 +2,7 @@
 
 use super::{CookieName, Cookies};
 use crate::json::Json;
+use crate::request::has_control;
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
@@ -29,7 +30,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// An event's `anonymousId`, if it can be one: not empty, at most [`MAX_LENGTH`] bytes, no control characters.
 pub fn of_event(anonymous_id: &str) -> Option<&str> {
     let id = anonymous_id.trim();
-    (!id.is_empty() && id.len() <= MAX_LENGTH && !id.contains(char::is_control)).then_some(id)
+    (!id.is_empty() && id.len() <= MAX_LENGTH && !has_control(id)).then_some(id)
 }
 
 /// The id in the first of the named cookies that holds one.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
 use crate::config::{Place, Read};
+use crate::request::has_control;
 
 /// The longest User-Agent that is sent, in bytes. A longer one is left out.
 pub const MAX_USER_AGENT: usize = 4096;
@@ -169,7 +170,7 @@ fn is_server_library(name: &str) -> bool {
 fn sendable(user_agent: &str) -> Option<&str> {
     let user_agent = user_agent.trim();
     let fits = !user_agent.is_empty() && user_agent.len() <= MAX_USER_AGENT;
-    (fits && !user_agent.contains(char::is_control)).then_some(user_agent)
+    (fits && !has_control(user_agent)).then_some(user_agent)
 }
 
 #[cfg(test)]

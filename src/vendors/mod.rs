@@ -17,6 +17,7 @@ use crate::mapping::document::Document;
 use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
+use crate::request::has_control;
 use crate::visitor::Visitor;
 
 /// Every vendor that an integration can name.
@@ -190,7 +191,7 @@ const LONGEST_HEADER: usize = 4096;
 /// A visitor's header value as it may be forwarded: short enough, and without control characters.
 fn forwardable(value: Option<&str>, notes: &mut Vec<Note>) -> Option<Box<str>> {
     let value = value?;
-    if value.len() > LONGEST_HEADER || value.chars().any(char::is_control) {
+    if value.len() > LONGEST_HEADER || has_control(value) {
         notes.push(Note::ValueLeftOut);
         return None;
     }
