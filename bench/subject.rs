@@ -78,10 +78,12 @@ impl Subject {
         self.envoy.log()
     }
 
+    /// Asking costs the measured processor something, so it is asked for nothing else.
+    ///
     /// Deliveries that were matched, and those that have come to an end; of the latter those that were dropped.
     pub fn deliveries(&self) -> Deliveries {
         const NAME: &str = "conversion_relay_deliveries_total";
-        let page = self.envoy.get("/stats/prometheus").text();
+        let page = self.envoy.get("/stats/prometheus?filter=conversion_relay").text();
         let count = |outcome: &str| sum(&page, NAME, &[("outcome", outcome)]);
         let (matched, delivered, dropped) = (count("matched"), count("delivered"), count("dropped"));
         let ignored = sum(&page, "conversion_relay_requests_ignored_total", &[]);

@@ -48,15 +48,25 @@ pub fn targets(results: &Results, contexts: &Contexts, most_workers: u32) -> Vec
     vec![
         target("(e - a) / (b - a), one purchase", 1.0, "", results.ratio_above(purchase, 'a', 'e', 'b')),
         target(
-            "the same, flat out",
+            "(e - a) / (b - a), one purchase, flat out",
             1.0,
             "",
             results.ratio_above(flat_out(Payload::Purchase), 'a', 'e', 'b'),
         ),
         target("e / d, one purchase", 0.75, "", results.ratio(purchase, 'e', 'd')),
-        target("the same, flat out", 0.75, "", results.ratio(flat_out(Payload::Purchase), 'e', 'd')),
+        target(
+            "e / d, one purchase, flat out",
+            0.75,
+            "",
+            results.ratio(flat_out(Payload::Purchase), 'e', 'd'),
+        ),
         target("f / h, untracked GET", 1.03, "", results.ratio(cpu(Payload::Untracked), 'f', 'h')),
-        target("the same, flat out", 1.03, "", results.ratio(flat_out(Payload::Untracked), 'f', 'h')),
+        target(
+            "f / h, untracked GET, flat out",
+            1.03,
+            "",
+            results.ratio(flat_out(Payload::Untracked), 'f', 'h'),
+        ),
         target("g: stream contexts created", 0.0, "", exact(contexts.off as f64)),
         target(
             "p99 of the tracked request, vendors take 2 s, e / a",

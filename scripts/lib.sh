@@ -24,6 +24,17 @@ use_toolchain() {
     . "$TOOLS/env" || die "run \`make setup\` first"
 }
 
+# What the SDK exports and the filter has nothing to say to: it is no TCP filter, speaks no gRPC, has no shared queue, looks at
+# no body on its way back, and learns of a stream's end by proxy_on_done. Envoy asks a module which callbacks it has: what
+# isn't exported is not called for every request, and what only it leads to is no part of the module.
+UNUSED_EXPORTS=(
+    proxy_on_new_connection proxy_on_downstream_data proxy_on_downstream_connection_close
+    proxy_on_upstream_data proxy_on_upstream_connection_close
+    proxy_on_grpc_receive_initial_metadata proxy_on_grpc_receive proxy_on_grpc_receive_trailing_metadata proxy_on_grpc_close
+    proxy_on_queue_ready proxy_on_foreign_function proxy_on_vm_start
+    proxy_on_response_body proxy_on_response_trailers proxy_on_log
+)
+
 # Makes the cargo calls that follow build WebAssembly with that toolchain. Native ones need a process of their own.
 wasm_environment() {
     local flags=()
@@ -38,9 +49,10 @@ wasm_environment() {
     fi
     # V8 compiles the whole module at every start: little is inlined or unrolled beyond what makes it smaller.
     flags+=(-Cllvm-args=-inline-threshold=75 -Cllvm-args=-unroll-threshold=0)
-    # Every V8 that Envoy has had since 2021 knows SIMD; it makes the module smaller, too.
-    flags+=(-Ctarget-feature=+simd128)
+    # V8 has it since 2021; the processor needs SSE4.1 or NEON for it. It makes the module smaller, too.
+    [ "${SIMD:-yes}" = no ] || flags+=(-Ctarget-feature=+simd128)
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$ROOT/scripts/wasm-ld
+    flags+=("-Clink-arg=--leave-out=${UNUSED_EXPORTS[*]}")
     # References are as short as they can be, not padded for a linker that comes after.
     flags+=(-Clink-arg=--compress-relocations)
     # No path of this machine gets into the module: the same source gives the same bytes wherever it is checked out.

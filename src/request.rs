@@ -6,15 +6,6 @@ use std::rc::Rc;
 
 use crate::endpoints::Endpoint;
 
-/// Whether a text holds a control character, which no header can carry.
-pub fn has_control(text: &str) -> bool {
-    if text.is_ascii() {
-        // All of it, without a way out in between: so it is many bytes at a step.
-        return text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
-    }
-    text.chars().any(char::is_control)
-}
-
 /// A tracking request, or what of it has arrived so far.
 #[derive(Debug)]
 pub struct Request {
@@ -112,6 +103,15 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.held.used.set(self.held.used.get().saturating_sub(self.bytes));
     }
+}
+
+/// Whether a text holds a control character. Such a User-Agent, cookie or id is not passed on.
+pub fn has_control(text: &str) -> bool {
+    if text.is_ascii() {
+        // To the end whatever is found, so that the compiler can look at many bytes at once.
+        return text.bytes().fold(false, |found, byte| found | byte.is_ascii_control());
+    }
+    text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -332,6 +332,28 @@ fn three_thousand_stalled_uploads_are_bounded_and_the_next_conversion_goes_throu
     goes_on(&gateway);
 }
 
+/// The module passes over strings sixteen bytes at a time, which no test outside of it does.
+#[test]
+fn what_json_escapes_is_seen_wherever_in_a_string_it_stands() {
+    const LONGEST: usize = 34;
+    let around = |at: usize, middle: &str| format!("{}{middle}{}", "x".repeat(at), "y".repeat(LONGEST - at));
+    let gateway = gateway();
+    let names: Vec<String> = (0..=LONGEST).map(|at| around(at, "\"\\\u{1f} \u{7f}é")).collect();
+    let mut event = purchase();
+    event["properties"]["products"] = names.iter().map(|name| json!({"name": name})).collect();
+    gateway.send(from_visitor(&event));
+    let body = gateway.wait_for(Podsights, 1)[0].json();
+    let arrived = body["line_items"].as_array().unwrap().iter().map(|item| item["product_name"].as_str().unwrap());
+    assert_eq!(arrived.collect::<Vec<_>>(), names);
+    for at in 0..=LONGEST {
+        let broken = purchase().to_string().replace("ORD-001", &around(at, "\u{1f}"));
+        gateway.send(Request::post("/v1/t", broken));
+    }
+    let malformed = [("reason", "malformed")];
+    gateway.wait_for_counter("conversion_relay_requests_ignored_total", &malformed, LONGEST as u64 + 1);
+    goes_on(&gateway);
+}
+
 #[test]
 fn requests_on_other_paths_and_by_other_methods_are_not_looked_at() {
     let gateway = gateway();

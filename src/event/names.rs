@@ -19,8 +19,9 @@ const LONGEST: usize = 200;
 enum Kind {
     /// Lowercase, or a digit.
     Lower,
+    /// Uppercase; Roman numerals that have a character of their own, too.
     Upper,
-    /// A letter without case.
+    /// A letter that is neither.
     Letter,
     Separator,
 }
@@ -48,13 +49,13 @@ pub fn snake_case(name: &str) -> String {
         let ends_acronym = || characters.clone().next().is_some_and(char::is_lowercase);
         // Some letters are uppercase and have no lowercase: those begin no word, or a second pass would split them off.
         let has_lowercase = || character.is_ascii() || character.to_lowercase().ne([character]);
-        let parts = match (previous, kind) {
+        let separates = match (previous, kind) {
             (_, Kind::Separator) => !snake.is_empty(),
             (Kind::Lower, Kind::Upper) => has_lowercase(),
             (Kind::Upper, Kind::Upper) => ends_acronym() && has_lowercase(),
             _ => false,
         };
-        if parts && !snake.ends_with('_') {
+        if separates && !snake.ends_with('_') {
             snake.push('_');
         }
         match kind {

@@ -41,10 +41,10 @@ fn tag(key: &[u8]) -> u32 {
 
 impl Node {
     fn find(&self, key: &str) -> Option<NodeAt> {
-        let tag = tag(key.as_bytes());
-        let from = self.children.partition_point(|child| child.tag < tag);
-        let alike = self.children.get(from..)?.iter().take_while(|child| child.tag == tag);
-        alike.into_iter().find(|child| *child.key == *key).map(|child| child.node)
+        let wanted = tag(key.as_bytes());
+        let from = self.children.partition_point(|child| child.tag < wanted);
+        let mut alike = self.children.get(from..)?.iter().take_while(|child| child.tag == wanted);
+        alike.find(|child| *child.key == *key).map(|child| child.node)
     }
 }
 

@@ -134,6 +134,7 @@ impl Context for Stream {
     }
 }
 
+// Another callback than these is only called once it is taken off the list of UNUSED_EXPORTS in scripts/lib.sh.
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(path) = self.get_http_request_header_bytes(":path") else { return Action::Continue };

@@ -1,5 +1,8 @@
 //! Reading the request's cookies. A client sends whatever it likes, so these are bytes.
 
+/// Cookies beyond so many are not seen. Browsers keep fewer for a site.
+const MOST: usize = 1024;
+
 /// The cookies of a request, over its `cookie` header lines in their order. HTTP/2 may split them over several lines.
 ///
 /// Collect it once for all lookups: that reads the lines and copies nothing.
@@ -16,6 +19,9 @@ impl<'a> FromIterator<&'a [u8]> for Cookies<'a> {
                     b'=' if equals.is_none() => equals = Some(at),
                     b';' => {
                         cookies.extend(cookie(line, from, equals, at));
+                        if cookies.len() == MOST {
+                            return Self(cookies);
+                        }
                         (from, equals) = (at.saturating_add(1), None);
                     }
                     _ => {}
@@ -66,6 +72,13 @@ mod tests {
     #[test]
     fn the_first_cookie_of_a_name_wins() {
         assert_eq!(cookies(&["a=1; a=2", "a=3"]).get("a"), Some(&b"1"[..]));
+    }
+
+    #[test]
+    fn a_request_of_nothing_but_cookies_has_no_more_than_a_browser_could_send() {
+        let line = "a=;".repeat(100_000) + "z=1";
+        assert_eq!(cookies(&[&line]).iter().count(), MOST);
+        assert_eq!(cookies(&[&line]).get("z"), None);
     }
 
     #[test]

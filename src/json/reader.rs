@@ -66,24 +66,13 @@ impl<'a> Reader<'a> {
     fn nested(&mut self) -> Option<()> {
         let outside = self.closing.len();
         loop {
-            let first = self.peek()?;
-            let close = match first {
-                b'{' => b'}',
-                b'[' => b']',
-                _ => 0,
+            let inside = match self.peek()? {
+                b'{' => self.enter(b'}')?,
+                b'[' => self.enter(b']')?,
+                first => self.scalar(first).map(|()| false)?,
             };
-            if close == 0 {
-                self.scalar(first)?;
-            } else {
-                self.step();
-                if self.peek()? != close {
-                    self.closing.push(close);
-                    if close == b'}' {
-                        self.key()?;
-                    }
-                    continue;
-                }
-                self.step();
+            if inside {
+                continue;
             }
             // Behind a value: out of everything that ends here.
             loop {
@@ -100,6 +89,20 @@ impl<'a> Reader<'a> {
                 self.closing.pop();
             }
         }
+    }
+
+    /// Into an array or object, in front of its first value; false: it is empty, and read.
+    fn enter(&mut self, close: u8) -> Option<bool> {
+        self.step();
+        if self.peek()? == close {
+            self.step();
+            return Some(false);
+        }
+        self.closing.push(close);
+        if close == b'}' {
+            self.key()?;
+        }
+        Some(true)
     }
 
     /// A value that begins with this byte and holds no other.
@@ -183,7 +186,7 @@ impl<'a> Reader<'a> {
         self.take(b':')
     }
 
-    /// The string that begins here, its escapes checked but not decoded.
+    /// The string that begins here, its escapes checked but not decoded; `inner` and `escapes` are about it then.
     fn string(&mut self) -> Option<()> {
         let start = self.at.saturating_add(1);
         self.at = start;
@@ -205,7 +208,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(never)]
+    #[inline(never)] // rare, and so not in the way of what isn't
     fn escape(&mut self) -> Option<()> {
         let length = match self.text.as_bytes().get(self.at..)? {
             [_, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,

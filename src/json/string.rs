@@ -83,9 +83,9 @@ fn write_escape(into: &mut String, special: u8) {
 #[inline]
 pub(super) fn behind_plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(sixteen) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let special = special(sixteen);
-        if special != 0 {
-            return at.saturating_add(special.trailing_zeros() as usize);
+        let bits = specials(sixteen);
+        if bits != 0 {
+            return at.saturating_add(bits.trailing_zeros() as usize);
         }
         at = at.saturating_add(sixteen.len());
     }
@@ -102,7 +102,7 @@ fn is_special(byte: &u8) -> bool {
 /// A bit for each of the bytes that is special, the lowest for the first.
 #[cfg(target_feature = "simd128")]
 #[inline]
-fn special(bytes: &[u8; 16]) -> u16 {
+fn specials(bytes: &[u8; 16]) -> u16 {
     use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
     let [low, high] = [bytes.first_chunk(), bytes.last_chunk()].map(|half| half.copied().unwrap_or_default());
     let bytes = u64x2(u64::from_le_bytes(low), u64::from_le_bytes(high)); // becomes one load
@@ -112,7 +112,7 @@ fn special(bytes: &[u8; 16]) -> u16 {
 }
 
 #[cfg(not(target_feature = "simd128"))]
-fn special(bytes: &[u8; 16]) -> u16 {
+fn specials(bytes: &[u8; 16]) -> u16 {
     bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(is_special(byte)))
 }
 

@@ -30,11 +30,11 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     if whole.is_empty() || (whole.len() > 1 && whole.starts_with('0')) {
         return None;
     }
-    let zeros = |digits: &str| digits.bytes().take_while(|byte| *byte == b'0').count();
-    let last_zeros = |digits: &str| digits.bytes().rev().take_while(|byte| *byte == b'0').count();
+    let first_zeros = |part: &str| part.bytes().take_while(|byte| *byte == b'0').count();
+    let last_zeros = |part: &str| part.bytes().rev().take_while(|byte| *byte == b'0').count();
     let length = whole.len().checked_add(fraction.len())?;
     // `whole` begins with a zero only where it is nothing else.
-    let leading = if whole == "0" { zeros(fraction).saturating_add(1) } else { 0 };
+    let leading = if whole == "0" { first_zeros(fraction).saturating_add(1) } else { 0 };
     if leading == length {
         return Some(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
     }
