@@ -343,7 +343,8 @@ fn what_json_escapes_is_seen_wherever_in_a_string_it_stands() {
     event["properties"]["products"] = names.iter().map(|name| json!({"name": name})).collect();
     gateway.send(from_visitor(&event));
     let body = gateway.wait_for(Podsights, 1)[0].json();
-    let arrived = body["line_items"].as_array().unwrap().iter().map(|item| item["product_name"].as_str().unwrap());
+    let arrived =
+        body["line_items"].as_array().unwrap().iter().map(|item| item["product_name"].as_str().unwrap());
     assert_eq!(arrived.collect::<Vec<_>>(), names);
     for at in 0..=LONGEST {
         let broken = purchase().to_string().replace("ORD-001", &around(at, "\u{1f}"));

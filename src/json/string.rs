@@ -83,37 +83,51 @@ fn write_escape(into: &mut String, special: u8) {
 #[inline]
 pub(super) fn behind_plain(bytes: &[u8], mut at: usize) -> usize {
     while let Some(sixteen) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let bits = specials(sixteen);
-        if bits != 0 {
-            return at.saturating_add(bits.trailing_zeros() as usize);
+        let plain = count_plain(sixteen);
+        at = at.saturating_add(plain);
+        if plain < sixteen.len() {
+            return at;
         }
-        at = at.saturating_add(sixteen.len());
     }
-    while bytes.get(at).is_some_and(|byte| !is_special(byte)) {
+    while bytes.get(at).is_some_and(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')) {
         at = at.saturating_add(1);
     }
     at
 }
 
-fn is_special(byte: &u8) -> bool {
-    matches!(byte, 0..0x20 | b'"' | b'\\')
-}
-
-/// A bit for each of the bytes that is special, the lowest for the first.
+/// How many of the bytes come before the first that is special.
 #[cfg(target_feature = "simd128")]
 #[inline]
-fn specials(bytes: &[u8; 16]) -> u16 {
+fn count_plain(bytes: &[u8; 16]) -> usize {
     use core::arch::wasm32::{u8x16_bitmask, u8x16_eq, u8x16_lt, u8x16_splat, u64x2, v128_or};
-    let [low, high] = [bytes.first_chunk(), bytes.last_chunk()].map(|half| half.copied().unwrap_or_default());
-    let bytes = u64x2(u64::from_le_bytes(low), u64::from_le_bytes(high)); // becomes one load
+    let [low, high] = halves(bytes);
+    let bytes = u64x2(low, high); // the two become one load
     let is = |byte| u8x16_eq(bytes, u8x16_splat(byte));
     let control = u8x16_lt(bytes, u8x16_splat(0x20));
-    u8x16_bitmask(v128_or(control, v128_or(is(b'"'), is(b'\\'))))
+    let special = u8x16_bitmask(v128_or(control, v128_or(is(b'"'), is(b'\\'))));
+    (u32::from(special) | 1 << 16).trailing_zeros() as usize
 }
 
 #[cfg(not(target_feature = "simd128"))]
-fn specials(bytes: &[u8; 16]) -> u16 {
-    bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(is_special(byte)))
+#[inline]
+fn count_plain(bytes: &[u8; 16]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The high bit of the first byte that is below so much. That of bytes behind it may be wrong.
+    let below = |eight: u64, limit: u64| eight.wrapping_sub(ONES.wrapping_mul(limit));
+    let is = |eight: u64, byte: u8| below(eight ^ ONES.wrapping_mul(byte.into()), 1);
+    let special =
+        |eight: u64| (below(eight, 0x20) | is(eight, b'"') | is(eight, b'\\')) & !eight & (ONES << 7);
+    match halves(bytes).map(special) {
+        [0, 0] => 16,
+        [0, high] => 8_usize.saturating_add(high.trailing_zeros() as usize / 8),
+        [low, _] => low.trailing_zeros() as usize / 8,
+    }
+}
+
+#[inline]
+fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+    let half = |half: Option<&[u8; 8]>| half.map_or(0, |half| u64::from_le_bytes(*half));
+    [half(bytes.first_chunk()), half(bytes.last_chunk())]
 }
 
 /// A text as a JSON string.
