@@ -11,32 +11,16 @@ pub struct Cookies<'a>(Vec<(&'a [u8], &'a [u8])>);
 
 impl<'a> FromIterator<&'a [u8]> for Cookies<'a> {
     fn from_iter<T: IntoIterator<Item = &'a [u8]>>(lines: T) -> Self {
-        let mut cookies = Vec::new();
-        for line in lines {
-            let (mut from, mut equals) = (0, None);
-            for (at, byte) in line.iter().enumerate() {
-                match byte {
-                    b'=' if equals.is_none() => equals = Some(at),
-                    b';' => {
-                        cookies.extend(cookie(line, from, equals, at));
-                        if cookies.len() == MOST {
-                            return Self(cookies);
-                        }
-                        (from, equals) = (at.saturating_add(1), None);
-                    }
-                    _ => {}
-                }
-            }
-            cookies.extend(cookie(line, from, equals, line.len()));
-        }
-        Self(cookies)
+        let parts = lines.into_iter().flat_map(|line| line.split(|byte| *byte == b';'));
+        Self(parts.filter_map(cookie).take(MOST).collect())
     }
 }
 
-/// The name and value of the cookie in a part of a line; None without `=`.
-fn cookie(line: &[u8], from: usize, equals: Option<usize>, to: usize) -> Option<(&[u8], &[u8])> {
-    let equals = equals?;
-    Some((line.get(from..equals)?.trim_ascii(), line.get(equals.saturating_add(1)..to)?.trim_ascii()))
+/// The name and value of a cookie; None without `=`.
+fn cookie(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = part.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = part.split_at_checked(equals)?;
+    Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
 }
 
 impl<'a> Cookies<'a> {
@@ -79,6 +63,14 @@ mod tests {
         let line = "a=;".repeat(100_000) + "z=1";
         assert_eq!(cookies(&[&line]).iter().count(), MOST);
         assert_eq!(cookies(&[&line]).get("z"), None);
+    }
+
+    #[test]
+    fn the_bound_holds_whichever_lines_the_cookies_are_on() {
+        for on_first in [MOST - 1, MOST, MOST + 1] {
+            let first = vec!["a=1"; on_first].join(";");
+            assert_eq!(cookies(&[&first, "b=2; c=3; d=4"]).iter().count(), MOST, "{on_first}");
+        }
     }
 
     #[test]
