@@ -1,7 +1,6 @@
 //! This module beside another build of it: whether a change is worth having.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::Path;
 use std::time::Instant;
 
 use crate::arms::{OTHER_MODULE, Setup, module};
@@ -16,25 +15,13 @@ use crate::subject::OTHERS;
 const RATES: [(Payload, f64); 3] =
     [(Payload::Purchase, 1200.0), (Payload::Batch20, 400.0), (Payload::Untracked, 1600.0)];
 
-pub fn main(other: Option<&String>, pace: Pace) -> ExitCode {
-    let ran = match other.map(PathBuf::from) {
-        Some(path) if path.is_file() => {
-            let path = std::path::absolute(path).expect("a file has a path");
-            OTHER_MODULE.set(path).expect("set once");
-            crate::prepare().and_then(|()| run(pace))
-        }
-        _ => Err("--against needs the path of another module".into()),
-    };
-    match ran {
-        Ok(results) => {
-            println!("\n{}", table(&results));
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("error: {error}");
-            ExitCode::FAILURE
-        }
+/// Gives a table of both.
+pub fn compare(other: &Path, pace: Pace) -> Result<String, String> {
+    if !other.is_file() {
+        return Err(format!("--against needs another module, and {other:?} is no file"));
     }
+    OTHER_MODULE.set(std::path::absolute(other).expect("a file has a path")).expect("set once");
+    run(pace).map(|results| table(&results))
 }
 
 fn run(pace: Pace) -> Result<Results, String> {

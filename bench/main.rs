@@ -22,6 +22,7 @@ mod subject;
 mod support;
 mod targets;
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -37,27 +38,38 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let pace = if quick { Pace::quick() } else { Pace::full() };
-    if let Some(at) = arguments.iter().position(|argument| argument == "--against") {
-        return against::main(arguments.get(at + 1), pace);
-    }
-    let ran = prepare().and_then(|()| run(pace));
-    let (results, contexts, rates) = match ran {
-        Ok(ran) => ran,
+    let against = arguments.iter().position(|argument| argument == "--against");
+    let ran = prepare().and_then(|()| match against {
+        Some(at) => {
+            let other = arguments.get(at + 1).map(String::as_str).unwrap_or_default();
+            against::compare(Path::new(other), pace)
+        }
+        None => beside_rivals(pace, !quick),
+    });
+    match ran {
+        Ok(tables) => {
+            println!("\n{tables}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             println!("error: {error}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
+    }
+}
+
+/// All arms; with `write`, docs/performance.md says what came of it. Gives the tables.
+fn beside_rivals(pace: Pace, write: bool) -> Result<String, String> {
+    let (results, contexts, rates) = run(pace)?;
     let targets = targets::table(&targets::targets(&results, &contexts, pace.most_workers));
     let tables = tables(&results, &contexts, &rates, &pace);
-    println!("\n{tables}\n{targets}");
-    if !quick {
+    if write {
         let docs = root().join("docs");
         std::fs::write(docs.join("performance.svg"), plot::plot(&results)).expect("cannot write");
         documents::write(&docs.join("performance.md"), "targets", &targets);
         documents::write(&docs.join("performance.md"), "tables", &tables);
     }
-    ExitCode::SUCCESS
+    Ok(format!("{tables}\n{targets}"))
 }
 
 /// All that is said of a run, in Markdown.

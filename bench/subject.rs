@@ -78,9 +78,8 @@ impl Subject {
         self.envoy.log()
     }
 
-    /// Asking costs the measured processor something, so it is asked for nothing else.
-    ///
-    /// Deliveries that were matched, and those that have come to an end; of the latter those that were dropped.
+    /// Deliveries that were matched, and those that have come to an end; of the latter those that were dropped. The answer
+    /// costs the measured processor time, so nothing else is asked for.
     pub fn deliveries(&self) -> Deliveries {
         const NAME: &str = "conversion_relay_deliveries_total";
         let page = self.envoy.get("/stats/prometheus?filter=conversion_relay").text();
