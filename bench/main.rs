@@ -1,7 +1,7 @@
 //! The filter beside its rivals, in the real Envoy.
 //!
 //!     make bench                the whole run, about twenty minutes; writes docs/performance.md and its plot
-//!     make bench ARGS=--quick   a smoke run of a minute or two; writes nothing
+//!     make bench ARGS=--quick   a smoke run of a few minutes; writes nothing
 //!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing
 //!
 //! Ends with 1 where the work that was to be measured was not done. A target missed is a result, not an error.
