@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN SIMD
 # The gateway benchmark's build: optimised, so that the clients aren't what is slow, and built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli stand-in test check check-rules fuzz reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz reliability soak bench size profile run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -63,6 +63,9 @@ profile: setup ## Count the instructions that a purchase takes in the stations, 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
+
+docs: setup ## Write what is generated: the JSON Schema and the tables of docs/configuration.md
+	@UPDATE_DOCS=1 scripts/cargo test --quiet --features cli --test documentation
 
 cli: setup ## Build the command line: target/release/conversion-relay
 	@scripts/cargo build --release --features cli --bin conversion-relay

@@ -4,7 +4,7 @@
 //! changes the stream.
 
 use crate::accounting::{Note, RequestIgnored};
-use crate::config::{CaptureLimits, RelayWhen};
+use crate::endpoints::{CaptureLimits, RelayWhen};
 use crate::request::Request;
 
 /// One stream that carries a tracking request.

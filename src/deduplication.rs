@@ -9,7 +9,22 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use smart_default::SmartDefault;
+
+use crate::settings::{DAY, MINUTE, Time};
+
+/// Events that arrive more than once.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Deduplication"))]
+#[serde(deny_unknown_fields, default)]
+pub struct DeduplicationSettings {
+    /// How long a `messageId` is remembered; `0s`: not at all.
+    #[default(Time::literal::<{ 10 * MINUTE }>())]
+    pub window: Time<0, DAY>,
+}
 
 /// Shards of one memory. Many and small: each look-up copies one out of Envoy, and each insertion one back.
 pub const SHARDS: usize = 512;

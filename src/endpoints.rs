@@ -1,7 +1,92 @@
 //! Which requests are tracking requests: the paths of the clients that are already in place.
 
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
+
 use crate::event::EventType;
 use crate::event::envelope::Form;
+use crate::settings::{HOUR, SECOND, Time, Whole, YEAR};
+
+/// Which requests are tracking requests, and how much of them is held.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", schemars(rename = "Endpoints"))]
+pub struct EndpointSettings {
+    /// Stands before the tracking paths: with `/collect`, `/collect/v1/track` is one. Compared with the path as the client
+    /// sent it, before Envoy's `prefix_rewrite`.
+    pub base_path: String,
+    /// Who answers tracking requests.
+    pub reply: ReplyFrom,
+    /// Which requests are relayed, with `reply: upstream`.
+    pub relay_when: RelayWhen,
+    /// The largest body that is read, in bytes after decompression. A larger one passes unread (`too_large`).
+    #[default(Whole::literal::<512_000>())]
+    pub max_body_bytes: Whole<1, { 16 << 20 }>,
+    /// The most events of one request (`too_many_events`).
+    #[default(Whole::literal::<500>())]
+    pub max_events: Whole<1, 100_000>,
+    /// Events that are older, by their own timestamp corrected by `sentAt`, are `stale`.
+    #[default(Time::literal::<{ 24 * HOUR }>())]
+    pub max_event_age: Time<SECOND, YEAR>,
+    /// Whether `POST /v1/import`, historical data, is a tracking request at all.
+    pub import: bool,
+    /// The most bytes of open requests, and of requests not yet parsed, that one worker holds. Beyond it requests pass unread
+    /// (`overloaded`).
+    #[default(Whole::literal::<{ 32 << 20 }>())]
+    pub max_captured_bytes: Whole<1024, { 512 << 20 }>,
+}
+
+/// Who answers tracking requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyFrom {
+    /// The collector answers, and requests pass on untouched.
+    #[default]
+    Upstream,
+    /// The filter answers; there is no collector. Needs `allow_on_headers_stop_iteration: true` in Envoy's plugin configuration.
+    Local,
+}
+
+/// Which requests with `reply: upstream` are relayed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RelayWhen {
+    /// Those that the collector answered below 400.
+    #[default]
+    Accepted,
+    /// All, whatever the collector answered.
+    Always,
+}
+
+/// How much of the requests is held and read.
+#[derive(Clone, Copy, Debug)]
+pub struct CaptureLimits {
+    /// Of one body, in bytes.
+    pub body_bytes: usize,
+    /// Of one request.
+    pub events: usize,
+    /// Of all requests of a worker, in bytes.
+    pub captured_bytes: usize,
+    /// Of an event, by its own timestamp.
+    pub event_age: Duration,
+}
+
+impl EndpointSettings {
+    /// Returns the limits among the settings.
+    pub fn limits(&self) -> CaptureLimits {
+        CaptureLimits {
+            body_bytes: self.max_body_bytes.get(),
+            events: self.max_events.get(),
+            captured_bytes: self.max_captured_bytes.get(),
+            event_age: self.max_event_age.get(),
+        }
+    }
+}
 
 /// A request that carries events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! out, clock and randomness passed in.
 
 pub mod config;
+pub mod settings;
 
 // What a client sends: which requests count, capturing them, reading their events.
 pub mod capture;

@@ -8,13 +8,14 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::config::{Place, Read};
 use crate::deduplication::Id;
 use crate::identity::ClientFromContext;
 use crate::request::Request;
+use crate::settings::{Invalid, Secret};
 
 /// How far the `X-Timestamp` of a signed request may be from now, in milliseconds. From Signal's documentation of
 /// `/v1/events`.
@@ -33,30 +34,20 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// One of `sources` as users write it.
-#[derive(Clone)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("id")))]
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Source"))]
+#[serde(deny_unknown_fields)]
 pub struct SourceSettings {
     /// What an integration's `source_id` names.
     pub id: String,
-    /// The write keys of its clients.
+    /// The write keys of its clients, sent in `Authorization` (Basic or Bearer), `X-Write-Key`, `?writeKey=` or the body.
+    #[serde(default)]
     pub keys: Vec<String>,
-    /// Verifies `POST /v1/events`. A secret.
-    pub signing_secret: Option<String>,
+    /// Verifies [signed events](requests.md#signed-events-from-a-server), `POST /v1/events`. A secret: write `${NAME}`.
+    pub signing_secret: Option<Secret>,
     /// Overrides `identity.client_from_context` for this source.
     pub client_from_context: Option<ClientFromContext>,
-}
-
-impl Read for SourceSettings {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            id: object.required("id"),
-            keys: object.or_absent("keys"),
-            signing_secret: object.optional("signing_secret"),
-            client_from_context: object.optional("client_from_context"),
-        })
-    }
 }
 
 /// The sources of a configuration, ready to compare with.
@@ -91,19 +82,10 @@ pub enum Claim {
 #[error("not a key or signature of any source")]
 pub struct Unauthorized;
 
-/// A setting that makes the sources unusable. Shows no key.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{at}: {problem}")]
-pub struct BadSource {
-    /// Below the configuration's root, e.g. `sources[0].keys[1]`.
-    pub at: String,
-    pub problem: &'static str,
-}
-
 impl Sources {
-    /// Compiles the setting `sources`, which has to hold at least one.
-    pub fn compile(settings: &[SourceSettings]) -> Result<Self, BadSource> {
-        let bad = |at: String, problem| Err(BadSource { at, problem });
+    /// Compiles the setting `sources`, which has to hold at least one. An error shows no key.
+    pub fn compile(settings: &[SourceSettings]) -> Result<Self, Invalid> {
+        let bad = |path: String, problem: &str| Err(Invalid::new(path, problem));
         if settings.is_empty() {
             return bad(
                 "sources".into(),
@@ -127,7 +109,8 @@ impl Sources {
                 }
             }
             if let Some(secret) = &source.signing_secret
-                && (secret.is_empty() || before().any(|other| other.signing_secret.as_ref() == Some(secret)))
+                && (secret.expose().is_empty()
+                    || before().any(|other| other.signing_secret.as_ref() == Some(secret)))
             {
                 return bad(format!("{at}.signing_secret"), "expected a secret that no other source has");
             }
@@ -218,7 +201,7 @@ impl Sources {
 
 impl Source {
     fn compile(settings: &SourceSettings) -> Self {
-        let mac = |secret: &String| Hmac::new_from_slice(secret.as_bytes()).ok(); // any length is a key
+        let mac = |secret: &Secret| Hmac::new_from_slice(secret.expose().as_bytes()).ok(); // any length is a key
         Self {
             id: settings.id.clone(),
             keys: settings.keys.clone(),

@@ -2,40 +2,17 @@
 
 use std::borrow::Cow;
 
-use crate::config::Compiled;
 use crate::event::{Event, Fields};
 use crate::identity::client::EventContext;
-use crate::identity::{Client, Cookies, EmailHash, Secrets, anonymous_id, email, remember};
+use crate::identity::{Client, CookieName, Cookies, EmailHash, Keys, anonymous_id, email, remember};
 
-/// What an event itself says about its client, decoded.
-#[derive(Debug)]
-pub struct Stated<'a> {
-    ip: Option<Cow<'a, str>>,
-    user_agent: Option<Cow<'a, str>>,
-    library: Option<Cow<'a, str>>,
-    signed: bool,
-}
-
-impl<'a> Stated<'a> {
-    /// `signed`: whether the request's signature was verified.
-    pub fn by(event: &Event<'a>, signed: bool, fields: &Fields) -> Self {
-        Self {
-            signed,
-            ip: event.text(fields.context_ip),
-            user_agent: event.text(fields.context_user_agent),
-            library: event.text(fields.library_name),
-        }
-    }
-}
-
-impl Stated<'_> {
-    pub fn context(&self) -> EventContext<'_> {
-        EventContext {
-            signed: self.signed,
-            ip: self.ip.as_deref(),
-            user_agent: self.user_agent.as_deref(),
-            library: self.library.as_deref(),
-        }
+/// Returns what an event itself says about its client. `signed`: whether the request's signature was verified.
+pub fn event_context<'a>(event: &Event<'a>, signed: bool, fields: &Fields) -> EventContext<'a> {
+    EventContext {
+        signed,
+        ip: event.text(fields.context_ip),
+        user_agent: event.text(fields.context_user_agent),
+        library: event.text(fields.library_name),
     }
 }
 
@@ -59,7 +36,7 @@ pub enum RememberedEmail<'a> {
     Identified(EmailHash),
     /// In the visitor's cookie, which is opened when its email is first asked for.
     Sealed {
-        secrets: &'a Secrets,
+        keys: &'a Keys,
         value: &'a [u8],
         /// Unix time in seconds.
         now: u64,
@@ -67,12 +44,18 @@ pub enum RememberedEmail<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// The visitor of an event of a request with these cookies.
-    pub fn of(event: &Event<'a>, client: Client<'a>, cookies: &Cookies<'a>, config: &Compiled) -> Self {
+    /// The visitor of an event of a request with these cookies. `names` are the cookies that may hold an anonymous id.
+    pub fn of(
+        event: &Event<'a>,
+        fields: &Fields,
+        client: Client<'a>,
+        cookies: &Cookies<'a>,
+        names: &[CookieName],
+    ) -> Self {
         Self {
             client,
-            anonymous_id: anonymous_id(event, cookies, config),
-            raw_email: event.first_text(&config.fields.emails),
+            anonymous_id: anonymous_id(event, fields, cookies, names),
+            raw_email: event.first_text(&fields.emails),
             remembered: RememberedEmail::None,
         }
     }
@@ -94,17 +77,22 @@ impl<'a> Visitor<'a> {
         own.or_else(|| match self.remembered {
             RememberedEmail::None => None,
             RememberedEmail::Identified(email) => Some(email),
-            RememberedEmail::Sealed { secrets, value, now } => {
-                remember::open(secrets, self.anonymous_id.as_deref()?, value, now)
+            RememberedEmail::Sealed { keys, value, now } => {
+                remember::open(keys, self.anonymous_id.as_deref()?, value, now)
             }
         })
     }
 }
 
-/// The anonymous id of an event, else that of its request's cookies.
-pub fn anonymous_id<'a>(event: &Event<'a>, cookies: &Cookies<'a>, config: &Compiled) -> Option<Cow<'a, str>> {
-    let of_event = event.text(config.fields.anonymous_id).and_then(valid_id);
-    of_event.or_else(|| anonymous_id::of_cookies(cookies, &config.anonymous_id_cookies))
+/// Returns the anonymous id of an event, else that of the first of the named cookies that holds one.
+pub fn anonymous_id<'a>(
+    event: &Event<'a>,
+    fields: &Fields,
+    cookies: &Cookies<'a>,
+    names: &[CookieName],
+) -> Option<Cow<'a, str>> {
+    let of_event = event.text(fields.anonymous_id).and_then(valid_id);
+    of_event.or_else(|| anonymous_id::of_cookies(cookies, names))
 }
 
 /// An id that can be one, without a copy where it was borrowed.

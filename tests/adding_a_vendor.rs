@@ -7,7 +7,9 @@ mod acme;
 use acme::{Account, Acme};
 use conversion_relay::event::projection::Projection;
 use conversion_relay::mapping::plan::Plan;
-use conversion_relay::vendors::{Destination, Parcel, Vendor};
+use conversion_relay::mapping::targets::is_reserved;
+use conversion_relay::settings::Secret;
+use conversion_relay::vendors::{Attempt, Destination, Parcel, Vendor};
 
 const PAGE: &str = include_str!("../docs/adding-a-vendor.md");
 
@@ -27,19 +29,36 @@ fn the_preset_compiles_against_the_targets_of_its_vendor() {
 }
 
 #[test]
+fn what_the_vendor_sets_itself_is_no_target() {
+    assert!(is_reserved("token", Acme.targets()) && !is_reserved("order", Acme.targets()));
+}
+
+#[test]
 fn a_target_that_the_vendor_does_not_have_is_refused_with_those_it_has() {
     let complaint = Acme.targets().check("colour").unwrap_err();
     assert!(complaint.contains("order, value or currency"), "{complaint}");
 }
 
+fn account(token: &str) -> Account {
+    Account { token: Secret::new(token), cluster: "acme".into(), authority: "a".into() }
+}
+
+fn parcel() -> Parcel {
+    Parcel { content: "order=A1".into(), user_agent: Some("a browser".into()), ..Parcel::default() }
+}
+
 #[test]
 fn a_callout_has_the_newest_token_and_a_fresh_nonce() {
-    let account =
-        |token: &str| Account { token: token.into(), cluster: "acme".into(), authority: "a".into() };
-    let parcel =
-        Parcel { content: "order=A1".into(), user_agent: Some("a browser".into()), ..Parcel::default() };
-    let (old, new) = (account("old"), account("new"));
-    assert_eq!(old.callout(&parcel, 1).path, "/c?token=old&nonce=1&order=A1");
-    assert_eq!(new.callout(&parcel, 2).path, "/c?token=new&nonce=2&order=A1");
-    assert_eq!(new.callout(&parcel, 2).headers, [("user-agent", "a browser")]);
+    let (old, new, parcel) = (account("old"), account("new"), parcel());
+    assert_eq!(old.callout(&parcel, &Attempt::sent(1)).path, "/c?token=old&nonce=1&order=A1");
+    assert_eq!(new.callout(&parcel, &Attempt::sent(2)).path, "/c?token=new&nonce=2&order=A1");
+    assert_eq!(new.callout(&parcel, &Attempt::sent(2)).headers, [("user-agent", "a browser")]);
+}
+
+#[test]
+fn a_token_in_the_path_is_shown_to_nobody() {
+    let (account, parcel) = (account("acme_token_77"), parcel());
+    let callout = account.callout(&parcel, &Attempt::shown(1));
+    assert_eq!(callout.log_line(Acme.personal_members()), "GET /c?token=***&nonce=1&order=A1 ");
+    assert!(!format!("{callout:?}").contains("acme_token_77"));
 }

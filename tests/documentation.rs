@@ -1,53 +1,43 @@
-//! docs/configuration.md explains every key that the configuration's types read.
-#![allow(clippy::unwrap_used)]
+//! The configuration's JSON Schema and the tables of docs/configuration.md are those of the types that read it. `make docs`
+//! writes both anew.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-const PAGE: &str = include_str!("../docs/configuration.md");
-const TYPES: [(&str, &str); 5] = [
-    ("config/types.rs", include_str!("../src/config/types.rs")),
-    ("sources.rs", include_str!("../src/sources.rs")),
-    ("mapping/document.rs", include_str!("../src/mapping/document.rs")),
-    ("vendors/flashtalking.rs", include_str!("../src/vendors/flashtalking.rs")),
-    ("vendors/podsights.rs", include_str!("../src/vendors/podsights.rs")),
-];
+#[path = "support/documents.rs"]
+mod documents;
 
-/// The fields of all structs in `source` that have a schema.
-fn fields(source: &str) -> Vec<&str> {
-    source
-        .split("schemars::JsonSchema)")
-        .skip(1)
-        .filter_map(|rest| {
-            // Attributes, then the struct up to its closing brace; an enum comes to nothing.
-            let (head, body) = rest.split_once("struct ")?;
-            let body = body.split_once("\n}\n")?.0;
-            (!head.contains("enum ")).then_some(body.lines().skip(1))
-        })
-        .flatten()
-        .filter_map(|line| {
-            let (name, _) = line.trim().trim_start_matches("pub ").split_once(": ")?;
-            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(name)
-        })
-        .collect()
+use std::path::{Path, PathBuf};
+
+use conversion_relay::cli::reference;
+use conversion_relay::config::schema;
+
+fn root(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// `name` as a key: a heading, or in backquotes, alone or as a part of a path.
-fn explains(name: &str) -> bool {
-    [format!("`{name}`"), format!(".{name}`"), format!("`{name}."), format!("\n## {name}\n")]
-        .iter()
-        .any(|key| PAGE.contains(key))
+fn is_writing() -> bool {
+    std::env::var_os("UPDATE_DOCS").is_some()
 }
 
 #[test]
-fn every_key_of_the_configuration_is_explained() {
-    let mut unexplained = Vec::new();
-    let mut found = 0;
-    for (file, source) in TYPES {
-        for name in fields(source) {
-            found += 1;
-            if !explains(name) {
-                unexplained.push(format!("{name} ({file})"));
-            }
-        }
+fn the_schema_in_the_repository_is_that_of_the_types() {
+    let (file, schema) =
+        (root("conversion-relay.schema.json"), format!("{:#}\n", schema::of_configuration()));
+    if is_writing() {
+        std::fs::write(&file, &schema).unwrap();
     }
-    assert!(found > 60, "only {found} keys found: this test no longer understands the types");
-    assert!(unexplained.is_empty(), "docs/configuration.md does not explain {unexplained:#?}");
+    assert!(std::fs::read_to_string(&file).unwrap() == schema, "run: make docs");
+}
+
+#[test]
+fn the_tables_of_the_configuration_reference_are_those_of_the_types() {
+    let (page, schema) = (root("docs/configuration.md"), schema::of_configuration());
+    for name in reference::TABLES {
+        let table = format!("\n{}\n", reference::table(&schema, name));
+        if is_writing() {
+            documents::write(&page, name, &table);
+        }
+        let text = std::fs::read_to_string(&page).unwrap();
+        let shown = format!("<!-- {name}: begin -->\n{table}<!-- {name}: end -->");
+        assert!(text.contains(&shown), "the table of {name} is out of date, run: make docs");
+    }
 }

@@ -5,7 +5,7 @@ mod document;
 mod gateway;
 pub mod preview;
 mod printing;
-pub mod schema;
+pub mod reference;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{Compiled, Tree, load};
-use crate::vendors;
+use crate::config::{Compiled, schema};
 use document::{Found, Passed};
 
 /// Why a command did not come to its end.
@@ -83,7 +82,9 @@ pub fn run(
         Some((command, [file, event])) if *command == Path::new("preview") => {
             preview::run(file, event, &visit, out)
         }
-        Some((command, [])) if *command == Path::new("schema") => Ok(write!(out, "{}", schema::write())?),
+        Some((command, [])) if *command == Path::new("schema") => {
+            Ok(writeln!(out, "{:#}", schema::of_configuration())?)
+        }
         Some((command, _)) if ["check", "preview", "schema"].map(Path::new).contains(command) => {
             Err(Failure::Usage(format!("wrong number of arguments for {}", command.display())))
         }
@@ -96,8 +97,6 @@ pub fn run(
 struct Loaded {
     config: Compiled,
     notes: Vec<String>,
-    /// The values of secret settings, so that nothing shows them.
-    secrets: Vec<String>,
 }
 
 /// Stands in for a variable that is not set here: digits, so that an id can be read from it, and long enough for a secret.
@@ -116,12 +115,12 @@ fn load(found: &Found, at: &str) -> Result<Loaded, Failure> {
         .iter()
         .map(|name| format!("{name} is not set here; a placeholder stands for it"))
         .collect();
-    notes.extend(config.literal_secrets.iter().map(|path| {
+    notes.extend(config.plain_secrets.iter().map(|path| {
         format!(
             "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME"
         )
     }));
-    Ok(Loaded { config, notes, secrets: secrets(found, &environment) })
+    Ok(Loaded { config, notes })
 }
 
 fn variable(found: &Found, name: &str, unset: &RefCell<BTreeSet<String>>) -> Option<String> {
@@ -133,21 +132,4 @@ fn variable(found: &Found, name: &str, unset: &RefCell<BTreeSet<String>>) -> Opt
             PLACEHOLDER.to_owned()
         })),
     }
-}
-
-/// The values of the integrations' secret settings, as the configuration has them and as they are with `${NAME}` replaced.
-fn secrets(found: &Found, environment: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    let mut secrets = Vec::new();
-    let integrations = found.configuration.get("integrations").and_then(serde_json::Value::as_array);
-    for integration in integrations.into_iter().flatten() {
-        let vendor = integration.get("vendor").and_then(serde_json::Value::as_str).and_then(vendors::find);
-        for setting in vendor.map_or(&[][..], |vendor| vendor.secret_settings()) {
-            let value = integration.pointer(&format!("/config/{setting}"));
-            let Some(text) = value.and_then(serde_json::Value::as_str) else { continue };
-            let mut value = Tree::Text(text.to_owned());
-            _ = load::expand_all(&mut value, environment, &mut load::Secrets::default());
-            secrets.extend(value.text().map(str::to_owned));
-        }
-    }
-    secrets
 }

@@ -46,7 +46,7 @@ impl Visit {
 pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Result<(), Failure> {
     let document = document::find(file)?;
     let [found, others @ ..] = &document.filters[..] else { return Ok(()) };
-    let Loaded { config, notes, secrets } = load(found, &found.path.display().to_string())?;
+    let Loaded { config, notes } = load(found, &found.path.display().to_string())?;
     for note in document.notes.iter().chain(&notes) {
         writeln!(out, "note: {note}")?;
     }
@@ -71,7 +71,7 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
         lease: Budget::default().lease(),
     };
     let config = Rc::new(config);
-    let mut host = Printing::new(Rc::clone(&config), names(&body), secrets);
+    let mut host = Printing::new(Rc::clone(&config), names(&body));
     // Always the same cachebusters: two previews can be compared.
     let mut relay = Relay::new("preview".to_owned(), config, 0, &mut host);
     relay.hand_over(request, &host);

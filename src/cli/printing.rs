@@ -19,7 +19,6 @@ pub struct Printing {
     config: Rc<Compiled>,
     /// What the events call themselves, in their order.
     names: Vec<String>,
-    secrets: Vec<String>,
     /// Stands still but for a step with everything counted, so that the relay takes a pause behind each event.
     clock: Duration,
     /// What was written about the event at hand.
@@ -37,11 +36,10 @@ pub struct Printing {
 const STEP: Duration = Duration::from_millis(1);
 
 impl Printing {
-    pub fn new(config: Rc<Compiled>, names: Vec<String>, secrets: Vec<String>) -> Self {
+    pub fn new(config: Rc<Compiled>, names: Vec<String>) -> Self {
         Self {
             config,
             names,
-            secrets,
             clock: Duration::ZERO,
             lines: String::new(),
             event: 0,
@@ -85,24 +83,16 @@ impl Printing {
         self.config.integrations.iter().find(|integration| integration.name == name)
     }
 
-    fn written(&self, cluster: &str, authority: &str, callout: &Callout) -> String {
+    fn written(cluster: &str, authority: &str, callout: &Callout) -> String {
         let mut text = format!("    {} https://{authority}{}\n", callout.method, callout.path);
         _ = writeln!(text, "    through cluster {cluster}");
         for (name, value) in &callout.headers {
             _ = writeln!(text, "    {name}: {value}");
         }
         if let Some(body) = &callout.body {
-            _ = writeln!(text, "    {}", self.masked(body));
+            _ = writeln!(text, "    {body}");
         }
         text
-    }
-
-    /// A body without the pixel key.
-    fn masked(&self, body: &str) -> String {
-        let member =
-            |secret: &String| serde_json::to_string(secret.trim()).map(|text| format!("\"key\":{text}"));
-        let members = self.secrets.iter().filter_map(|secret| member(secret).ok());
-        members.fold(body.to_owned(), |body, member| body.replacen(&member, "\"key\":\"***\"", 1))
     }
 }
 
@@ -149,6 +139,10 @@ impl Host for Printing {
         false
     }
 
+    fn only_shows(&self) -> bool {
+        true
+    }
+
     fn send(
         &mut self,
         cluster: &str,
@@ -158,14 +152,14 @@ impl Host for Printing {
     ) -> Result<Token, Refusal> {
         self.tokens = self.tokens.saturating_add(1);
         let token = Token(self.tokens);
-        let text = self.written(cluster, authority, callout);
+        let text = Self::written(cluster, authority, callout);
         self.sent.push_back((token, text));
         Ok(token)
     }
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {
         let Some(found) = self.integration(integration) else { return };
-        let text = self.written(found.destination.cluster(), found.destination.authority(), callout);
+        let text = Self::written(found.destination.cluster(), found.destination.authority(), callout);
         let consent = needs(found);
         self.line(&format!("{integration}: would be sent, but for dry_run ({consent})"));
         self.lines.push_str(&text);

@@ -42,7 +42,7 @@ fn a_good_configuration_is_compiled_with_numeric_strings_and_environment_variabl
     let config = load(&good()).unwrap();
     assert_eq!(config.integrations.len(), 2);
     assert_eq!(config.integrations[0].destination.counts_as().as_deref(), Some("1234567;987654;5"));
-    assert!(config.literal_secrets.is_empty());
+    assert!(config.plain_secrets.is_empty());
 }
 
 #[test]
@@ -96,7 +96,12 @@ fn a_bad_configuration_is_refused_with_the_path_the_problem_and_the_fix() {
             json!(["Order Done"]),
             &["integrations[1].events[0]", "Order Done", "Order Completed"],
         ),
-        ("/integrations", json!([]), &["integrations: expected at least one integration"]),
+        (
+            "/integrations/1/type",
+            json!("flashtalking"),
+            &["integrations[1].type: expected the same as vendor"],
+        ),
+        ("/integrations/0/vendor", json!(null), &["integrations[0]: vendor is missing: it is required"]),
         ("/integrations", json!({}), &["integrations", "expected a list"]),
         ("/integrations", json!(null), &["integrations"]),
         ("/integration", json!([]), &["integration", "unknown field"]),
@@ -166,12 +171,35 @@ fn a_secret_written_out_is_named_but_not_shown() {
         {"id": "server", "keys": ["a", "${PODSIGHTS_KEY}"], "client_from_context": "always"},
     ]);
     let expected = [
+        "identity.remember_email.secrets[1]",
         "sources[0].signing_secret",
         "sources[1].keys[0]",
-        "identity.remember_email.secrets[1]",
         "integrations[1].config.key",
     ];
-    assert_eq!(load(&config).unwrap().literal_secrets, expected);
+    assert_eq!(load(&config).unwrap().plain_secrets, expected);
+}
+
+#[test]
+fn what_signal_writes_into_an_integration_is_taken_and_two_ids_that_are_one_are_refused() {
+    let mut config = good();
+    for (at, integration) in config["integrations"].as_array_mut().unwrap().iter_mut().enumerate() {
+        integration["id"] = json!(format!("int_{at}"));
+        integration["created_at"] = json!("2026-01-01T00:00:00Z");
+        integration["updated_at"] = json!("2026-01-01T00:00:00Z");
+        let vendor = integration.as_object_mut().unwrap().remove("vendor").unwrap();
+        integration["type"] = vendor;
+    }
+    let compiled = load(&config).unwrap();
+    assert_eq!(compiled.integrations[1].vendor.name(), "podsights");
+    assert_eq!(compiled.integrations[1].id.as_deref(), Some("int_1"));
+    config["integrations"][1]["id"] = json!("int_0");
+    let message = load(&config).err().unwrap().to_string();
+    assert!(message.starts_with("integrations[1].id: expected an id that no other"), "{message}");
+}
+
+#[test]
+fn an_empty_list_of_integrations_is_a_configuration_that_delivers_nothing() {
+    assert!(load(&json!({"integrations": []})).unwrap().integrations.is_empty());
 }
 
 #[test]

@@ -9,52 +9,21 @@ mod cookiebot;
 mod event;
 mod integrations;
 mod onetrust;
+mod settings;
 mod tcf;
 mod vocabulary;
 
 use std::cell::OnceCell;
 
 pub use integrations::EventIntegrations;
+pub use settings::{ConsentSettings, Require, WhenAbsent};
 pub use vocabulary::{AliasError, Categories, Category, Requirement, UnknownCategory, Vocabulary};
 
-use crate::config::{Place, Read};
 use onetrust::OneTrust;
 use tcf::TcfString;
 
 /// No browser keeps a longer cookie (RFC 6265 section 6.1), so none was set by a consent tool.
 const MAX_COOKIE_BYTES: usize = 4096;
-
-/// What happens to an event of which no source says anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
-pub enum WhenAbsent {
-    #[default]
-    Deny,
-    Allow,
-}
-
-impl Read for WhenAbsent {
-    fn read(place: Place<'_>) -> Self {
-        place.choice(&[("deny", Self::Deny), ("allow", Self::Allow)]).unwrap_or(Self::Deny)
-    }
-}
-
-/// How many of an integration's categories must be granted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
-pub enum Require {
-    #[default]
-    All,
-    Any,
-}
-
-impl Read for Require {
-    fn read(place: Place<'_>) -> Self {
-        place.choice(&[("all", Self::All), ("any", Self::Any)]).unwrap_or(Self::All)
-    }
-}
 
 impl Require {
     fn is_met(self, requirement: Requirement, granted: Categories) -> bool {
@@ -68,7 +37,9 @@ impl Require {
 }
 
 /// The names of the cookies that consent tools keep their answer in. An empty name: that tool is not asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
 pub struct ConsentCookies {
     pub onetrust: String,
     pub cookiebot: String,

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde::Deserialize;
+use smart_default::SmartDefault;
+
+use crate::settings::{DAY, MILLISECOND, MINUTE, SECOND, Time};
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -10,12 +14,27 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 ///
 /// The jitter goes down to zero on purpose: workers and gateways that saw the same outage spread over the whole
 /// interval instead of coming back together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "BackoffSettings")]
 pub struct Backoff {
     /// The upper bound of the first delay. More than zero, or a dead vendor would be tried without any pause.
     base: Duration,
     /// The upper bound of every delay; at least `base`.
     max: Duration,
+}
+
+/// How long to wait before the next attempt: a random time between zero and a bound that doubles with each attempt.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Backoff"))]
+#[serde(deny_unknown_fields, default)]
+pub struct BackoffSettings {
+    /// The longest delay before the second attempt; it doubles from there.
+    #[default(Time::literal::<SECOND>())]
+    pub base: Time<MILLISECOND, DAY>,
+    /// The longest delay of all. At least `base`.
+    #[default(Time::literal::<{ 5 * MINUTE }>())]
+    pub max: Time<MILLISECOND, DAY>,
 }
 
 /// Why two durations are no backoff.
@@ -61,10 +80,18 @@ impl Backoff {
     }
 }
 
+impl TryFrom<BackoffSettings> for Backoff {
+    type Error = InvalidBackoff;
+
+    fn try_from(settings: BackoffSettings) -> Result<Self, InvalidBackoff> {
+        Self::try_new(settings.base.get(), settings.max.get())
+    }
+}
+
 impl Default for Backoff {
-    /// 1 s, up to 5 min.
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), max: Duration::from_secs(300) }
+        let BackoffSettings { base, max } = BackoffSettings::default();
+        Self { base: base.get(), max: max.get() }
     }
 }
 

@@ -39,20 +39,6 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            max_attempts: NonZeroU32::MIN.saturating_add(7),
-            max_age: Duration::from_secs(3600),
-            backoff: Backoff::default(),
-            max_in_flight: NonZeroUsize::MIN.saturating_add(63),
-            max_deliveries: 10_000,
-            max_bytes: 16 << 20,
-        }
-    }
-}
-
 /// What one lane may hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {

@@ -24,6 +24,7 @@ mod limits;
 mod order;
 mod pace;
 mod queue;
+mod settings;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use engine::Engine;
 pub use lane::{Held, LaneSpec};
 pub use ledger::{CalloutStatus, DropReason, LaneRef, Ledger, Notice, Outcome};
 pub use limits::Limits;
+pub use settings::DeliverySettings;
 
 /// Time on a monotonic clock, from the VM's start.
 pub type Instant = Duration;

@@ -94,9 +94,9 @@ impl RootContext for Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         match Compiled::load(&configuration, &|name| std::env::var(name).ok()) {
             Ok(config) => {
-                for path in &config.literal_secrets {
+                for path in &config.plain_secrets {
                     log::warn!(
-                        "{path}: a secret written out; anybody who sees Envoy's config_dump sees it. Use ${{NAME}}"
+                        "{path}: a secret in plain text; anybody who sees Envoy's config_dump sees it. Use ${{NAME}}"
                     );
                 }
                 let name = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();

@@ -12,8 +12,7 @@ use super::answering::{self, Answering};
 use super::plugin::{Current, Plugin};
 use crate::accounting::RequestIgnored;
 use crate::capture::{Capture, Moment};
-use crate::config::ReplyFrom;
-use crate::endpoints::Endpoint;
+use crate::endpoints::{Endpoint, ReplyFrom};
 use crate::reply::Reply;
 use crate::request::Request;
 

@@ -73,7 +73,9 @@ impl Host for Surroundings<'_> {
     }
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {
-        log::debug!("dry run of {integration:?}: {}", callout.masked());
+        let known = self.config.integrations.iter().find(|known| known.name == integration);
+        let personal = known.map_or(&[][..], |known| known.vendor.personal_members());
+        log::debug!("dry run of {integration:?}: {}", callout.log_line(personal));
     }
 }
 

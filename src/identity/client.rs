@@ -1,10 +1,12 @@
 //! Whose IP address and User-Agent an event carries: those of the request, or those that a server sent on a visitor's
 //! behalf in the event's context.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
-use crate::config::{Place, Read};
+use serde::{Deserialize, Serialize};
+
 use crate::request::has_control;
 
 /// The longest User-Agent that is sent, in bytes. A longer one is left out.
@@ -33,35 +35,28 @@ const SERVER_LIBRARIES: [&str; 13] = [
 ];
 
 /// When an event's `context.ip` and `context.userAgent` are believed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum ClientFromContext {
     /// Only where the request's signature was verified.
     #[default]
     Signed,
-    /// Always: for sources whose keys never reach a browser.
+    /// For every event. Meant for sources whose keys never reach a browser.
     Always,
+    /// For none: the connection's address and the request's header count.
     Never,
 }
 
-impl Read for ClientFromContext {
-    fn read(place: Place<'_>) -> Self {
-        place
-            .choice(&[("signed", Self::Signed), ("always", Self::Always), ("never", Self::Never)])
-            .unwrap_or(Self::Signed)
-    }
-}
-
-/// What an event says about the client that it is about. Absent is None.
-#[derive(Debug, Clone, Copy, Default)]
+/// What an event says about the client that it is about.
+#[derive(Debug, Clone, Default)]
 pub struct EventContext<'a> {
     /// `context.ip`
-    pub ip: Option<&'a str>,
+    pub ip: Option<Cow<'a, str>>,
     /// `context.userAgent`
-    pub user_agent: Option<&'a str>,
+    pub user_agent: Option<Cow<'a, str>>,
     /// `context.library.name`
-    pub library: Option<&'a str>,
+    pub library: Option<Cow<'a, str>>,
     /// Whether the event came in a request with a verified signature.
     pub signed: bool,
 }
@@ -69,7 +64,7 @@ pub struct EventContext<'a> {
 impl EventContext<'_> {
     /// Whether a server sent the event: only a server has a signing secret, whatever library it uses.
     pub fn is_from_server(&self) -> bool {
-        self.signed || self.library.is_some_and(is_server_library)
+        self.signed || self.library.as_deref().is_some_and(is_server_library)
     }
 }
 
@@ -92,7 +87,7 @@ impl<'a> Client<'a> {
     /// A context that is believed wins. What it lacks is taken from the request, but not where a server sent the event: the
     /// server's own IP and User-Agent would make all its visitors one.
     /// `context.ip: 0.0.0.0` means that no IP is sent, believed or not: nobody gains by forging it.
-    pub fn of_event(event: &EventContext<'a>, request: &Client<'a>, policy: ClientFromContext) -> Self {
+    pub fn of_event(event: &'a EventContext<'_>, request: &Client<'a>, policy: ClientFromContext) -> Self {
         let believed = match policy {
             ClientFromContext::Signed => event.signed,
             ClientFromContext::Always => true,
@@ -103,14 +98,14 @@ impl<'a> Client<'a> {
         let fallback = if from_server { Client::default() } else { *request };
 
         let mut client = Client { untrusted, ..fallback };
-        let ip = event.ip.and_then(parse_ip);
+        let ip = event.ip.as_deref().and_then(parse_ip);
         if ip.is_some_and(|ip| ip.is_unspecified()) {
             client = Client { ip: None, private_ip: false, ..client };
         } else if believed && ip.is_some() {
             client = Client { ip, private_ip: false, ..client };
         }
         if believed {
-            client.user_agent = event.user_agent.and_then(sendable).or(client.user_agent);
+            client.user_agent = event.user_agent.as_deref().and_then(sendable).or(client.user_agent);
         }
         client
     }

@@ -8,9 +8,11 @@ pub mod cookies;
 pub mod email;
 pub mod remember;
 pub mod set_cookie;
+pub mod settings;
 
 pub use client::{Client, ClientFromContext};
 pub use cookies::Cookies;
 pub use email::EmailHash;
-pub use remember::Secrets;
+pub use remember::Keys;
 pub use set_cookie::{CookieDomain, CookieName, SetCookie};
+pub use settings::{IssueAnonymousId, RememberEmail};

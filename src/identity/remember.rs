@@ -6,6 +6,7 @@
 //! another visitor. There is no store: every gateway with the same secret can open it.
 
 use super::EmailHash;
+use crate::settings::Secret;
 use base64::engine::{Engine, general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -27,7 +28,7 @@ const VALUE: usize = (SEALED * 4).div_ceil(3);
 
 /// The keys of the cookie: the first seals, all open. So a secret is rotated by putting the new one first.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secrets(Vec<[u8; 32]>);
+pub struct Keys(Vec<[u8; 32]>);
 
 /// Why a list of secrets is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,15 +40,15 @@ pub enum InvalidSecrets {
     TooShort(usize),
 }
 
-impl Secrets {
+impl Keys {
     /// From the configured texts, newest first, each 32 bytes or more (such as `openssl rand -base64 32` prints).
-    pub fn new(texts: &[impl AsRef<str>]) -> Result<Self, InvalidSecrets> {
-        if texts.is_empty() {
+    pub fn new(secrets: &[Secret]) -> Result<Self, InvalidSecrets> {
+        if secrets.is_empty() {
             return Err(InvalidSecrets::Empty);
         }
         let mut keys = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            let text = text.as_ref().as_bytes();
+        for (index, secret) in secrets.iter().enumerate() {
+            let text = secret.expose().as_bytes();
             if text.len() < MIN_SECRET {
                 return Err(InvalidSecrets::TooShort(index));
             }
@@ -62,18 +63,18 @@ impl Secrets {
     }
 }
 
-impl fmt::Debug for Secrets {
+impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secrets(***)")
+        f.write_str("Keys(***)")
     }
 }
 
 /// The cookie's value for this visitor, sealed under the first secret.
 ///
 /// `expires_at` is Unix time in seconds. `nonce` is random and used only once: 24 bytes are enough that random ones never
-/// meet, without any state. Never None with secrets from [`Secrets::new`]: the cipher refuses only texts of gigabytes.
+/// meet, without any state. Never None with secrets from [`Keys::new`]: the cipher refuses only texts of gigabytes.
 pub fn seal(
-    secrets: &Secrets,
+    keys: &Keys,
     anonymous_id: &str,
     email: &EmailHash,
     expires_at: u64,
@@ -84,21 +85,21 @@ pub fn seal(
     plain.extend_from_slice(&expires_at.to_be_bytes());
     plain.extend_from_slice(&email.digest());
     let aad = associated_data(anonymous_id);
-    let cipher = secrets.ciphers().next()?;
+    let cipher = keys.ciphers().next()?;
     let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: &aad }).ok()?;
     Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
 }
 
 /// The email digest in a cookie's value. None if it is forged, damaged, expired at `now` (Unix time in seconds), sealed
 /// for another anonymous id or under a secret that is no longer listed: nobody needs to know which.
-pub fn open(secrets: &Secrets, anonymous_id: &str, value: &[u8], now: u64) -> Option<EmailHash> {
+pub fn open(keys: &Keys, anonymous_id: &str, value: &[u8], now: u64) -> Option<EmailHash> {
     if value.len() != VALUE {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
     let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
     let aad = associated_data(anonymous_id);
-    let plain = secrets
+    let plain = keys
         .ciphers()
         .find_map(|cipher| cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok())?;
     let (version, rest) = plain.split_first()?;
@@ -123,8 +124,12 @@ mod tests {
     const NEW: &str = "the new secret, 32 bytes or more";
     const NOW: u64 = 1_700_000_000;
 
-    fn secrets(texts: &[&str]) -> Secrets {
-        Secrets::new(texts).unwrap()
+    fn keys(texts: &[&str]) -> Keys {
+        Keys::new(&secrets(texts)).unwrap()
+    }
+
+    fn secrets(texts: &[&str]) -> Vec<Secret> {
+        texts.iter().map(|text| Secret::new(*text)).collect()
     }
 
     fn jane() -> EmailHash {
@@ -132,11 +137,11 @@ mod tests {
     }
 
     fn sealed(secret: &str) -> String {
-        seal(&secrets(&[secret]), "visitor-1", &jane(), NOW + 60, [7; 24]).unwrap()
+        seal(&keys(&[secret]), "visitor-1", &jane(), NOW + 60, [7; 24]).unwrap()
     }
 
     fn opened(texts: &[&str], anonymous_id: &str, value: &str, now: u64) -> Option<EmailHash> {
-        open(&secrets(texts), anonymous_id, value.as_bytes(), now)
+        open(&keys(texts), anonymous_id, value.as_bytes(), now)
     }
 
     #[test]
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_first_secret_seals() {
-        let value = seal(&secrets(&[NEW, OLD]), "visitor-1", &jane(), NOW + 60, [7; 24]).unwrap();
+        let value = seal(&keys(&[NEW, OLD]), "visitor-1", &jane(), NOW + 60, [7; 24]).unwrap();
         assert_eq!(opened(&[NEW], "visitor-1", &value, NOW), Some(jane()));
     }
 
@@ -201,15 +206,15 @@ mod tests {
 
     #[test]
     fn a_secret_has_at_least_32_bytes_and_is_never_shown() {
-        assert_eq!(Secrets::new(&[NEW, &NEW[1..]]), Err(InvalidSecrets::TooShort(1)));
-        assert_eq!(Secrets::new(&[""; 0]), Err(InvalidSecrets::Empty));
-        assert_eq!(format!("{:?}", secrets(&[NEW])), "Secrets(***)");
+        assert_eq!(Keys::new(&secrets(&[NEW, &NEW[1..]])), Err(InvalidSecrets::TooShort(1)));
+        assert_eq!(Keys::new(&[]), Err(InvalidSecrets::Empty));
+        assert_eq!(format!("{:?}", keys(&[NEW])), "Keys(***)");
     }
 
     proptest! {
         #[test]
         fn no_bytes_but_ours_open(value in prop_oneof![any::<Vec<u8>>(), "[A-Za-z0-9_-]{108}".prop_map(String::into_bytes)]) {
-            prop_assert_eq!(open(&secrets(&[NEW]), "visitor-1", &value, 0), None);
+            prop_assert_eq!(open(&keys(&[NEW]), "visitor-1", &value, 0), None);
         }
 
         #[test]
@@ -217,11 +222,11 @@ mod tests {
             id in ".{0,40}", other in ".{0,40}", digest: [u8; 32], expires_at in 1..u64::MAX, nonce: [u8; 24],
         ) {
             let hash = EmailHash::from_digest(&digest);
-            let secrets = secrets(&[NEW]);
-            let value = seal(&secrets, &id, &hash, expires_at, nonce).unwrap();
-            prop_assert_eq!(open(&secrets, &id, value.as_bytes(), expires_at - 1), Some(hash));
+            let keys = keys(&[NEW]);
+            let value = seal(&keys, &id, &hash, expires_at, nonce).unwrap();
+            prop_assert_eq!(open(&keys, &id, value.as_bytes(), expires_at - 1), Some(hash));
             prop_assume!(id != other);
-            prop_assert_eq!(open(&secrets, &other, value.as_bytes(), expires_at - 1), None);
+            prop_assert_eq!(open(&keys, &other, value.as_bytes(), expires_at - 1), None);
         }
     }
 }

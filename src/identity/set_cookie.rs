@@ -3,17 +3,25 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 const MAX_NAME: usize = 128;
 /// RFC 1035, section 2.3.4.
 const MAX_DOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 
 /// A cookie's name: a token (RFC 6265, section 4.1.1) of at most 128 characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline, extend("minLength" = 1, "maxLength" = MAX_NAME)))]
+#[serde(try_from = "String")]
 pub struct CookieName(String);
 
 /// A cookie's `Domain`: host labels, with or without the leading dot that browsers ignore.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+#[serde(try_from = "String")]
 pub struct CookieDomain(String);
 
 /// Why a cookie cannot be configured like that. The texts say what was expected.
@@ -28,6 +36,12 @@ pub enum InvalidCookie {
 }
 
 impl CookieName {
+    /// Returns a name of our own, which has to be a token.
+    pub(super) fn literal(name: &'static str) -> Self {
+        debug_assert!(Self::parse(name).is_ok(), "{name:?}");
+        Self(name.to_owned())
+    }
+
     pub fn parse(name: &str) -> Result<Self, InvalidCookie> {
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_token);
@@ -36,6 +50,22 @@ impl CookieName {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for CookieName {
+    type Error = InvalidCookie;
+
+    fn try_from(name: String) -> Result<Self, InvalidCookie> {
+        Self::parse(&name)
+    }
+}
+
+impl TryFrom<String> for CookieDomain {
+    type Error = InvalidCookie;
+
+    fn try_from(domain: String) -> Result<Self, InvalidCookie> {
+        Self::parse(&domain)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Compiling mapping documents: paths split, targets checked, transforms resolved.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use super::document::{Action, Document, EventMapping, Mapping, Members, Scalar};
+use super::document::{Action, Document, EventMapping, Mapping, Scalar};
 use super::fields::Fields;
 use super::path::Source;
 use super::plan::{Entry, Plan};
-use super::targets::{Targets, names_contact_data, reserved};
+use super::targets::{Targets, is_reserved, names_contact_data};
 use super::transform::{DATE_FORMAT, NAMES, Transform};
 use super::value::Value;
 use super::{Each, Origin, Reading, Rule, ValueMap, suggest};
@@ -129,7 +130,7 @@ impl Compiler<'_> {
     fn document(&mut self, document: &Document) -> Result<Layer, BadMapping> {
         let global = self.fields(&document.global.mappings, "field_mappings.global")?;
         let mut events = Vec::new();
-        for (name, event) in &document.events.0 {
+        for (name, event) in &document.events {
             events.push(self.event(name, event)?);
         }
         Ok(Layer { action: document.defaults.map(|defaults| defaults.action), global, events })
@@ -156,7 +157,7 @@ impl Compiler<'_> {
         for (at, mapping) in mappings.iter().enumerate() {
             let place = format!("{place}.mappings[{at}]");
             let target = &mapping.target;
-            let refused = match reserved(target) {
+            let refused = match is_reserved(target, self.targets) {
                 true => Err(format!("{target:?} is set by the relay itself")),
                 false => self.targets.check(target),
             };
@@ -291,9 +292,9 @@ fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMappi
     Ok(transforms)
 }
 
-fn value_map(map: &Members<Scalar>) -> ValueMap {
+fn value_map(map: &BTreeMap<String, Scalar>) -> ValueMap {
     let mut compiled = ValueMap::default();
-    for (from, to) in &map.0 {
+    for (from, to) in map {
         match from.as_str() {
             OTHER => compiled.other = Some(constant(to)),
             from => compiled.known.push((from.into(), constant(to))),

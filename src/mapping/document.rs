@@ -1,241 +1,169 @@
 //! A mapping document: Signal's version 2, as users write it and as the presets are shipped.
 
-use super::number;
-use crate::config::{Place, Read, Tree};
+use std::collections::BTreeMap;
+use std::fmt;
 
-/// `field_mappings`, or a preset.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("version")))]
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_inline_default::serde_inline_default;
+
+use super::number;
+use super::transform::DateFormat;
+use crate::settings::OneOrMore;
+
+/// A mapping document, applied over the preset, which is itself one.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "FieldMappings"))]
+#[serde(deny_unknown_fields)]
 pub struct Document {
     /// Always 2.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Version"))]
     pub version: Version,
-    /// What happens to events that are not named under `events`; absent: what the preset does.
+    /// What happens to events that are not named under `events`. Absent: what the preset does.
     pub defaults: Option<Defaults>,
-    /// Mappings for every event.
+    /// What every event gets.
+    #[serde(default)]
     pub global: Global,
-    /// Mappings by the event's name, or its type (`page`, `identify`).
-    pub events: Members<EventMapping>,
+    /// Mappings by the event's name or type (`page`, `identify`).
+    #[serde(default)]
+    pub events: BTreeMap<String, EventMapping>,
 }
 
-impl Read for Document {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            version: object.required("version"),
-            defaults: object.optional("defaults"),
-            global: object.or_absent("global"),
-            events: object.or_absent("events"),
-        })
-    }
-}
-
+/// The version of mapping documents: 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Version;
 
-impl Read for Version {
-    fn read(place: Place<'_>) -> Self {
-        let version = place.whole(u64::MAX);
-        if version != 2 {
-            place.refuse(format!("expected 2, got {version}"));
-        }
-        Self
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields))]
+/// What happens to events that are not named under `events`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Defaults {
+    /// What happens to them.
     pub action: Action,
 }
 
-impl Read for Defaults {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self { action: object.required("action") })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
+/// What happens to events that are not named under `events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Only the events named under `events`, not even the preset's others.
+    /// None of them is sent, and of the preset's others none either.
     Drop,
-    /// Every event: those that nobody named get the global mappings and their name in snake_case.
+    /// All of them are sent, with the global mappings and their name in snake_case.
     Send,
 }
 
-impl Read for Action {
-    fn read(place: Place<'_>) -> Self {
-        place.choice(&[("drop", Self::Drop), ("send", Self::Send)]).unwrap_or(Self::Drop)
-    }
-}
-
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+/// What every event gets.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
 pub struct Global {
+    /// Mappings for every event.
     pub mappings: Vec<Mapping>,
 }
 
-impl Read for Global {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self { mappings: object.or_absent("mappings") })
-    }
-}
-
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("")))]
+/// What one event gets.
+#[serde_inline_default]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct EventMapping {
-    /// false: this event is not sent, although the preset would.
+    /// `false`: this event is not sent, although the preset would.
+    #[serde_inline_default(true)]
     pub enabled: bool,
-    /// The vendor's name for the event. Podsights only; absent: the preset's, else the event's name in snake_case.
+    /// The vendor's name for the event. Podsights only. Absent: the preset's, else the event's name in snake_case.
     pub vendor_event_name: Option<String>,
     /// One for a target replaces the preset's for it.
+    #[serde(default)]
     pub mappings: Vec<Mapping>,
-}
-
-impl Read for EventMapping {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            enabled: object.or("enabled", true),
-            vendor_event_name: object.optional("vendor_event_name"),
-            mappings: object.or_absent("mappings"),
-        })
-    }
 }
 
 /// How one target gets its value: from `source`, from `value`, or from the items of `source` by `each`.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields))]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// A path, or several of which the first that is present wins.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::OneOrMore>"))]
+    /// A dotted path over the event and the request, or a list of which the first that is present wins.
     pub source: Option<OneOrMore>,
-    /// A constant.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::Scalar>"))]
+    /// A constant, instead of a source.
     pub value: Option<Scalar>,
+    /// A Flashtalking parameter, or a dotted path of the Podsights body.
     pub target: String,
-    /// Transforms, applied in their order.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::Transforms>"))]
+    /// A transform or a list of them, applied in their order.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Transforms>"))]
     pub transform: Option<OneOrMore>,
-    /// What `date_format` writes. Only with it.
+    /// What `date_format` writes, always in UTC. Only with it.
     pub format: Option<DateFormat>,
-    /// After the transforms: the value by its text; `*` is every other. Without `*` an unknown value is left out.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<Members<crate::cli::schema::Scalar>>"))]
-    pub value_map: Option<Members<Scalar>>,
-    /// Makes an object of each item of `source`; its own sources start at the item.
+    /// After the transforms: the value for each text; `*` stands for every other. Without `*` an unknown value is left out.
+    pub value_map: Option<BTreeMap<String, Scalar>>,
+    /// Makes an object of each item of a list, by mappings of its own, whose sources start at the item.
     pub each: Option<Vec<Mapping>>,
-}
-
-impl Read for Mapping {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            source: object.optional("source"),
-            value: object.optional("value"),
-            target: object.required("target"),
-            transform: object.optional("transform"),
-            format: object.optional("format"),
-            value_map: object.optional("value_map"),
-            each: object.optional("each"),
-        })
-    }
-}
-
-/// How `date_format` writes a point in time, always in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
-pub enum DateFormat {
-    /// Seconds since 1970.
-    EpochS,
-    /// Milliseconds since 1970.
-    EpochMs,
-    /// `2024-02-29T12:34:56Z`.
-    Rfc3339,
-    /// `2024-02-29`.
-    Date,
-}
-
-impl Read for DateFormat {
-    fn read(place: Place<'_>) -> Self {
-        place
-            .choice(&[
-                ("epoch_s", Self::EpochS),
-                ("epoch_ms", Self::EpochMs),
-                ("rfc3339", Self::Rfc3339),
-                ("date", Self::Date),
-            ])
-            .unwrap_or(Self::EpochS)
-    }
-}
-
-/// The members of an object, in their order. A list and not a map: there are few, and each kind of map is kilobytes of the
-/// module.
-#[derive(Clone, Debug)]
-pub struct Members<T>(pub Vec<(String, T)>);
-
-impl<T> Members<T> {
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.iter().map(|(name, _)| name)
-    }
-}
-
-impl<T: Read> Read for Members<T> {
-    fn read(place: Place<'_>) -> Self {
-        let mut members = Vec::new();
-        place.members(&mut |name, member| members.push((name.to_owned(), T::read(member))));
-        Self(members)
-    }
-}
-
-/// A string or a list of strings.
-#[derive(Clone, Debug)]
-pub struct OneOrMore(pub Vec<String>);
-
-impl Read for OneOrMore {
-    fn read(place: Place<'_>) -> Self {
-        match place.value() {
-            Tree::Text(one) => Self(vec![one.clone()]),
-            Tree::List(_) => Self(Vec::read(place)),
-            _ => {
-                place.refuse_kind("a string or a list of strings");
-                Self(Vec::new())
-            }
-        }
-    }
 }
 
 /// A constant of a document: a string, a number or a boolean.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
     Text(String),
+    /// In its shortest decimal form.
     Number(String),
     Bool(bool),
 }
 
-impl Read for Scalar {
-    fn read(place: Place<'_>) -> Self {
-        match place.value() {
-            Tree::Text(text) => Self::Text(text.clone()),
-            Tree::Number(number) => Self::Number(number::short(number).unwrap_or_else(|| {
-                place.refuse(format!("expected a finite number, got {number}"));
-                String::new()
-            })),
-            Tree::Bool(value) => Self::Bool(*value),
-            _ => {
-                place.refuse_kind("a string, a number or a boolean");
-                Self::Bool(false)
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct VersionVisitor;
+
+        impl Visitor<'_> for VersionVisitor {
+            type Value = Version;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("2")
+            }
+
+            fn visit_u64<E: Error>(self, version: u64) -> Result<Version, E> {
+                match version {
+                    2 => Ok(Version),
+                    other => Err(E::custom(format_args!("expected 2, got {other}"))),
+                }
             }
         }
+        deserializer.deserialize_u64(VersionVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+
+        impl Visitor<'_> for ScalarVisitor {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a number or a boolean")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.to_owned()))
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Bool(value))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar::Number(number.to_string()))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Number(number.to_string()))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Scalar, E> {
+                let text = serde_json::Number::from_f64(number).map(|number| number.to_string());
+                let short = text.as_deref().and_then(number::short);
+                short.map(Scalar::Number).ok_or_else(|| E::custom("expected a finite number"))
+            }
+        }
+        deserializer.deserialize_any(ScalarVisitor)
     }
 }

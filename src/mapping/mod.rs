@@ -9,6 +9,8 @@ pub mod fields;
 pub mod number;
 pub mod path;
 pub mod plan;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod suggest;
 pub mod targets;
 #[cfg(test)]

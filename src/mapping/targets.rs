@@ -5,7 +5,10 @@ use crate::event::names::snake_case;
 
 /// What a vendor says about targets when a document is compiled.
 pub trait Targets {
-    /// Refuses a target with the reason and the fix. [`reserved`] ones are refused already.
+    /// Returns the targets that the filter sets itself, in lowercase. A mapping must not set them, nor anything below them.
+    fn reserved(&self) -> &'static [&'static str];
+
+    /// Refuses a target with the reason and the fix. Those that are [reserved](Targets::reserved) are refused already.
     fn check(&self, target: &str) -> Result<(), String>;
 
     /// Where a target stands among the others; equal ones keep the document's order.
@@ -21,22 +24,10 @@ pub trait Targets {
     fn takes_objects(&self) -> bool;
 }
 
-/// What the relay sets itself, for any vendor.
-const RESERVED: [&str; 8] = [
-    "key",
-    "event",
-    "ip",
-    "user_agent",
-    "cachebuster",
-    "advertiser_id",
-    "spotlight_id",
-    "spotlight_group_id",
-];
-
-/// Whether a target, or the first part of a dotted one, is set by the relay itself.
-pub fn reserved(target: &str) -> bool {
-    let first = target.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    RESERVED.contains(&first.as_str())
+/// Whether a target, or the first part of a dotted one, is set by the filter itself. Letter case does not matter.
+pub fn is_reserved(target: &str, targets: &dyn Targets) -> bool {
+    let first = target.split('.').next().unwrap_or_default();
+    targets.reserved().iter().any(|reserved| reserved.eq_ignore_ascii_case(first))
 }
 
 /// Whether a path names an email address or a phone number. Rather too many than one too few: a vendor that must not
@@ -52,14 +43,22 @@ pub fn names_contact_data(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vendors::{self, VENDORS};
 
     #[test]
     fn a_reserved_target_is_known_in_any_case_and_as_a_parent() {
-        for target in ["key", "Key", "event.name", "CACHEBUSTER", "user_agent"] {
-            assert!(reserved(target), "{target}");
+        for vendor in VENDORS {
+            let reserved = |target| is_reserved(target, vendor.targets());
+            for target in ["key", "Key", "event.name", "CACHEBUSTER", "user_agent", "ip"] {
+                assert!(reserved(target), "{} {target}", vendor.name());
+            }
+            for target in ["id", "em", "url", "keys", "custom.key", "events"] {
+                assert!(!reserved(target), "{} {target}", vendor.name());
+            }
         }
-        for target in ["id", "em", "url", "keys", "custom.key", "events"] {
-            assert!(!reserved(target), "{target}");
+        let flashtalking = vendors::find("flashtalking").unwrap();
+        for id in ["advertiser_id", "Spotlight_ID", "spotlight_group_id"] {
+            assert!(is_reserved(id, flashtalking.targets()), "{id}");
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::document::DateFormat;
 use super::number;
 use super::value::Value;
 use crate::timestamp;
@@ -38,6 +38,21 @@ pub enum Transform {
     Sum,
     /// A point in time, written as `format` says.
     Date(DateFormat),
+}
+
+/// How `date_format` writes a point in time, always in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DateFormat {
+    /// Seconds since 1970.
+    EpochS,
+    /// Milliseconds since 1970.
+    EpochMs,
+    /// `2024-02-29T12:34:56Z`.
+    Rfc3339,
+    /// `2024-02-29`.
+    Date,
 }
 
 /// The transform that takes a `format`.

@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use super::opened::{Opened, seconds};
-use crate::config::{Compiled, RememberEmail};
+use crate::config::Compiled;
 use crate::consent::{EventConsent, Refusal, Requirement};
 use crate::event::{Event, EventType, Fields};
-use crate::identity::{Cookies, EmailHash, anonymous_id, email, remember};
+use crate::identity::{Cookies, EmailHash, RememberEmail, anonymous_id, email, remember};
 use crate::request::Request;
 use crate::visitor;
 
@@ -72,7 +72,7 @@ fn sealed(
         return None;
     }
     let expires_at = seconds(received_at).saturating_add(settings.cookie.max_age().as_secs());
-    let value = remember::seal(&settings.secrets, id, email, expires_at, nonce)?;
+    let value = remember::seal(&settings.keys, id, email, expires_at, nonce)?;
     Some(settings.cookie.set(&value))
 }
 
@@ -100,7 +100,7 @@ impl Seen {
             }
             events = events.saturating_add(1);
             let consent = event.consent(&request, &config.fields);
-            let id = visitor::anonymous_id(&event, &cookies, config);
+            let id = visitor::anonymous_id(&event, &config.fields, &cookies, &config.anonymous_id_cookies);
             may_issue &= id.is_none()
                 && config
                     .issue_anonymous_id

@@ -24,7 +24,7 @@ use crate::delivery::{
 use crate::reply::Reply;
 use crate::request::{Budget, Request};
 use crate::sources;
-use crate::vendors::{Callout, Parcel};
+use crate::vendors::{Attempt, Callout, Parcel};
 use opened::{Opened, Unopened};
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
@@ -61,7 +61,12 @@ pub trait Host: Counters + Ledger + Store {
         timeout: Duration,
     ) -> Result<Token, Refusal>;
 
-    /// Tells of a callout that a dry run didn't send, in full; the log masks it.
+    /// Whether callouts are shown to somebody instead of sent. Then every secret in them reads `***`.
+    fn only_shows(&self) -> bool {
+        false
+    }
+
+    /// Tells of a callout that a dry run didn't send. Its secrets read `***`; personal members of its body are in it.
     fn dry_run(&mut self, integration: &str, callout: &Callout);
 }
 
@@ -290,7 +295,9 @@ impl<H: Host> Callouts<Parcel> for Outbound<'_, H> {
     fn dispatch(&mut self, lane: LaneId, parcel: &Parcel) -> Result<Token, Refusal> {
         let integration = self.config.integrations.get(lane.0).ok_or(Refusal::UnknownCluster)?;
         let destination = &integration.destination;
-        let callout = destination.callout(parcel, cachebuster(self.cachebusters));
+        let random = cachebuster(self.cachebusters);
+        let attempt = if self.host.only_shows() { Attempt::shown(random) } else { Attempt::sent(random) };
+        let callout = destination.callout(parcel, &attempt);
         self.host.send(destination.cluster(), destination.authority(), &callout, self.config.delivery.timeout)
     }
 }

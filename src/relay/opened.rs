@@ -17,7 +17,7 @@ use crate::pixel;
 use crate::request::Request;
 use crate::sources::{Claim, SourceAt, Unauthorized};
 use crate::timestamp;
-use crate::visitor::Stated;
+use crate::visitor;
 
 /// A request whose envelope has been opened.
 pub struct Opened {
@@ -124,7 +124,7 @@ impl Opened {
 
     /// Whether a server sent the event, in a visitor's stead or its own.
     pub fn is_from_server(&self, event: &Event<'_>, config: &Compiled) -> bool {
-        Stated::by(event, self.is_signed(), &config.fields).context().is_from_server()
+        visitor::event_context(event, self.is_signed(), &config.fields).is_from_server()
     }
 
     /// The anonymous id that the answer gives to the visitor of an event; none to a server.

@@ -19,8 +19,8 @@ use crate::json::Json;
 use crate::mapping::Subject;
 use crate::mapping::plan::{Importance, Planned};
 use crate::sources::SourceAt;
-use crate::vendors::{Content, Parcel};
-use crate::visitor::{self, RememberedEmail, Stated, Visitor};
+use crate::vendors::{Attempt, Content, Parcel};
+use crate::visitor::{self, RememberedEmail, Visitor};
 
 /// The emails of a request's identify events so far, by anonymous id.
 type Identified = HashMap<Box<str>, EmailHash>;
@@ -51,7 +51,7 @@ pub(super) fn relay(
     let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
     let consent = event.consent(&consent, &config.fields);
     if identifies {
-        let id = visitor::anonymous_id(&event, &cookies, config);
+        let id = visitor::anonymous_id(&event, &config.fields, &cookies, &config.anonymous_id_cookies);
         let id = id.or_else(|| opened.issued_id(&event, config).map(Cow::Borrowed));
         identified.extend(id.map(Box::from).zip(identified_email(&event, &consent, &config.fields)));
     }
@@ -81,11 +81,13 @@ pub(super) fn relay(
     if wanted.is_empty() {
         return;
     }
-    let stated = Stated::by(&event, opened.is_signed(), &config.fields);
+    let context = visitor::event_context(&event, opened.is_signed(), &config.fields);
     let client = Client::of_request(&opened.request.source_address, opened.request.header("user-agent"));
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
-    let client = Client::of_event(&stated.context(), &client, policy.unwrap_or(config.client_from_context));
-    let visitor = Visitor::of(&event, client, &cookies, config).or_issued(opened.issued_id(&event, config));
+    let client = Client::of_event(&context, &client, policy.unwrap_or(config.client_from_context));
+    let names = &config.anonymous_id_cookies;
+    let visitor = Visitor::of(&event, &config.fields, client, &cookies, names);
+    let visitor = visitor.or_issued(opened.issued_id(&event, config));
     let remembered = remembered(&visitor, identified, &consent, &cookies, line.config, opened.received_at);
     let visitor = visitor.remembering(remembered);
     note_client(&visitor.client, host);
@@ -93,8 +95,8 @@ pub(super) fn relay(
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {
-            let random = cachebuster(line.cachebusters);
-            host.dry_run(&integration.name, &integration.destination.callout(&parcel, random));
+            let attempt = Attempt::shown(cachebuster(line.cachebusters));
+            host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
             host.count(at, Delivery::DryRun);
             continue;
         }
@@ -128,9 +130,7 @@ fn remembered<'a>(
         return RememberedEmail::Identified(*email);
     }
     match cookies.get(settings.cookie.name().as_str()) {
-        Some(value) => {
-            RememberedEmail::Sealed { secrets: &settings.secrets, value, now: seconds(received_at) }
-        }
+        Some(value) => RememberedEmail::Sealed { keys: &settings.keys, value, now: seconds(received_at) },
         None => RememberedEmail::None,
     }
 }

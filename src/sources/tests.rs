@@ -9,7 +9,7 @@ fn settings(id: &str, keys: &[&str], secret: Option<&str>) -> SourceSettings {
     SourceSettings {
         id: id.to_owned(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-        signing_secret: secret.map(str::to_owned),
+        signing_secret: secret.map(Secret::new),
         client_from_context: None,
     }
 }
@@ -187,7 +187,7 @@ fn one_signature_has_one_id_however_it_is_written() {
 
 #[test]
 fn settings_that_would_leave_a_source_in_doubt_are_refused_and_named() {
-    let refused = |all: &[SourceSettings]| Sources::compile(all).unwrap_err().at;
+    let refused = |all: &[SourceSettings]| Sources::compile(all).unwrap_err().path;
     let good = || settings("a", &["k"], Some("s"));
     assert_eq!(refused(&[]), "sources");
     assert_eq!(refused(&[settings("", &["k"], None)]), "sources[0].id");

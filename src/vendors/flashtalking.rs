@@ -4,19 +4,23 @@
 //! are the credential; the visitor is matched by the FTrack cookie, the IP address and the User-Agent.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use serde_inline_default::serde_inline_default;
+
+use super::{Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
 use crate::accounting::Note;
-use crate::config::load::Invalid;
-use crate::config::{Place, Read, Settings, Tree};
 use crate::delivery::Redirects;
 use crate::identity::Cookies;
 use crate::json;
+use crate::mapping::suggest;
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
-use crate::mapping::{number, suggest};
+use crate::settings::{Invalid, Settings};
 
 pub struct Flashtalking;
 
@@ -41,16 +45,12 @@ impl Vendor for Flashtalking {
         &Parameters
     }
 
-    fn secret_settings(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "schema")]
     fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         generator.subschema_for::<Spotlight>()
     }
 
-    fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
+    fn connect(&self, settings: Settings<'_>) -> Result<Box<dyn Destination>, Invalid> {
         settings.read::<Spotlight>().map(|spotlight| Box::new(spotlight) as Box<dyn Destination>)
     }
 }
@@ -81,6 +81,21 @@ const LONGEST_PARAMETER: usize = 64;
 struct Parameters;
 
 impl Targets for Parameters {
+    /// The ids stand in the path and the cachebuster before all parameters; the others are what headers carry, and what
+    /// belongs to other vendors.
+    fn reserved(&self) -> &'static [&'static str] {
+        &[
+            "cachebuster",
+            "advertiser_id",
+            "spotlight_id",
+            "spotlight_group_id",
+            "ip",
+            "user_agent",
+            "key",
+            "event",
+        ]
+    }
+
     fn check(&self, target: &str) -> Result<(), String> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if target.is_empty() || target.len() > LONGEST_PARAMETER || !target.bytes().all(legal) {
@@ -133,60 +148,86 @@ fn known(target: &str) -> Option<usize> {
 }
 
 /// An integration's `config`: one Spotlight tag.
-#[derive(Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("advertiser_id, spotlight_id, spotlight_group_id")))]
+#[serde_inline_default]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Flashtalking"))]
+#[serde(deny_unknown_fields)]
 struct Spotlight {
-    /// The first number of the tag's path.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
+    /// The first of the three numbers in the Spotlight tag's path.
     advertiser_id: Id,
-    /// The second.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
+    /// The second of the three numbers.
     spotlight_id: Id,
-    /// The third.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
+    /// The third of the three numbers.
     spotlight_group_id: Id,
     /// Names of Flashtalking's first-party cookie; the first that is present is forwarded.
+    #[serde_inline_default(vec!["FTrack".to_owned()])]
     ftrack_cookies: Vec<String>,
+    /// The Envoy cluster that callouts go to.
+    #[serde_inline_default("flashtalking".to_owned())]
     cluster: String,
+    /// The host that they ask for.
+    #[serde_inline_default("servedby.flashtalking.com".to_owned())]
     authority: String,
-}
-
-impl Read for Spotlight {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            advertiser_id: object.required("advertiser_id"),
-            spotlight_id: object.required("spotlight_id"),
-            spotlight_group_id: object.required("spotlight_group_id"),
-            ftrack_cookies: object.or("ftrack_cookies", vec!["FTrack".to_owned()]),
-            cluster: object.or("cluster", Flashtalking.name().to_owned()),
-            authority: object.or("authority", "servedby.flashtalking.com".to_owned()),
-        })
-    }
 }
 
 /// A number, or a string of digits.
 #[derive(Debug, PartialEq, Eq)]
 struct Id(u64);
 
-impl Read for Id {
-    fn read(place: Place<'_>) -> Self {
-        let id = match place.value() {
-            // Of a number that is whole, whether it was written 5 or 5.0.
-            Tree::Number(number) => number::short(number).and_then(|whole| whole.parse().ok()),
-            Tree::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
-            _ => None,
-        };
-        if id.is_none() {
-            let got = match place.value() {
-                Tree::Text(text) => json::written(text),
-                Tree::Number(number) => number.clone(),
-                _ => place.kind().to_owned(),
-            };
-            place.refuse(format!("expected a number like 987654, got {got}"));
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+
+        fn refused<T, E: Error>(got: impl fmt::Display) -> Result<T, E> {
+            Err(E::custom(format_args!("expected a number like 987654, got {got}")))
         }
-        Self(id.unwrap_or_default())
+
+        impl Visitor<'_> for IdVisitor {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number like 987654")
+            }
+
+            fn visit_u64<E: Error>(self, id: u64) -> Result<Id, E> {
+                Ok(Id(id))
+            }
+
+            fn visit_i64<E: Error>(self, id: i64) -> Result<Id, E> {
+                refused(id)
+            }
+
+            fn visit_f64<E: Error>(self, id: f64) -> Result<Id, E> {
+                // 5.0 is 5, as JSON Schema has it.
+                let whole = id.fract() == 0.0 && (0.0..=1e15).contains(&id);
+                if whole { Ok(Id(id as u64)) } else { refused(id) }
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
+                let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                match text.parse() {
+                    Ok(id) if digits => Ok(Id(id)),
+                    _ => refused(json::written(text)),
+                }
+            }
+        }
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Id {
+    fn schema_name() -> Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let variable = crate::settings::schema::VARIABLE;
+        schemars::json_schema!({"anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": format!("^([0-9]+|{variable})$")},
+        ]})
     }
 }
 
@@ -250,11 +291,11 @@ impl Destination for Spotlight {
         }
     }
 
-    fn callout<'a>(&'a self, parcel: &'a Parcel, random: u64) -> Callout<'a> {
+    fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
         let Self { advertiser_id, spotlight_id, spotlight_group_id, .. } = self;
         let path = format!(
             "/container/{};{};{};num/?cachebuster={}{}",
-            advertiser_id.0, spotlight_id.0, spotlight_group_id.0, random, parcel.content
+            advertiser_id.0, spotlight_id.0, spotlight_group_id.0, attempt.random, parcel.content
         );
         let headers = [
             ("x-forwarded-for", &parcel.forwarded_for),

@@ -8,8 +8,6 @@ mod testing;
 use std::borrow::Cow;
 
 use crate::accounting::Note;
-use crate::config::Settings;
-use crate::config::load::{self, Invalid};
 use crate::delivery::{self, Redirects};
 use crate::identity::Cookies;
 use crate::json;
@@ -18,6 +16,7 @@ use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
 use crate::request::has_control;
+use crate::settings::{self, Invalid, MASK, Secret, Settings};
 use crate::visitor::Visitor;
 
 /// Every vendor that an integration can name.
@@ -45,17 +44,17 @@ pub trait Vendor: Sync {
     /// What may stand as the target of a mapping.
     fn targets(&self) -> &'static dyn Targets;
 
-    /// The settings that are secrets.
-    fn secret_settings(&self) -> &'static [&'static str];
-
-    /// The JSON Schema of an integration's `config`; of a vendor that gives none, an editor takes any object.
-    #[cfg(feature = "cli")]
-    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        generator.subschema_for::<serde_json::Map<String, serde_json::Value>>()
+    /// Returns the members of a request's body that identify a visitor. Where a request is logged they read `***`.
+    fn personal_members(&self) -> &'static [&'static str] {
+        &[]
     }
 
-    /// Reads an integration's `config`.
-    fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid>;
+    /// Returns the JSON Schema of an integration's `config`: that of the type which [`connect`](Vendor::connect) reads.
+    #[cfg(feature = "schema")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+
+    /// Reads an integration's `config`. The type that it is read into has a [`Secret`] for every setting that nobody may see.
+    fn connect(&self, settings: Settings<'_>) -> Result<Box<dyn Destination>, Invalid>;
 }
 
 impl dyn Vendor {
@@ -69,7 +68,7 @@ impl dyn Vendor {
         };
         let (_, text) = found.ok_or_else(known)?;
         // A test reads every preset, so that a bad one can't be shipped.
-        load::of_text(text).map_err(|error| error.to_string())
+        settings::of_text(text).map_err(|error| error.to_string())
     }
 }
 
@@ -94,8 +93,33 @@ pub trait Destination {
     /// Everything of one delivery that does not depend on the configuration at the time of sending.
     fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel;
 
-    /// The request of one attempt. `random` is fresh for each.
-    fn callout<'a>(&'a self, parcel: &'a Parcel, random: u64) -> Callout<'a>;
+    /// Makes the request of one attempt.
+    fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a>;
+}
+
+/// One attempt at a delivery, or one look at what it would send.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// A random number of its own.
+    pub random: u64,
+    shows_secrets: bool,
+}
+
+impl Attempt {
+    /// An attempt that is sent to the vendor.
+    pub fn sent(random: u64) -> Self {
+        Self { random, shows_secrets: true }
+    }
+
+    /// One that is shown to somebody, as a preview or in a log: every secret in it reads `***`.
+    pub fn shown(random: u64) -> Self {
+        Self { random, shows_secrets: false }
+    }
+
+    /// Returns the text of a secret for the request, wherever it stands there: path, headers or body.
+    pub fn reveal<'s>(&self, secret: &'s Secret) -> &'s str {
+        if self.shows_secrets { secret.expose() } else { MASK }
+    }
 }
 
 /// What a delivery is made of.
@@ -135,7 +159,7 @@ impl delivery::Parcel for Parcel {
 /// What a queued delivery takes up beside its text, roughly: the parcel itself and its place in the queue.
 const OVERHEAD: usize = 200;
 
-/// One attempt at a delivery.
+/// The request of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Callout<'a> {
     pub method: &'static str,
@@ -146,17 +170,15 @@ pub struct Callout<'a> {
 }
 
 impl Callout<'_> {
-    /// The callout for a log: no key, hash, address, id, User-Agent or cookie in it.
-    pub fn masked(&self) -> String {
-        let body = self.body.as_deref().map(masked_body).unwrap_or_default();
+    /// Returns method, path and body for a log, with `***` for the [personal members](Vendor::personal_members) of the body.
+    /// Its secrets are masked already where it was made for an [`Attempt::shown`].
+    pub fn log_line(&self, personal_members: &[&str]) -> String {
+        let body = self.body.as_deref().map(|body| masked(body, personal_members)).unwrap_or_default();
         format!("{} {} {body}", self.method, self.path)
     }
 }
 
-/// Members of a body that are secret or personal.
-const MASKED: [&str; 5] = ["key", "em", "ip", "id", "user_agent"];
-
-fn masked_body(body: &str) -> String {
+fn masked(body: &str, personal: &[&str]) -> String {
     let mut masked = "{".to_owned();
     let well_formed = json::for_each_member(body, &mut |name, value| {
         if masked.len() > 1 {
@@ -164,14 +186,17 @@ fn masked_body(body: &str) -> String {
         }
         json::write_string(&mut masked, &name);
         masked.push(':');
-        masked.push_str(if MASKED.contains(&&*name) { "\"***\"" } else { value.as_str() });
+        match personal.contains(&&*name) {
+            true => json::write_string(&mut masked, MASK),
+            false => masked.push_str(value.as_str()),
+        }
     });
-    if well_formed { masked + "}" } else { "***".to_owned() }
+    if well_formed { masked + "}" } else { MASK.to_owned() }
 }
 
-/// A value as it may leave: without an email address. Counts what is left out. Whoever writes it into a path or a body
-/// encodes it, control characters included.
-fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>> {
+/// Returns a value as it may leave, without an email address, and notes what is left out. Whoever writes it into a path or a
+/// body encodes it, control characters included.
+pub fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>> {
     match scrub(value) {
         Scrubbed::Clean => Some(Cow::Borrowed(value)),
         Scrubbed::Cut(rest) => {
@@ -188,8 +213,9 @@ fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>
 /// The longest cookie or User-Agent that is forwarded, in bytes.
 const LONGEST_HEADER: usize = 4096;
 
-/// A visitor's header value as it may be forwarded: short enough, and without control characters.
-fn forwardable(value: Option<&str>, notes: &mut Vec<Note>) -> Option<Box<str>> {
+/// Returns a header value of the visitor's as it may be forwarded: at most 4 KB, without control characters and without an
+/// email address. Notes what is left out.
+pub fn forwardable(value: Option<&str>, notes: &mut Vec<Note>) -> Option<Box<str>> {
     let value = value?;
     if value.len() > LONGEST_HEADER || has_control(value) {
         notes.push(Note::ValueLeftOut);

@@ -1,17 +1,18 @@
 //! Podsights: a POST of JSON. Nothing authenticates but the pixel key in the body.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use super::{Callout, Content, Destination, Parcel, Vendor, presentable};
+use serde::Deserialize;
+use serde_inline_default::serde_inline_default;
+
+use super::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable};
 use crate::accounting::Note;
-use crate::config::load::Invalid;
-use crate::config::{Place, Read, Settings};
 use crate::delivery::Redirects;
 use crate::json::{self, Json, Kind};
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
 use crate::mapping::value::Value;
+use crate::settings::{Invalid, Secret, Settings};
 
 pub struct Podsights;
 
@@ -37,16 +38,16 @@ impl Vendor for Podsights {
         &BodyPaths
     }
 
-    fn secret_settings(&self) -> &'static [&'static str] {
-        &["key"]
+    fn personal_members(&self) -> &'static [&'static str] {
+        &["id", "em", "ip", "user_agent"]
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "schema")]
     fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         generator.subschema_for::<Pixel>()
     }
 
-    fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
+    fn connect(&self, settings: Settings<'_>) -> Result<Box<dyn Destination>, Invalid> {
         settings.read::<Pixel>().map(|pixel| Box::new(pixel) as Box<dyn Destination>)
     }
 }
@@ -57,6 +58,11 @@ const DEEPEST_TARGET: usize = 8;
 struct BodyPaths;
 
 impl Targets for BodyPaths {
+    /// What the filter puts into every body, and a word of Flashtalking's that could only be meant for it.
+    fn reserved(&self) -> &'static [&'static str] {
+        &["key", "event", "ip", "user_agent", "cachebuster"]
+    }
+
     fn check(&self, target: &str) -> Result<(), String> {
         let name = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -91,52 +97,43 @@ impl Targets for BodyPaths {
 }
 
 /// An integration's `config`: one pixel.
-#[derive(Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("key")))]
+#[serde_inline_default]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Podsights"))]
+#[serde(deny_unknown_fields)]
 struct Pixel {
-    /// The pixel key. A secret: write `${NAME}` and set NAME in Envoy's environment.
-    #[cfg_attr(feature = "cli", schemars(with = "String"))]
+    /// The pixel key. A secret: write `${PODSIGHTS_KEY}` and set that variable in Envoy's environment.
+    #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
     key: PixelKey,
+    /// The Envoy cluster that callouts go to.
+    #[serde_inline_default("podsights".to_owned())]
     cluster: String,
+    /// The host that they ask for.
+    #[serde_inline_default("collector.podsights.com".to_owned())]
     authority: String,
 }
 
-impl Read for Pixel {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            key: object.required("key"),
-            cluster: object.or("cluster", Podsights.name().to_owned()),
-            authority: object.or("authority", "collector.podsights.com".to_owned()),
-        })
-    }
-}
+/// A pixel key: 1 to 256 bytes without control characters.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Secret")]
+struct PixelKey(Secret);
 
-/// The pixel key, a secret, as the JSON string that goes into the body.
-struct PixelKey(String);
+impl TryFrom<Secret> for PixelKey {
+    type Error = String;
 
-impl fmt::Debug for PixelKey {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Read for PixelKey {
-    fn read(place: Place<'_>) -> Self {
-        let Some(key) = place.value().text() else {
-            place.refuse("expected a pixel key as a string like \"${PODSIGHTS_KEY}\"");
-            return Self(String::new());
-        };
-        let trimmed = key.trim();
-        if key.len() > LONGEST_KEY {
-            place.refuse(format!("expected a pixel key of at most {LONGEST_KEY} bytes"));
-        } else if trimmed.is_empty() {
-            place.refuse("expected a pixel key, got an empty string");
-        } else if trimmed.chars().any(char::is_control) {
-            place.refuse("expected a pixel key, got control characters");
+    fn try_from(key: Secret) -> Result<Self, String> {
+        let trimmed = key.expose().trim();
+        if key.expose().len() > LONGEST_KEY {
+            return Err(format!("expected a pixel key of at most {LONGEST_KEY} bytes"));
         }
-        Self(json::written(trimmed))
+        if trimmed.is_empty() {
+            return Err("expected a pixel key, got an empty string".to_owned());
+        }
+        if trimmed.chars().any(char::is_control) {
+            return Err("expected a pixel key, got control characters".to_owned());
+        }
+        Ok(Self(Secret::new(trimmed)))
     }
 }
 
@@ -185,12 +182,13 @@ impl Destination for Pixel {
         Parcel { content: body.text.into(), ..Parcel::default() }
     }
 
-    fn callout<'a>(&'a self, parcel: &'a Parcel, _: u64) -> Callout<'a> {
+    fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
+        let key = json::written(attempt.reveal(&self.key.0));
         Callout {
             method: "POST",
             path: Cow::Borrowed("/v1/server"),
             headers: vec![("content-type", "application/json")],
-            body: Some(format!("{{\"key\":{}{}", self.key.0, parcel.content)),
+            body: Some(format!("{{\"key\":{key}{}", parcel.content)),
         }
     }
 }

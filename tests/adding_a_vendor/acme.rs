@@ -1,13 +1,13 @@
-use std::borrow::Cow;
-
 use conversion_relay::accounting::Note;
-use conversion_relay::config::load::Invalid;
-use conversion_relay::config::{Place, Read, Settings};
 use conversion_relay::delivery::Redirects;
 use conversion_relay::mapping::targets::Targets;
 use conversion_relay::mapping::transform::Transform;
-use conversion_relay::privacy::{Scrubbed, scrub};
-use conversion_relay::vendors::{Callout, Content, Destination, Parcel, Vendor};
+use conversion_relay::settings::{Invalid, Secret, Settings};
+use conversion_relay::vendors::{
+    Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable,
+};
+use serde::Deserialize;
+use serde_inline_default::serde_inline_default;
 
 /// Acme Ads: a GET with the order in its query.
 pub struct Acme;
@@ -34,11 +34,12 @@ impl Vendor for Acme {
         &Parameters
     }
 
-    fn secret_settings(&self) -> &'static [&'static str] {
-        &["token"]
+    #[cfg(feature = "schema")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<Account>()
     }
 
-    fn connect(&self, settings: Settings) -> Result<Box<dyn Destination>, Invalid> {
+    fn connect(&self, settings: Settings<'_>) -> Result<Box<dyn Destination>, Invalid> {
         settings.read::<Account>().map(|account| Box::new(account) as Box<dyn Destination>)
     }
 }
@@ -47,10 +48,14 @@ impl Vendor for Acme {
 struct Parameters;
 
 impl Targets for Parameters {
+    /// What every request has: no mapping may set it.
+    fn reserved(&self) -> &'static [&'static str] {
+        &["token", "nonce"]
+    }
+
     fn check(&self, target: &str) -> Result<(), String> {
         match target {
             "order" | "value" | "currency" => Ok(()),
-            "token" | "nonce" => Err(format!("{target:?} is set by the relay itself")),
             _ => Err(format!("Acme has no parameter {target:?}: expected order, value or currency")),
         }
     }
@@ -79,21 +84,21 @@ impl Targets for Parameters {
     }
 }
 
-/// An integration's `config`.
+/// An integration's `config`. A key is a field: its documentation, its default and its type are all that there is to write.
+#[serde_inline_default]
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Acme"))]
+#[serde(deny_unknown_fields)]
 pub struct Account {
-    pub token: String,
+    /// The token of the account. A secret: write `${ACME_TOKEN}`.
+    pub token: Secret,
+    /// The Envoy cluster that callouts go to.
+    #[serde_inline_default("acme".to_owned())]
     pub cluster: String,
+    /// The host that they ask for.
+    #[serde_inline_default("in.acme.example".to_owned())]
     pub authority: String,
-}
-
-impl Read for Account {
-    fn read(place: Place<'_>) -> Self {
-        place.object(|object| Self {
-            token: object.required("token"),
-            cluster: object.or("cluster", "acme".to_owned()),
-            authority: object.or("authority", "in.acme.example".to_owned()),
-        })
-    }
 }
 
 impl Destination for Account {
@@ -110,28 +115,23 @@ impl Destination for Account {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (target, value) in &content.values {
             let Some(text) = value.scalar() else { continue };
-            // No email address leaves, wherever the site has put one.
-            let text = match scrub(&text) {
-                Scrubbed::Clean => text,
-                Scrubbed::Cut(rest) => Cow::Owned(rest),
-                Scrubbed::Dropped => {
-                    notes.push(Note::ValueLeftOut);
-                    continue;
-                }
-            };
-            query.append_pair(target, &text);
+            // Without an email address, wherever the site has put one; what is left out is noted.
+            if let Some(text) = presentable(&text, notes) {
+                query.append_pair(target, &text);
+            }
         }
         Parcel {
             content: query.finish().into(),
             forwarded_for: content.visitor.client.ip.map(|ip| ip.to_string().into()),
-            user_agent: content.visitor.client.user_agent.map(Into::into),
+            user_agent: forwardable(content.visitor.client.user_agent, notes),
             ..Parcel::default()
         }
     }
 
     /// When it is sent, and again for each retry: with the token of the newest configuration.
-    fn callout<'a>(&'a self, parcel: &'a Parcel, random: u64) -> Callout<'a> {
-        let path = format!("/c?token={}&nonce={random}&{}", self.token, parcel.content);
+    fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
+        let token = attempt.reveal(&self.token);
+        let path = format!("/c?token={token}&nonce={}&{}", attempt.random, parcel.content);
         let mut headers = Vec::new();
         headers.extend(parcel.forwarded_for.as_deref().map(|ip| ("x-forwarded-for", ip)));
         headers.extend(parcel.user_agent.as_deref().map(|agent| ("user-agent", agent)));

@@ -1,0 +1,195 @@
+//! One integration: what users write of it, and what runs.
+
+use serde::Deserialize;
+use serde_inline_default::serde_inline_default;
+use serde_json::{Map, Value};
+
+use crate::consent::{ConsentRules, Requirement};
+use crate::event::projection::Projection;
+use crate::mapping::document::Document as FieldMappings;
+use crate::mapping::plan::Plan;
+use crate::settings::{Document, Invalid};
+use crate::sources::{SourceAt, Sources};
+use crate::vendors::{self, Destination, Vendor};
+
+/// One configured destination at a vendor: the object of Signal's Management API, and what this filter adds to it.
+#[serde_inline_default]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Integration", transform = super::schema::integration))]
+#[serde(deny_unknown_fields)]
+pub struct IntegrationSettings {
+    /// Unique, also as a metric label, in which anything but letters, digits, `_` and `-` becomes `_`.
+    pub name: String,
+    /// Whose requests it makes.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::VendorName>"))]
+    pub vendor: Option<String>,
+    /// `false`: it sends nothing, as if it were not there.
+    #[serde_inline_default(true)]
+    pub enabled: bool,
+    /// `true`: everything but the sending. A debug log line shows what would go out, masked.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// With `sources`: only that source's events. Without, a label and nothing more.
+    pub source_id: Option<String>,
+    /// The vendor's [mapping document](../src/vendors/presets) that applies without `field_mappings`. Absent: the vendor's
+    /// first, `default` of Flashtalking and `retail` of Podsights.
+    pub preset: Option<String>,
+    /// Restricts the integration to these events of `preset` and `field_mappings`. Absent: all of them.
+    pub events: Option<Vec<String>>,
+    /// The vendor's own settings.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "super::schema::VendorSettings"))]
+    pub config: Map<String, Value>,
+    /// What a visitor must have granted. None: no consent is needed.
+    #[serde(default)]
+    pub consent_categories: Vec<String>,
+    /// Mappings laid over the preset's.
+    pub field_mappings: Option<FieldMappings>,
+    /// Signal's id of the integration, by which it is known where its name changes.
+    pub id: Option<String>,
+    /// Another name for `vendor`, in Signal's older documents.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::VendorName>"))]
+    pub vendor_type: Option<String>,
+    /// Accepted as Signal writes it, and not used.
+    #[serde(rename = "created_at")]
+    pub _created_at: Option<String>,
+    /// Accepted as Signal writes it, and not used.
+    #[serde(rename = "updated_at")]
+    pub _updated_at: Option<String>,
+}
+
+/// One enabled integration.
+pub struct Integration {
+    pub name: String,
+    /// Signal's id, by which the integration is known where its name changes.
+    pub id: Option<String>,
+    pub vendor: &'static dyn Vendor,
+    pub dry_run: bool,
+    /// The only source whose events it gets; `None`: every source's.
+    pub source: Option<SourceAt>,
+    pub plan: Plan,
+    pub requirement: Requirement,
+    pub destination: Box<dyn Destination>,
+}
+
+/// Returns an integration's name as a metric label: anything outside `[A-Za-z0-9_-]` becomes `_`.
+pub fn label(name: &str) -> String {
+    let legal = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    name.chars().map(|character| if legal(character) { character } else { '_' }).collect()
+}
+
+/// What the integrations of a configuration are compiled with.
+pub(super) struct Compiler<'c> {
+    pub document: &'c Document,
+    pub sources: Option<&'c Sources>,
+    pub consent: &'c ConsentRules,
+    pub projection: &'c mut Projection,
+}
+
+impl Compiler<'_> {
+    /// Compiles all integrations, and returns the enabled ones.
+    pub fn integrations(&mut self, all: &[IntegrationSettings]) -> Result<Vec<Integration>, Invalid> {
+        unique_names(all)?;
+        let mut enabled = Vec::new();
+        for (index, settings) in all.iter().enumerate() {
+            let at = format!("integrations[{index}]");
+            let compiled = self.integration(settings, &at)?;
+            if settings.enabled {
+                refuse_double_count(&enabled, &compiled, &at)?;
+                enabled.push(compiled);
+            }
+        }
+        Ok(enabled)
+    }
+
+    fn integration(&mut self, settings: &IntegrationSettings, at: &str) -> Result<Integration, Invalid> {
+        if settings.name.trim().is_empty() {
+            return Err(Invalid::new(format!("{at}.name"), "expected a name"));
+        }
+        let vendor = vendor(settings, at)?;
+        let source = self.source(settings.source_id.as_deref(), at)?;
+        let destination = vendor.connect(self.document.settings(&settings.config, format!("{at}.config")))?;
+        let preset = vendor.preset(settings.preset.as_deref()).map_err(|known| {
+            let name = settings.preset.as_deref().unwrap_or_default();
+            let problem = format!("unknown preset {name:?}: expected one of {known}");
+            Invalid::new(format!("{at}.preset"), problem)
+        })?;
+        let (user, events) = (settings.field_mappings.as_ref(), settings.events.as_deref());
+        let plan = Plan::compile(&preset, user, events, vendor.targets(), self.projection)
+            .map_err(|bad| Invalid::new(format!("{at}.{}", bad.place), bad.problem))?;
+        let requirement = Requirement::compile(&settings.consent_categories, &self.consent.vocabulary)
+            .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
+        let (name, id, dry_run) = (settings.name.clone(), settings.id.clone(), settings.dry_run);
+        Ok(Integration { name, id, vendor, dry_run, source, plan, requirement, destination })
+    }
+
+    /// Returns the source that an integration listens to.
+    fn source(&self, source_id: Option<&str>, at: &str) -> Result<Option<SourceAt>, Invalid> {
+        let (Some(sources), Some(id)) = (self.sources, source_id) else { return Ok(None) };
+        let unknown =
+            || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
+        sources.find(id).map(Some).ok_or_else(unknown)
+    }
+}
+
+/// Returns the vendor by `vendor` or, as Signal's older documents call it, `type`.
+fn vendor(settings: &IntegrationSettings, at: &str) -> Result<&'static dyn Vendor, Invalid> {
+    let (key, name) = match (&settings.vendor, &settings.vendor_type) {
+        (Some(vendor), Some(other)) if vendor != other => {
+            let problem = format!("expected the same as vendor, {vendor:?}, got {other:?}");
+            return Err(Invalid::new(format!("{at}.type"), problem));
+        }
+        (Some(vendor), _) => ("vendor", vendor),
+        (None, Some(vendor)) => ("type", vendor),
+        (None, None) => return Err(Invalid::new(at, "vendor is missing: it is required")),
+    };
+    vendors::find(name).ok_or_else(|| {
+        let known = vendors::VENDORS.map(Vendor::name).join(", ");
+        Invalid::new(format!("{at}.{key}"), format!("unknown vendor {name:?}: expected one of {known}"))
+    })
+}
+
+/// Refuses two integrations with one name, or whose names are one as metric labels, and two with one id.
+fn unique_names(integrations: &[IntegrationSettings]) -> Result<(), Invalid> {
+    for (at, integration) in integrations.iter().enumerate() {
+        let before = || integrations.iter().take(at);
+        if let Some(first) = before().find(|other| label(&other.name) == label(&integration.name)) {
+            let problem = format!(
+                "{:?} and {:?} are both {:?} as a metric label: give each integration a name of its own",
+                first.name,
+                integration.name,
+                label(&integration.name)
+            );
+            return Err(Invalid::new(format!("integrations[{at}].name"), problem));
+        }
+        if let Some(id) = &integration.id
+            && before().any(|other| other.id.as_ref() == Some(id))
+        {
+            let problem = format!("expected an id that no other integration has, got {id:?}");
+            return Err(Invalid::new(format!("integrations[{at}].id"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses two integrations that would send one event to the same place and so count it twice.
+fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> Result<(), Invalid> {
+    let same = |other: &&Integration| {
+        other.vendor.name() == new.vendor.name()
+            && new.destination.counts_as().is_some_and(|place| other.destination.counts_as() == Some(place))
+            && other.plan.overlaps(&new.plan)
+    };
+    match before.iter().find(same) {
+        None => Ok(()),
+        Some(other) => Err(Invalid::new(
+            at,
+            format!(
+                "sends the same events to {} as {:?}, so each would count twice: give them different ids or events",
+                new.destination.counts_as().unwrap_or_default(),
+                other.name
+            ),
+        )),
+    }
+}

@@ -1,0 +1,70 @@
+//! The section `consent`: what counts as consent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
+
+use super::vocabulary::Vocabulary;
+use super::{ConsentCookies, ConsentRules};
+use crate::settings::Invalid;
+
+/// What counts as consent.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Consent"))]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsentSettings {
+    /// What counts when neither the event nor a cookie says anything about consent.
+    pub when_absent: WhenAbsent,
+    /// How many of an integration's `consent_categories` must be granted.
+    pub require: Require,
+    /// `Sec-GPC: 1` stops every delivery.
+    #[default(true)]
+    pub respect_gpc: bool,
+    /// The names of the cookies of consent tools. An empty name: that tool is not asked.
+    pub cookies: ConsentCookies,
+    /// Category names of your own, added to the built-in ones: `marketing: [my_ads]`.
+    pub aliases: BTreeMap<String, Vec<String>>,
+}
+
+/// What happens to an event of which no source of consent says anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WhenAbsent {
+    /// It is dropped as `consent_absent`.
+    #[default]
+    Deny,
+    /// It is delivered.
+    Allow,
+}
+
+/// How many of an integration's categories must be granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Require {
+    /// All of them.
+    #[default]
+    All,
+    /// At least one.
+    Any,
+}
+
+impl ConsentSettings {
+    /// Compiles the section.
+    pub fn rules(&self) -> Result<ConsentRules, Invalid> {
+        let aliases =
+            self.aliases.iter().map(|(name, codes)| (name.as_str(), codes.iter().map(String::as_str)));
+        let vocabulary =
+            Vocabulary::new(aliases).map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
+        Ok(ConsentRules {
+            when_absent: self.when_absent,
+            require: self.require,
+            respect_gpc: self.respect_gpc,
+            cookies: self.cookies.clone(),
+            vocabulary,
+        })
+    }
+}

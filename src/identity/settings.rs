@@ -1,0 +1,129 @@
+//! The section `identity`: where an anonymous id and a client come from, and the two cookies that the filter sets.
+
+use serde::Deserialize;
+use serde_inline_default::serde_inline_default;
+use smart_default::SmartDefault;
+
+use super::client::ClientFromContext;
+use super::remember::Keys;
+use super::set_cookie::{CookieDomain, CookieName, InvalidCookie, SetCookie};
+use crate::consent::{Requirement, Vocabulary};
+use crate::settings::{DAY, Invalid, SECOND, Secret, Time};
+
+/// Who an event is about.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Identity"))]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentitySettings {
+    /// Where the anonymous id is when the event has none: the first of these cookies that is present.
+    #[default(names(&["_dfid", "ajs_anonymous_id", "rl_anonymous_id"]))]
+    pub anonymous_id_cookies: Vec<CookieName>,
+    /// When `context.ip` and `context.userAgent` of an event are believed instead of the connection's.
+    pub client_from_context: ClientFromContext,
+    /// Gives a visitor without an anonymous id one (a UUID), in an HttpOnly cookie on the answer to an accepted tracking
+    /// request; that request's own events carry it already.
+    pub issue_anonymous_id: Option<IssueAnonymousIdSettings>,
+    /// Keeps the digest of an `identify`'s email in the visitor's browser, sealed, so that a later purchase carries it: see
+    /// [consent](consent.md#remembering-an-email).
+    pub remember_email: Option<RememberEmailSettings>,
+}
+
+/// The longest `max_age`: no browser keeps a cookie longer (RFC 6265bis, section 5.5).
+const LONGEST: u64 = 400 * DAY;
+
+/// The cookie that an anonymous id is issued in.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "IssueAnonymousId"))]
+#[serde(deny_unknown_fields, default)]
+pub struct IssueAnonymousIdSettings {
+    /// One of `anonymous_id_cookies`.
+    #[default(name("_dfid"))]
+    pub cookie: CookieName,
+    /// Like `.example.com`: the cookie is for that domain and all below it. Absent: for the gateway's own host alone.
+    pub domain: Option<CookieDomain>,
+    /// How long the browser keeps it. Browsers keep no cookie longer than 400 days.
+    #[default(Time::literal::<LONGEST>())]
+    pub max_age: Time<SECOND, LONGEST>,
+    /// The consent categories that a visitor must have granted, all of them.
+    #[default(vec!["marketing".to_owned()])]
+    pub requires: Vec<String>,
+}
+
+/// The cookie that an email's digest is remembered in.
+#[serde_inline_default]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "RememberEmail"))]
+#[serde(deny_unknown_fields)]
+pub struct RememberEmailSettings {
+    /// Not one of `anonymous_id_cookies`.
+    #[serde_inline_default(name("_cr_em"))]
+    pub cookie: CookieName,
+    /// Secrets as `${NAME}`, each 32 bytes or more, such as `openssl rand -base64 32` prints. The first seals, all open: to rotate,
+    /// put a new one first, and take the old one away after `max_age`. All gateways of a fleet need the same.
+    pub secrets: Vec<Secret>,
+    /// How long the browser keeps it.
+    #[serde_inline_default(Time::literal::<{ 30 * DAY }>())]
+    pub max_age: Time<SECOND, LONGEST>,
+}
+
+/// `identity.issue_anonymous_id`, compiled.
+#[derive(Debug)]
+pub struct IssueAnonymousId {
+    pub cookie: SetCookie,
+    /// What a visitor must have granted.
+    pub requirement: Requirement,
+}
+
+/// `identity.remember_email`, compiled.
+#[derive(Debug)]
+pub struct RememberEmail {
+    pub cookie: SetCookie,
+    pub keys: Keys,
+}
+
+impl IdentitySettings {
+    /// Compiles `issue_anonymous_id`. `None`: it is off.
+    pub fn issue_anonymous_id(&self, vocabulary: &Vocabulary) -> Result<Option<IssueAnonymousId>, Invalid> {
+        let Some(settings) = &self.issue_anonymous_id else { return Ok(None) };
+        let at = |key: &str| format!("identity.issue_anonymous_id.{key}");
+        let IssueAnonymousIdSettings { cookie: name, domain, max_age, requires } = settings;
+        if !self.anonymous_id_cookies.contains(name) {
+            let problem = format!(
+                "expected one of identity.anonymous_id_cookies, got {:?}: an id that is never read would be issued anew each time",
+                name.as_str()
+            );
+            return Err(Invalid::new(at("cookie"), problem));
+        }
+        let requirement = Requirement::compile(requires, vocabulary)
+            .map_err(|unknown| Invalid::new(at("requires"), unknown.to_string()))?;
+        let cookie = SetCookie::new(name.clone(), domain.clone(), max_age.get());
+        let cookie = cookie.map_err(|error: InvalidCookie| Invalid::new(at("domain"), error.to_string()))?;
+        Ok(Some(IssueAnonymousId { cookie, requirement }))
+    }
+
+    /// Compiles `remember_email`. `None`: it is off.
+    pub fn remember_email(&self) -> Result<Option<RememberEmail>, Invalid> {
+        let Some(settings) = &self.remember_email else { return Ok(None) };
+        let invalid =
+            |key: &str, problem: String| Invalid::new(format!("identity.remember_email.{key}"), problem);
+        if self.anonymous_id_cookies.contains(&settings.cookie) {
+            let problem = "expected another cookie than those of identity.anonymous_id_cookies";
+            return Err(invalid("cookie", problem.to_owned()));
+        }
+        let keys = Keys::new(&settings.secrets).map_err(|error| invalid("secrets", error.to_string()))?;
+        let cookie = SetCookie::new(settings.cookie.clone(), None, settings.max_age.get());
+        let cookie = cookie.map_err(|error| invalid("cookie", error.to_string()))?;
+        Ok(Some(RememberEmail { cookie, keys }))
+    }
+}
+
+fn name(text: &'static str) -> CookieName {
+    CookieName::literal(text)
+}
+
+fn names(texts: &[&'static str]) -> Vec<CookieName> {
+    texts.iter().copied().map(name).collect()
+}

@@ -1,0 +1,29 @@
+//! What every section of the configuration is made of. The sections themselves stand with the modules that they configure.
+//!
+//! A section is a struct that derives `Deserialize` and, for the command line, `JsonSchema`. A key is written once, as a field:
+//! its name, its documentation, its default and, by its type ([`Whole`], [`Time`], [`Secret`], an enum), what it accepts.
+//! From that come reading, the errors, the JSON Schema and the tables of docs/configuration.md. Two attributes give defaults:
+//! `#[default(...)]` of `SmartDefault` in a section that may be left out as a whole, `#[serde_inline_default(...)]` in an
+//! object with required keys.
+
+mod document;
+mod invalid;
+mod node;
+mod one_or_more;
+mod path;
+mod problem;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod time;
+mod whole;
+
+pub use document::{Document, Settings, of_text};
+pub use invalid::Invalid;
+pub use one_or_more::OneOrMore;
+pub use problem::unknown_key;
+pub use secret::{MASK, Secret};
+pub use time::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, Time, YEAR};
+pub use whole::Whole;
