@@ -34,8 +34,8 @@ pub mod deduplication;
 pub mod delivery;
 pub mod relay;
 
-#[cfg(feature = "cli")]
-pub mod cli;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 #[cfg(target_arch = "wasm32")]
 mod host;

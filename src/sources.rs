@@ -34,9 +34,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// One of `sources` as users write it.
 #[derive(Clone)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("id")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("id")))]
 pub struct SourceSettings {
     /// What an integration's `source_id` names.
     pub id: String,

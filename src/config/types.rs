@@ -12,9 +12,9 @@ use crate::sources::SourceSettings;
 
 /// The whole plugin configuration.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("integrations")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("integrations")))]
 pub struct Config {
     pub endpoints: Endpoints,
     pub identity: Identity,
@@ -43,8 +43,8 @@ impl Read for Config {
 
 /// Which requests are tracking requests, and how much of them is held.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Endpoints {
     /// Stands before the tracking paths: `/collect` makes `/collect/v1/track` one. Default: none.
     pub base_path: String,
@@ -55,7 +55,7 @@ pub struct Endpoints {
     /// The most events of one request. Default 500.
     pub max_events: usize,
     /// Events that are older, by their own timestamp, are `stale`. Default 24h.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub max_event_age: Duration,
     /// Whether POST /v1/import, historical data, is a tracking request at all. Default false.
     pub import: bool,
@@ -80,8 +80,8 @@ impl Read for Endpoints {
 
 /// Who answers tracking requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum ReplyFrom {
     /// The collector; requests pass on untouched. The default.
     Upstream,
@@ -97,8 +97,8 @@ impl Read for ReplyFrom {
 
 /// Which requests with `reply: upstream` are relayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum RelayWhen {
     /// The collector answered below 400. The default.
     Accepted,
@@ -114,8 +114,8 @@ impl Read for RelayWhen {
 
 /// Who an event is about.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Identity {
     /// Where the anonymous id is when the event has none: the first of these cookies that is present. Default: _dfid,
     /// ajs_anonymous_id, rl_anonymous_id.
@@ -144,15 +144,15 @@ impl Read for Identity {
 
 /// The cookie that an anonymous id is issued in.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct IssueAnonymousId {
     /// One of anonymous_id_cookies. Default _dfid.
     pub cookie: String,
     /// Like `.example.com`: the cookie is for that domain and all below it. Default: for the gateway's own host alone.
     pub domain: Option<String>,
     /// Default 400d, which is the longest that browsers keep a cookie.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub max_age: Duration,
     /// The consent categories that a visitor must have granted, all of them. Default marketing.
     pub requires: Vec<String>,
@@ -171,9 +171,9 @@ impl Read for IssueAnonymousId {
 
 /// The cookie that an email's digest is remembered in.
 #[derive(Clone)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("secrets")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("secrets")))]
 pub struct RememberEmail {
     /// Default _cr_em.
     pub cookie: String,
@@ -181,7 +181,7 @@ pub struct RememberEmail {
     /// first and take the old one away after max_age. All gateways of a fleet need the same.
     pub secrets: Vec<String>,
     /// Default 30d.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub max_age: Duration,
 }
 
@@ -204,8 +204,8 @@ impl fmt::Debug for RememberEmail {
 
 /// What counts as consent.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Consent {
     /// What counts when nothing says anything about consent at all. Default deny.
     pub when_absent: WhenAbsent,
@@ -232,8 +232,8 @@ impl Read for Consent {
 
 /// The names of the cookies of consent tools; an empty name: that tool is not asked.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Cookies {
     /// Default OptanonConsent.
     pub onetrust: String,
@@ -256,11 +256,11 @@ impl Read for Cookies {
 
 /// Events that arrive more than once.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Deduplication {
     /// How long a messageId is remembered; 0s: not at all. Default 10m.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub window: Duration,
 }
 
@@ -272,16 +272,16 @@ impl Read for Deduplication {
 
 /// How deliveries are queued, sent and retried.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Delivery {
     /// How long a vendor has to answer. Default 5s.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub timeout: Duration,
     /// Attempts at one delivery. Default 8.
     pub max_attempts: u32,
     /// How long a delivery is tried at all. Default 1h.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub max_age: Duration,
     pub backoff: Backoff,
     /// Callouts under way at once, per integration and worker. Default 64.
@@ -303,14 +303,14 @@ impl Read for Delivery {
 }
 
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Backoff {
     /// The longest delay before the second attempt; it doubles from there. Default 1s.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub base: Duration,
     /// The longest delay of all. Default 5m.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Duration"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Duration"))]
     pub max: Duration,
 }
 
@@ -325,8 +325,8 @@ impl Read for Backoff {
 
 /// The queue of one worker; each integration has its equal share.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Queue {
     /// Default 10000.
     pub max_deliveries: usize,
@@ -345,13 +345,13 @@ impl Read for Queue {
 
 /// One configured vendor destination: the object of Signal's Management API, plus what is ours.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("name, vendor")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("name, vendor")))]
 pub struct Integration {
     /// Unique, also once it is written as a metric label.
     pub name: String,
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::VendorName"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::VendorName"))]
     pub vendor: String,
     /// Default true.
     pub enabled: bool,
@@ -364,7 +364,7 @@ pub struct Integration {
     /// Restricts the integration to these events. Default: all of preset and field_mappings.
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Settings", extend("default" = serde_json::json!({}))))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Settings", extend("default" = serde_json::json!({}))))]
     pub config: Tree,
     /// What a visitor must have granted; none: no consent is needed.
     pub consent_categories: Vec<String>,

@@ -34,8 +34,8 @@ const SERVER_LIBRARIES: [&str; 13] = [
 
 /// When an event's `context.ip` and `context.userAgent` are believed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "lowercase"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "lowercase"))]
 pub enum ClientFromContext {
     /// Only where the request's signature was verified.
     #[default]

@@ -5,12 +5,12 @@ use crate::config::{Place, Read, Tree};
 
 /// `field_mappings`, or a preset.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("version")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("version")))]
 pub struct Document {
     /// Always 2.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Version"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Version"))]
     pub version: Version,
     /// What happens to events that are not named under `events`; absent: what the preset does.
     pub defaults: Option<Defaults>,
@@ -45,8 +45,8 @@ impl Read for Version {
 }
 
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Defaults {
     pub action: Action,
 }
@@ -58,8 +58,8 @@ impl Read for Defaults {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum Action {
     /// Only the events named under `events`, not even the preset's others.
     Drop,
@@ -74,8 +74,8 @@ impl Read for Action {
 }
 
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
 pub struct Global {
     pub mappings: Vec<Mapping>,
 }
@@ -87,9 +87,9 @@ impl Read for Global {
 }
 
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("")))]
 pub struct EventMapping {
     /// false: this event is not sent, although the preset would.
     pub enabled: bool,
@@ -111,23 +111,23 @@ impl Read for EventMapping {
 
 /// How one target gets its value: from `source`, from `value`, or from the items of `source` by `each`.
 #[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
 pub struct Mapping {
     /// A path, or several of which the first that is present wins.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::OneOrMore>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::OneOrMore>"))]
     pub source: Option<OneOrMore>,
     /// A constant.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::Scalar>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Scalar>"))]
     pub value: Option<Scalar>,
     pub target: String,
     /// Transforms, applied in their order.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::cli::schema::Transforms>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Transforms>"))]
     pub transform: Option<OneOrMore>,
     /// What `date_format` writes. Only with it.
     pub format: Option<DateFormat>,
     /// After the transforms: the value by its text; `*` is every other. Without `*` an unknown value is left out.
-    #[cfg_attr(feature = "cli", schemars(with = "Option<Members<crate::cli::schema::Scalar>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Members<crate::schema::Scalar>>"))]
     pub value_map: Option<Members<Scalar>>,
     /// Makes an object of each item of `source`; its own sources start at the item.
     pub each: Option<Vec<Mapping>>,
@@ -149,8 +149,8 @@ impl Read for Mapping {
 
 /// How `date_format` writes a point in time, always in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename_all = "snake_case"))]
 pub enum DateFormat {
     /// Seconds since 1970.
     EpochS,

@@ -45,7 +45,7 @@ impl Vendor for Flashtalking {
         &[]
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "schema")]
     fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         generator.subschema_for::<Spotlight>()
     }
@@ -134,18 +134,18 @@ fn known(target: &str) -> Option<usize> {
 
 /// An integration's `config`: one Spotlight tag.
 #[derive(Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("advertiser_id, spotlight_id, spotlight_group_id")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("advertiser_id, spotlight_id, spotlight_group_id")))]
 struct Spotlight {
     /// The first number of the tag's path.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     advertiser_id: Id,
     /// The second.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     spotlight_id: Id,
     /// The third.
-    #[cfg_attr(feature = "cli", schemars(with = "crate::cli::schema::Id"))]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Id"))]
     spotlight_group_id: Id,
     /// Names of Flashtalking's first-party cookie; the first that is present is forwarded.
     ftrack_cookies: Vec<String>,

@@ -49,7 +49,7 @@ pub trait Vendor: Sync {
     fn secret_settings(&self) -> &'static [&'static str];
 
     /// The JSON Schema of an integration's `config`; of a vendor that gives none, an editor takes any object.
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "schema")]
     fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         generator.subschema_for::<serde_json::Map<String, serde_json::Value>>()
     }

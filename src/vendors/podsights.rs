@@ -41,7 +41,7 @@ impl Vendor for Podsights {
         &["key"]
     }
 
-    #[cfg(feature = "cli")]
+    #[cfg(feature = "schema")]
     fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         generator.subschema_for::<Pixel>()
     }
@@ -92,12 +92,12 @@ impl Targets for BodyPaths {
 
 /// An integration's `config`: one pixel.
 #[derive(Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-#[cfg_attr(feature = "cli", schemars(transform = crate::cli::schema::required("key")))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(deny_unknown_fields, default = "Self::absent"))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::required("key")))]
 struct Pixel {
     /// The pixel key. A secret: write `${NAME}` and set NAME in Envoy's environment.
-    #[cfg_attr(feature = "cli", schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     key: PixelKey,
     cluster: String,
     authority: String,

@@ -5,7 +5,6 @@ mod document;
 mod gateway;
 pub mod preview;
 mod printing;
-pub mod schema;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{Compiled, Tree, load};
-use crate::vendors;
+use conversion_relay::config::{Compiled, Tree, load};
+use conversion_relay::{schema, vendors};
 use document::{Found, Passed};
 
 /// Why a command did not come to its end.
