@@ -27,18 +27,18 @@ setup: ## Get what is missing: Rust with the WebAssembly target, a linker, Envoy
 wasm: setup ## Build the filter: dist/conversion-relay.wasm
 	@scripts/wasm
 
-test: wasm ## Run all tests, those in the real Envoy included
-	@scripts/cargo test --features cli
+test: wasm stand-in ## Run all tests, those in the real Envoy included
+	@scripts/cargo test --workspace
 
 fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST_CASES=N a target)
 	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
 
 check: setup ## Check formatting and lints, for this machine and for WebAssembly
 	@scripts/cargo fmt --all -- --check
-	@scripts/cargo clippy --all-targets --features cli -- -D warnings
+	@scripts/cargo clippy --workspace --all-targets -- -D warnings
 	@scripts/cargo clippy --test reliability --test bench_gateway -- -D warnings
 	@scripts/cargo fmt --manifest-path bench/empty-filter/Cargo.toml -- --check
-	@scripts/cargo --wasm clippy --lib -- -D warnings
+	@scripts/cargo --wasm clippy --package conversion-relay --lib -- -D warnings
 	@scripts/deny
 
 reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
@@ -51,7 +51,7 @@ bench: wasm ## Measure the filter beside its rivals and write docs/performance.m
 	@command -v wrk >/dev/null || { echo "error: there is no wrk (Debian: apt-get install wrk)" >&2; exit 1; }
 	@command -v taskset >/dev/null || { echo "error: there is no taskset (Debian: apt-get install util-linux)" >&2; exit 1; }
 	@bench/empty-filter/build
-	@scripts/cargo build --profile $(BENCH_PROFILE) --example stand-in
+	@scripts/cargo build --profile $(BENCH_PROFILE) --package stand-in
 	@scripts/cargo test --profile $(BENCH_PROFILE) --test bench_gateway -- $(ARGS)
 
 size: setup ## Show what the module is made of, by crate and module
@@ -65,13 +65,13 @@ check-rules: ## Check the Prometheus alert rules with promtool
 	@promtool check rules deploy/prometheus/alerts.yaml
 
 docs: setup ## Write what is generated: the JSON Schema and the tables of docs/configuration.md
-	@UPDATE_DOCS=1 scripts/cargo test --quiet --features cli --test documentation
+	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation
 
 cli: setup ## Build the command line: target/release/conversion-relay
-	@scripts/cargo build --release --features cli --bin conversion-relay
+	@scripts/cargo build --release --package conversion-relay-cli
 
 stand-in: setup
-	@scripts/cargo build --example stand-in
+	@scripts/cargo build --package stand-in
 
 run: wasm stand-in ## Run the gateway with a stand-in for vendors and collector; Ctrl-C ends both
 	@scripts/run

@@ -35,8 +35,5 @@ pub mod deduplication;
 pub mod delivery;
 pub mod relay;
 
-#[cfg(feature = "cli")]
-pub mod cli;
-
 #[cfg(target_arch = "wasm32")]
 mod host;

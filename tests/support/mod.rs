@@ -10,7 +10,7 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses another part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../../examples/stand-in/destination.rs"]
+#[path = "../../stand-in/src/destination.rs"]
 mod destination;
 pub mod documents;
 mod envoy;
@@ -286,9 +286,10 @@ pub fn wait_until_every(pause: Duration, limit: Duration, mut condition: impl Fn
     }
 }
 
-/// The checkout.
+/// The checkout, whichever of its packages the test belongs to.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    folders.find(|folder| folder.join("Cargo.lock").is_file()).expect("the workspace has a Cargo.lock")
 }
 
 /// A folder that is deleted when it is dropped.

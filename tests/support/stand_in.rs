@@ -180,14 +180,19 @@ fn received(response: &Response) -> Vec<Received> {
     serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{error}: {}", response.text()))
 }
 
-/// `cargo test` builds examples beside the folder that the tests run from.
+/// The stand-in of the profile that the test itself was built with. Cargo puts programs beside the folder that the tests
+/// run from, but builds those of other packages only when it is told to.
 fn binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("a test knows its own path");
-    let profile = tests.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
-    let binary = profile.join("examples/stand-in");
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    let binary = folder.join("stand-in").with_extension(std::env::consts::EXE_EXTENSION);
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
     assert!(
         binary.is_file(),
-        "{} is missing: run `make test`, or cargo build --example stand-in",
+        "{} is missing: run `scripts/cargo build --package stand-in --profile {profile}`",
         binary.display()
     );
     binary

@@ -1,4 +1,4 @@
-//! `preview` prints the same as ever: tests/golden/preview.yaml holds configurations and requests, preview.txt what was
+//! `preview` prints the same as ever: cli/tests/golden/preview.yaml holds configurations and requests, preview.txt what was
 //! printed of them. `UPDATE_GOLDEN=1` writes preview.txt anew, for a change that is meant to be seen.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,6 +1,7 @@
 //! `conversion-relay preview` and the real gateway make the same requests of the same events.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::io::Write;

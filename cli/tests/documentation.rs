@@ -2,16 +2,16 @@
 //! writes both anew.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/documents.rs"]
+#[path = "../../tests/support/documents.rs"]
 mod documents;
 
 use std::path::{Path, PathBuf};
 
-use conversion_relay::cli::reference;
 use conversion_relay::config::schema;
+use conversion_relay_cli::reference;
 
 fn root(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }
 
 fn is_writing() -> bool {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{Compiled, schema};
+use conversion_relay::config::{Compiled, schema};
 use document::{Found, Passed};
 
 /// Why a command did not come to its end.

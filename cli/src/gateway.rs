@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::document::walk;
-use crate::mapping::suggest::nearest;
+use conversion_relay::mapping::suggest::nearest;
 
 /// A whole gateway: an envoy.yaml, not a part of one.
 pub struct Gateway<'v>(&'v Value);

@@ -8,7 +8,7 @@ use super::document::{Document, Found};
 use super::gateway::{Gateway, refused_resources};
 use super::printing::needs;
 use super::{Failure, Loaded, document, load};
-use crate::config::Integration;
+use conversion_relay::config::Integration;
 
 pub fn run(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let document = document::find(file)?;

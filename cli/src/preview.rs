@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::printing::Printing;
 use super::{Failure, Loaded, document, load};
-use crate::delivery::Answer;
-use crate::endpoints::{Carrier, Endpoint};
-use crate::event::envelope::Form;
-use crate::relay::Relay;
-use crate::request::{Budget, Request};
+use conversion_relay::delivery::Answer;
+use conversion_relay::endpoints::{Carrier, Endpoint};
+use conversion_relay::event::envelope::Form;
+use conversion_relay::relay::Relay;
+use conversion_relay::request::{Budget, Request};
 
 /// The request that brings the event: what a browser would send beside the body.
 #[derive(Default)]

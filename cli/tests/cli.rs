@@ -6,9 +6,12 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+/// The checkout: the manual names files as they are found from there.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conversion-relay"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("PODSIGHTS_KEY");
+    command.current_dir(ROOT).env_remove("PODSIGHTS_KEY");
     command.args(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 
@@ -18,7 +21,7 @@ fn text(output: &Output) -> String {
 }
 
 fn doc(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+    std::fs::read_to_string(Path::new(ROOT).join("docs").join(name)).unwrap()
 }
 
 /// The fenced blocks of a page in one language, with the line before the fence.
@@ -113,8 +116,7 @@ fn fields(printed: &str) -> Value {
 
 #[test]
 fn schema_prints_the_schema_in_the_repository() {
-    let kept =
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("conversion-relay.schema.json")).unwrap();
+    let kept = std::fs::read(Path::new(ROOT).join("conversion-relay.schema.json")).unwrap();
     assert!(kept == run(&["schema"], &[]).stdout, "run: make docs");
 }
 
@@ -146,8 +148,7 @@ fn a_secret_never_shows() {
 
 #[test]
 fn an_envoy_file_is_refused_where_the_gateway_would_fail() {
-    let shipped =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conversion-relay.yaml")).unwrap();
+    let shipped = std::fs::read_to_string(Path::new(ROOT).join("conversion-relay.yaml")).unwrap();
     let flag = "allow_on_headers_stop_iteration: true";
     assert!(shipped.contains(flag));
     let local = shipped.replace(
@@ -197,7 +198,7 @@ impl Drop for Folder {
 }
 
 fn shipped(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
 }
 
 #[test]

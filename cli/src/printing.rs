@@ -8,12 +8,14 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::Failure;
-use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
-use crate::config::{Compiled, Integration};
-use crate::deduplication::Store;
-use crate::delivery::{CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
-use crate::relay::Host;
-use crate::vendors::Callout;
+use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use conversion_relay::config::{Compiled, Integration};
+use conversion_relay::deduplication::Store;
+use conversion_relay::delivery::{
+    CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
+};
+use conversion_relay::relay::Host;
+use conversion_relay::vendors::Callout;
 
 pub struct Printing {
     config: Rc<Compiled>,
@@ -99,7 +101,7 @@ impl Printing {
 /// What the consent that an integration needs is called, e.g. "marketing".
 pub(super) fn needs(integration: &Integration) -> String {
     let categories = integration.requirement.categories();
-    let names: Vec<_> = crate::consent::Category::ALL
+    let names: Vec<_> = conversion_relay::consent::Category::ALL
         .into_iter()
         .filter(|category| categories.contains(*category))
         .map(|category| category.name())
