@@ -45,6 +45,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     /// Serde would take a list for a struct, its items in the order of the fields.
+    #[inline(never)] // a function of its own for each struct: docs/performance.md
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -108,6 +109,7 @@ struct Items<'n> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Problem;
 
+    #[inline(never)] // once for each type: docs/performance.md
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
         let Some(value) = self.items.get(self.next) else { return Ok(None) };
         let path = Path::Index(&self.node.path, self.next);
@@ -133,6 +135,7 @@ impl<'n> Members<'n> {
 impl<'de> MapAccess<'de> for Members<'_> {
     type Error = Problem;
 
+    #[inline(never)] // once for each type: docs/performance.md
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Problem> {
         self.current = self.members.next();
         let Some((key, _)) = self.current else { return Ok(None) };
@@ -140,6 +143,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
         seed.deserialize(StrDeserializer::new(key)).map(Some).map_err(|problem: Problem| problem.or_at(&path))
     }
 
+    #[inline(never)] // once for each type: docs/performance.md
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
         let (key, value) = self.current.ok_or_else(|| Problem::custom("a value without a key"))?;
         let path = Path::Key(&self.node.path, key);

@@ -73,7 +73,7 @@ impl Secrets {
     /// Adds a text in every way in which a message may write it: as it is, or quoted by Rust or JSON. Longer ones come first:
     /// were a part of one masked, its rest would stay.
     pub fn add(&mut self, text: &str) {
-        let json = serde_json::Value::from(text).to_string();
+        let json = serde_json::to_string(text).unwrap_or_default();
         for quoted in [format!("\"{text}\""), format!("{text:?}"), json] {
             let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
             if inner.len() >= SHORTEST && !self.0.iter().any(|known| known == inner) {
