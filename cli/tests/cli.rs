@@ -316,12 +316,19 @@ fn the_plugin_of_istio_is_checked_with_the_environment_that_it_passes_on() {
 
 #[test]
 fn the_short_form_of_the_readme_is_fine_in_the_shipped_gateway() {
-    let snippet: String = blocks(&shipped("README.md"), "yaml").concat();
-    let entry: Value = serde_saphyr::from_str(&snippet).unwrap();
+    let short_form = blocks(&shipped("README.md"), "yaml").swap_remove(0);
+    let entry: Value = serde_saphyr::from_str(&short_form).unwrap();
     let mut envoy: Value = serde_saphyr::from_str(&shipped("envoy.yaml")).unwrap();
     let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0";
     *envoy.pointer_mut(filters).unwrap() = entry[0].clone();
     let (code, printed) = Folder::new("readme", &[("envoy.yaml", &envoy.to_string())]).check();
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("Podsights Production: podsights"), "{printed}");
+}
+
+#[test]
+fn the_configuration_of_the_readme_is_fine() {
+    let file = TempFile::new("readme.yaml", &blocks(&shipped("README.md"), "yaml").swap_remove(1));
+    let output = run(&["check", file.path()], &[("PODSIGHTS_KEY", "k")]);
+    assert!(output.status.success(), "{}", text(&output));
 }
