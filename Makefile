@@ -33,12 +33,13 @@ test: wasm stand-in ## Run all tests, those in the real Envoy included
 fuzz: setup ## Try hostile input on all that reads what a client sends (PROPTEST_CASES=N a target)
 	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
 
-check: setup ## Check formatting and lints, for this machine and for WebAssembly
+check: setup ## Check formatting, lints for this machine and for WebAssembly, and the order of the sources
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --workspace --all-targets -- -D warnings
 	@scripts/cargo clippy --test reliability --test bench_gateway -- -D warnings
 	@scripts/cargo fmt --manifest-path bench/empty-filter/Cargo.toml -- --check
 	@scripts/cargo --wasm clippy --package conversion-relay --lib -- -D warnings
+	@scripts/cargo test --quiet --test architecture
 	@scripts/deny
 
 reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)

@@ -16,13 +16,13 @@ use crate::vendors::{self, Destination, Vendor};
 #[serde_inline_default]
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Integration", transform = super::schema::integration))]
+#[cfg_attr(feature = "schema", schemars(rename = "Integration", transform = super::vendor_schema::integration))]
 #[serde(deny_unknown_fields)]
 pub struct IntegrationSettings {
     /// Unique, also as a metric label, in which anything but letters, digits, `_` and `-` becomes `_`.
     pub name: String,
     /// Whose requests it makes.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::VendorName>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::vendor_schema::VendorName>"))]
     pub vendor: Option<String>,
     /// `false`: it sends nothing, as if it were not there.
     #[serde_inline_default(true)]
@@ -39,7 +39,7 @@ pub struct IntegrationSettings {
     pub events: Option<Vec<String>>,
     /// The vendor's own settings.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(with = "super::schema::VendorSettings"))]
+    #[cfg_attr(feature = "schema", schemars(with = "super::vendor_schema::VendorSettings"))]
     pub config: Map<String, Value>,
     /// What a visitor must have granted. None: no consent is needed.
     #[serde(default)]
@@ -50,7 +50,7 @@ pub struct IntegrationSettings {
     pub id: Option<String>,
     /// Another name for `vendor`, in Signal's older documents.
     #[serde(rename = "type")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::VendorName>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::vendor_schema::VendorName>"))]
     pub vendor_type: Option<String>,
     /// Accepted as Signal writes it, and not used.
     #[serde(rename = "created_at")]

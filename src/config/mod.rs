@@ -6,6 +6,8 @@ mod integration;
 pub mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "schema")]
+mod vendor_schema;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ pub mod path;
 pub mod plan;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod subject;
 pub mod suggest;
 pub mod targets;
 #[cfg(test)]
@@ -20,26 +21,14 @@ pub mod value;
 
 use std::borrow::Cow;
 
-use crate::event::Event;
 use crate::event::projection::{Projection, Slots};
-use crate::identity::Cookies;
 use crate::json::Kind;
-use crate::request::Request;
-use crate::visitor::Visitor;
 use path::Source;
 use transform::Transform;
 use value::Value;
 
 pub use compile::BadMapping;
-
-/// What a mapping reads from.
-#[derive(Clone, Copy)]
-pub struct Subject<'a> {
-    pub event: &'a Event<'a>,
-    pub request: &'a Request,
-    pub cookies: &'a Cookies<'a>,
-    pub visitor: &'a Visitor<'a>,
-}
+pub use subject::Subject;
 
 /// One compiled mapping: how a target gets its value.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Subject, suggest, value::Value};
+use super::subject::Subject;
+use super::{suggest, value::Value};
 use crate::event::projection::{Projection, Slot, Slots};
 use crate::event::{MESSAGE_ID, USER_ID};
 use crate::json::{Json, Kind};

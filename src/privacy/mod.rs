@@ -5,23 +5,14 @@
 //! the first is the customer's own, the second is already a digest.
 
 mod address;
+mod scrubbed;
 mod url;
 
 #[cfg(test)]
 mod tests;
 
 pub use address::email_in;
-
-/// What [`scrub`] made of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scrubbed {
-    /// Holds no address: send the value as it is. The normal case, which allocates nothing.
-    Clean,
-    /// Leave the value out.
-    Dropped,
-    /// A URL: send this one instead.
-    Cut(String),
-}
+pub use scrubbed::Scrubbed;
 
 /// Takes the email addresses out of a value that is about to be sent.
 ///

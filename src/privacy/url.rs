@@ -1,6 +1,7 @@
 //! A URL taken apart, so that only what holds an address is dropped and the rest stays a valid URL.
 
-use super::{Scrubbed, email_in};
+use super::address::email_in;
+use super::scrubbed::Scrubbed;
 
 /// The parts of a URL. Put together in this order, they are the URL again, byte for byte.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_inline_default::serde_inline_default;
 
-use super::{Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
+use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
 use crate::accounting::Note;
 use crate::delivery::Redirects;
 use crate::identity::Cookies;

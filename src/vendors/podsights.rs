@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
 
-use super::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable};
+use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable};
 use crate::accounting::Note;
 use crate::delivery::Redirects;
 use crate::json::{self, Json, Kind};

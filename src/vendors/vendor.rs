@@ -1,0 +1,212 @@
+//! What a vendor is to everybody else, and what its file has at hand to make a request.
+
+use std::borrow::Cow;
+
+use crate::accounting::Note;
+use crate::delivery::{self, Redirects};
+use crate::identity::Cookies;
+use crate::json;
+use crate::mapping::document::Document;
+use crate::mapping::targets::Targets;
+use crate::mapping::value::Value;
+use crate::privacy::{Scrubbed, scrub};
+use crate::request::has_control;
+use crate::settings::{self, Invalid, MASK, Secret, Settings};
+use crate::visitor::Visitor;
+
+/// What is true of a vendor for every customer.
+pub trait Vendor: Sync {
+    /// As integrations name it, and as the metrics label it: `[a-z_]+`.
+    fn name(&self) -> &'static str;
+
+    /// The presets, each a mapping document in JSON; the first is the default.
+    fn presets(&self) -> &'static [(&'static str, &'static str)];
+
+    /// What a 3xx from this vendor means.
+    fn redirects(&self) -> Redirects;
+
+    /// The vendor's number on IAB's Global Vendor List, for the TCF string; `None` where it isn't on it.
+    fn tcf_vendor(&self) -> Option<u16>;
+
+    /// What may stand as the target of a mapping.
+    fn targets(&self) -> &'static dyn Targets;
+
+    /// Returns the members of a request's body that identify a visitor. Where a request is logged they read `***`.
+    fn personal_members(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns the JSON Schema of an integration's `config`: that of the type which [`connect`](Vendor::connect) reads.
+    #[cfg(feature = "schema")]
+    fn settings_schema(&self, generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+
+    /// Reads an integration's `config`. The type that it is read into has a [`Secret`] for every setting that nobody may see.
+    fn connect(&self, settings: Settings<'_>) -> Result<Box<dyn Destination>, Invalid>;
+}
+
+impl dyn Vendor {
+    /// A preset by name, or the default. The error lists the names there are.
+    pub fn preset(&self, name: Option<&str>) -> Result<Document, String> {
+        let presets = self.presets();
+        let known = || presets.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let found = match name {
+            Some(name) => presets.iter().find(|(known, _)| *known == name),
+            None => presets.first(),
+        };
+        let (_, text) = found.ok_or_else(known)?;
+        // A test reads every preset, so that a bad one can't be shipped.
+        settings::of_text(text).map_err(|error| error.to_string())
+    }
+}
+
+/// One customer's place at a vendor: an integration's `config`, compiled.
+pub trait Destination {
+    /// The Envoy cluster that callouts go to.
+    fn cluster(&self) -> &str;
+
+    /// The host that callouts ask for.
+    fn authority(&self) -> &str;
+
+    /// What the vendor counts conversions under, where two integrations that share it would count one event twice.
+    fn counts_as(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the visitor has opted out of this vendor.
+    fn opted_out(&self, _cookies: &Cookies<'_>) -> bool {
+        false
+    }
+
+    /// Everything of one delivery that does not depend on the configuration at the time of sending.
+    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel;
+
+    /// Makes the request of one attempt.
+    fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a>;
+}
+
+/// One attempt at a delivery, or one look at what it would send.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// A random number of its own.
+    pub random: u64,
+    shows_secrets: bool,
+}
+
+impl Attempt {
+    /// An attempt that is sent to the vendor.
+    pub fn sent(random: u64) -> Self {
+        Self { random, shows_secrets: true }
+    }
+
+    /// One that is shown to somebody, as a preview or in a log: every secret in it reads `***`.
+    pub fn shown(random: u64) -> Self {
+        Self { random, shows_secrets: false }
+    }
+
+    /// Returns the text of a secret for the request, wherever it stands there: path, headers or body.
+    pub fn reveal<'s>(&self, secret: &'s Secret) -> &'s str {
+        if self.shows_secrets { secret.expose() } else { MASK }
+    }
+}
+
+/// What a delivery is made of.
+pub struct Content<'a> {
+    /// The vendor's name for the event.
+    pub event: &'a str,
+    /// The mapped values, in the order of the vendor's targets.
+    pub values: Vec<(&'a str, Value<'a>)>,
+    pub visitor: &'a Visitor<'a>,
+    pub cookies: &'a Cookies<'a>,
+}
+
+/// A delivery as it waits in the queue. Holds no cluster, authority, key, id or cachebuster: those are put in when it is
+/// sent, from the newest configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// The mapped part of the path or body.
+    pub content: Box<str>,
+    /// `X-Forwarded-For`.
+    pub forwarded_for: Option<Box<str>>,
+    pub user_agent: Option<Box<str>>,
+    pub cookie: Option<Box<str>>,
+}
+
+impl delivery::Parcel for Parcel {
+    fn bytes(&self) -> usize {
+        let headers = [&self.forwarded_for, &self.user_agent, &self.cookie];
+        let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        headers
+            .into_iter()
+            .map(length)
+            .fold(self.content.len(), usize::saturating_add)
+            .saturating_add(OVERHEAD)
+    }
+}
+
+/// What a queued delivery takes up beside its text, roughly: the parcel itself and its place in the queue.
+const OVERHEAD: usize = 200;
+
+/// The request of one attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Callout<'a> {
+    pub method: &'static str,
+    pub path: Cow<'a, str>,
+    /// Beside `:method`, `:path` and `:authority`.
+    pub headers: Vec<(&'static str, &'a str)>,
+    pub body: Option<String>,
+}
+
+impl Callout<'_> {
+    /// Returns method, path and body for a log, with `***` for the [personal members](Vendor::personal_members) of the body.
+    /// Its secrets are masked already where it was made for an [`Attempt::shown`].
+    pub fn log_line(&self, personal_members: &[&str]) -> String {
+        let body = self.body.as_deref().map(|body| masked(body, personal_members)).unwrap_or_default();
+        format!("{} {} {body}", self.method, self.path)
+    }
+}
+
+fn masked(body: &str, personal: &[&str]) -> String {
+    let mut masked = "{".to_owned();
+    let well_formed = json::for_each_member(body, &mut |name, value| {
+        if masked.len() > 1 {
+            masked.push(',');
+        }
+        json::write_string(&mut masked, &name);
+        masked.push(':');
+        match personal.contains(&&*name) {
+            true => json::write_string(&mut masked, MASK),
+            false => masked.push_str(value.as_str()),
+        }
+    });
+    if well_formed { masked + "}" } else { MASK.to_owned() }
+}
+
+/// Returns a value as it may leave, without an email address, and notes what is left out. Whoever writes it into a path or a
+/// body encodes it, control characters included.
+pub fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>> {
+    match scrub(value) {
+        Scrubbed::Clean => Some(Cow::Borrowed(value)),
+        Scrubbed::Cut(rest) => {
+            notes.push(Note::ValueLeftOut);
+            Some(Cow::Owned(rest))
+        }
+        Scrubbed::Dropped => {
+            notes.push(Note::ValueLeftOut);
+            None
+        }
+    }
+}
+
+/// The longest cookie or User-Agent that is forwarded, in bytes.
+const LONGEST_HEADER: usize = 4096;
+
+/// Returns a header value of the visitor's as it may be forwarded: at most 4 KB, without control characters and without an
+/// email address. Notes what is left out.
+pub fn forwardable(value: Option<&str>, notes: &mut Vec<Note>) -> Option<Box<str>> {
+    let value = value?;
+    if value.len() > LONGEST_HEADER || has_control(value) {
+        notes.push(Note::ValueLeftOut);
+        return None;
+    }
+    presentable(value, notes).map(Into::into)
+}

@@ -1,0 +1,151 @@
+//! The order of the sources: no file of the filter uses a file that uses it, directly or through others. And the module is
+//! made of nothing that only the packages beside the filter asked for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "architecture/circles.rs"]
+mod circles;
+#[path = "architecture/modules.rs"]
+mod modules;
+#[path = "architecture/uses.rs"]
+mod uses;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use circles::Graph;
+use modules::Modules;
+
+/// The circles of files that are still to be cut. None may be added.
+const FILES: &[&[&str]] = &[
+    &[
+        "consent/cookiebot.rs",
+        "consent/mod.rs",
+        "consent/onetrust.rs",
+        "consent/settings.rs",
+        "consent/tcf.rs",
+    ],
+    &["delivery/answer.rs", "delivery/ledger.rs"],
+    &["json.rs", "json/reader.rs"],
+    &["relay/mod.rs", "relay/station.rs"],
+];
+
+/// The same of the modules at the top.
+const MODULES: &[&[&str]] = &[];
+
+static FILTER: LazyLock<Graph> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    uses::uses(&Modules::read(&|file| std::fs::read_to_string(folder.join(file)).ok()))
+});
+
+/// The module at the top that a file belongs to: `config` for `config/load.rs`.
+fn top(file: &str) -> String {
+    file.split('/').next().unwrap_or(file).trim_end_matches(".rs").to_owned()
+}
+
+/// Fails where a circle is not on the list, and where one on the list is none, or no longer the same.
+#[track_caller]
+fn check(graph: &Graph, known: &[&[&str]]) {
+    let circles = graph.circles();
+    let mut complaints = String::new();
+    for circle in circles.iter().filter(|circle| !known.contains(&circle.as_slice())) {
+        complaints += &format!("\nin a circle: {circle:?}\n{}", graph.explained(circle));
+    }
+    for gone in known.iter().filter(|known| !circles.iter().any(|circle| circle == *known)) {
+        complaints += &format!("\nno longer a circle, so take it off the list: {gone:?}\n");
+    }
+    assert!(complaints.is_empty(), "{complaints}");
+}
+
+#[test]
+fn no_file_is_in_a_circle() {
+    check(&FILTER, FILES);
+}
+
+#[test]
+fn no_module_at_the_top_is_in_a_circle() {
+    check(&FILTER.grouped(top), MODULES);
+}
+
+/// A crate of two files, of which `a.rs` uses `B` of the folder `b`.
+fn graph_with(b: &str) -> Graph {
+    let sources = |file: &str| match file {
+        "lib.rs" => Some("mod a; mod b;".to_owned()),
+        "a.rs" => Some("use crate::b::B; pub struct A(B); pub fn f() {}".to_owned()),
+        "b/mod.rs" => Some(b.to_owned()),
+        "b/inner.rs" => Some("pub struct B; pub struct C;".to_owned()),
+        _ => None,
+    };
+    uses::uses(&Modules::read(&sources))
+}
+
+#[test]
+fn a_circle_is_found_wherever_the_path_that_closes_it_stands() {
+    for closing in [
+        "use crate::a::A;",
+        "use super::a::{self, A as Other};",
+        "use super::a; fn g() { a::f() }",
+        "pub use crate::a::A;",
+        "fn g() { crate::a::f() }",
+        "fn g() { use crate::a; let _ = a::f; }",
+        "fn g(_: &dyn Fn(crate::a::A)) {}",
+        "fn g() { assert!(true, \"{:?}\", crate::a::f()); }",
+        "#[serde(with = \"crate::a::f\")] struct S;",
+        "#[derive(crate::a::f)] struct S;",
+        "mod within { use crate::a::A; }",
+        "use crate::a::*;",
+    ] {
+        let graph = graph_with(&format!("pub struct B; {closing}"));
+        assert_eq!(graph.circles(), [["a.rs", "b/mod.rs"]], "{closing}");
+        let text = graph.explained(&["a.rs", "b/mod.rs"]);
+        assert!(text.contains("a.rs uses b/mod.rs (B)") && text.contains("b/mod.rs uses a.rs ("), "{text}");
+    }
+}
+
+#[test]
+fn tests_declarations_and_re_exports_close_no_circle() {
+    for harmless in [
+        "pub struct B; #[cfg(test)] mod tests { use crate::a::A; }",
+        "pub struct B; impl B { #[cfg(test)] fn g() { crate::a::f() } }",
+        "pub struct B; fn g() { std::a::f(); x.a.f(); }",
+        "mod inner; pub use inner::B; use crate::a::A;",
+    ] {
+        assert!(graph_with(harmless).circles().is_empty(), "{harmless}");
+    }
+}
+
+#[test]
+fn a_module_that_uses_what_it_re_exports_uses_its_file() {
+    let graph = graph_with("mod inner; pub use inner::{B, C}; pub struct D(C); impl crate::b::inner::B { }");
+    assert_eq!(graph.ties("b/mod.rs", "b/inner.rs"), ["B", "C"]);
+    assert_eq!(graph.ties("a.rs", "b/inner.rs"), ["B"], "a path through a re-export leads to the definition");
+    assert!(graph.ties("a.rs", "b/mod.rs").is_empty());
+}
+
+/// What the module is built from, each with its version and features.
+fn dependencies() -> Vec<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut tree = Command::new(cargo);
+    tree.args(["tree", "--locked", "--package", "conversion-relay", "--target", "wasm32-wasip1"]);
+    tree.args(["--edges", "normal", "--prefix", "none", "--format", "{p} {f}"]);
+    let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_module_is_made_of_what_the_filter_asks_for_alone() {
+    let dependencies = dependencies();
+    let is = |line: &str, name: &str| line.split(' ').next() == Some(name);
+    assert!(dependencies.iter().any(|line| is(line, "proxy-wasm")), "{dependencies:#?}");
+    for line in &dependencies {
+        for alien in ["clap", "lexopt", "schemars", "serde-saphyr", "tokio"] {
+            assert!(!is(line, alien), "the module has {line}");
+        }
+        // Each changes what a number or an object is, for all that share the crate.
+        for feature in ["arbitrary_precision", "preserve_order"] {
+            let asked_for = is(line, "serde_json") && line.split([' ', ',']).any(|word| word == feature);
+            assert!(!asked_for, "the module has {line}");
+        }
+    }
+}
