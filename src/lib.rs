@@ -32,6 +32,7 @@ pub mod vendors;
 pub mod accounting;
 pub mod deduplication;
 pub mod delivery;
+pub mod rank;
 pub mod relay;
 
 #[cfg(feature = "cli")]

@@ -8,10 +8,13 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use super::Failure;
-use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, DropReason, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome,
+    Refusal, RequestIgnored,
+};
 use crate::config::{Compiled, Integration};
 use crate::deduplication::Store;
-use crate::delivery::{CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
+use crate::delivery::{Instant, Token};
 use crate::relay::Host;
 use crate::vendors::Callout;
 
@@ -184,16 +187,32 @@ impl Store for Printing {
     }
 }
 
-impl Counters for Printing {
-    fn count(&mut self, integration: usize, outcome: Delivery) {
+impl DeliveryLedger for Printing {
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
         self.clock = self.clock.saturating_add(STEP);
-        let Delivery::Dropped(reason) = outcome else { return };
-        let Some(integration) = self.config.integrations.get(integration) else { return };
-        let because = because(reason, integration);
-        let line = format!("{}: not sent, {}: {because}", integration.name, reason.label());
-        self.line(&line);
+        let Some(integration) = self.integration(integration.name) else { return };
+        match outcome {
+            Outcome::Matched | Outcome::DryRun => {}
+            Outcome::Delivered => {
+                let line = format!("{}: sent ({})", integration.name, needs(integration));
+                self.line(&line);
+                let callout = std::mem::take(&mut self.settling);
+                self.lines.push_str(&callout);
+            }
+            Outcome::Dropped(reason) => {
+                let because = because(reason, integration);
+                let line = format!("{}: not sent, {}: {because}", integration.name, reason.label());
+                self.line(&line);
+            }
+        }
     }
 
+    fn callout(&mut self, _: IntegrationRef<'_>, _: CalloutStatus, _: Duration) {}
+
+    fn notice(&mut self, _: IntegrationRef<'_>, _: Notice<'_>) {}
+}
+
+impl Ledger for Printing {
     fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
         let all = if count > 1 { format!(", with {} more", count.saturating_sub(1)) } else { String::new() };
         let because = match reason {
@@ -214,26 +233,4 @@ impl Counters for Printing {
     fn note(&mut self, note: Note) {
         self.line(&format!("note: {}", note.label()));
     }
-}
-
-impl Ledger for Printing {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
-        let Some(integration) = self.integration(lane.name) else { return };
-        match outcome {
-            Outcome::Delivered => {
-                let consent = needs(integration);
-                self.line(&format!("{}: sent ({consent})", lane.name));
-                let callout = std::mem::take(&mut self.settling);
-                self.lines.push_str(&callout);
-            }
-            Outcome::Dropped(reason) => {
-                let because = because(reason, integration);
-                self.line(&format!("{}: not sent, {}: {because}", lane.name, reason.label()));
-            }
-        }
-    }
-
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
 }

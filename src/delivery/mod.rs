@@ -19,7 +19,6 @@ mod backoff;
 mod engine;
 mod flights;
 mod lane;
-mod ledger;
 mod limits;
 mod order;
 mod pace;
@@ -31,11 +30,14 @@ mod tests;
 
 use std::time::Duration;
 
-pub use answer::{Answer, Facts, Redirects, RetryReason, Verdict};
+pub use crate::accounting::{
+    CalloutStatus, DeliveryLedger, DropReason, IntegrationRef, Notice, Outcome, Refusal, RetryReason,
+};
+pub use crate::rank::Rank;
+pub use answer::{Answer, Facts, Redirects, Verdict};
 pub use backoff::{Backoff, InvalidBackoff};
 pub use engine::Engine;
 pub use lane::{Held, LaneSpec};
-pub use ledger::{CalloutStatus, DropReason, LaneRef, Ledger, Notice, Outcome};
 pub use limits::Limits;
 
 /// Time on a monotonic clock, from the VM's start.
@@ -62,24 +64,6 @@ pub struct LaneId(pub usize);
 /// The host's name for a callout. The host may use it again once that callout is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token(pub u32);
-
-/// Why the host did not send a callout. That is no attempt at the delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// No healthy host, or the cluster's circuit breaker is open.
-    NoHost,
-    /// Not known to Envoy; it may be on its way by CDS.
-    UnknownCluster,
-}
-
-/// Which deliveries stay when a lane is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rank {
-    /// Makes way for a conversion: a page or an addtocart.
-    Ordinary,
-    /// A purchase, lead or signup.
-    Conversion,
-}
 
 /// A delivery that was offered and not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-use crate::accounting::{Delivery, EventIgnored, Note, RequestIgnored, names};
+use crate::accounting::{CalloutStatus, EventIgnored, IntegrationRef, Note, Outcome, RequestIgnored, names};
 use crate::config::{Compiled, label};
-use crate::delivery::{CalloutStatus, Instant};
+use crate::delivery::Instant;
 
 /// How long a count may stay untold.
 const UNTOLD: Duration = Duration::from_millis(100);
@@ -46,31 +46,32 @@ impl Metrics {
     pub fn define(&mut self, config: &Compiled) {
         if self.notes.is_empty() {
             self.events_ignored =
-                EventIgnored::ALL.map(|reason| counter(&names::event_ignored(reason))).into();
+                EventIgnored::ALL.iter().map(|reason| counter(&names::event_ignored(*reason))).collect();
             self.requests_ignored =
-                RequestIgnored::ALL.map(|reason| counter(&names::request_ignored(reason))).into();
-            self.notes = Note::ALL.map(|note| counter(&names::note(note))).into();
+                RequestIgnored::ALL.iter().map(|reason| counter(&names::request_ignored(*reason))).collect();
+            self.notes = Note::ALL.iter().map(|note| counter(&names::note(*note))).collect();
         }
         for integration in &config.integrations {
             let vendor = integration.vendor.name();
-            if self.of(&integration.name, vendor).is_none() {
+            if self.of(IntegrationRef { name: &integration.name, vendor }).is_none() {
                 self.integrations.push(IntegrationMetrics::define(&integration.name, vendor));
             }
         }
     }
 
-    fn of(&self, name: &str, vendor: &str) -> Option<&IntegrationMetrics> {
+    fn of(&self, integration: IntegrationRef<'_>) -> Option<&IntegrationMetrics> {
+        let IntegrationRef { name, vendor } = integration;
         self.integrations.iter().find(|known| known.name == name && known.vendor == vendor)
     }
 
-    pub fn delivery(&mut self, name: &str, vendor: &str, outcome: Delivery) {
+    pub fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
         let metric =
-            self.of(name, vendor).and_then(|metrics| metrics.deliveries.get(outcome.index()).copied());
+            self.of(integration).and_then(|metrics| metrics.deliveries.get(outcome.index()).copied());
         self.untold.add(metric, 1);
     }
 
-    pub fn callout(&mut self, name: &str, vendor: &str, status: CalloutStatus, milliseconds: u64) {
-        let Some(metrics) = self.of(name, vendor) else { return };
+    pub fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, milliseconds: u64) {
+        let Some(metrics) = self.of(integration) else { return };
         if status != CalloutStatus::Refused {
             _ = hostcalls::record_metric(metrics.callout_duration, milliseconds);
         }
@@ -127,7 +128,7 @@ impl IntegrationMetrics {
         Self {
             name: name.to_owned(),
             vendor,
-            deliveries: Delivery::all()
+            deliveries: Outcome::all()
                 .map(|outcome| counter(&names::delivery(&written, vendor, outcome)))
                 .collect(),
             callouts: CalloutStatus::ALL

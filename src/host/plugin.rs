@@ -12,7 +12,7 @@ use super::answering::Unheard;
 use super::log::Limiter;
 use super::metrics::Metrics;
 use super::surroundings::Surroundings;
-use crate::accounting::{Counters, Note, RequestIgnored};
+use crate::accounting::{Ledger, Note, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
 use crate::relay::Relay;

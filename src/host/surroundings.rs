@@ -7,10 +7,13 @@ use proxy_wasm::types::Status;
 
 use super::log::{Kind, Limiter};
 use super::metrics::Metrics;
-use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, DropReason, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome,
+    Refusal, RequestIgnored,
+};
 use crate::config::Compiled;
 use crate::deduplication::Store;
-use crate::delivery::{CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
+use crate::delivery::{Instant, Token};
 use crate::relay::Host;
 use crate::vendors::Callout;
 
@@ -88,13 +91,7 @@ impl Store for Surroundings<'_> {
     }
 }
 
-impl Counters for Surroundings<'_> {
-    fn count(&mut self, integration: usize, outcome: Delivery) {
-        if let Some(integration) = self.config.integrations.get(integration) {
-            self.metrics.delivery(&integration.name, integration.vendor.name(), outcome);
-        }
-    }
-
+impl Ledger for Surroundings<'_> {
     fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
         self.metrics.events_ignored(reason, count);
         log::debug!("{count} events ignored: {}", reason.label());
@@ -116,22 +113,18 @@ impl Counters for Surroundings<'_> {
     }
 }
 
-impl Ledger for Surroundings<'_> {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
-        let outcome = match outcome {
-            Outcome::Delivered => Delivery::Delivered,
-            Outcome::Dropped(reason) => Delivery::Dropped(reason),
-        };
-        self.metrics.delivery(lane.name, lane.vendor, outcome);
+impl DeliveryLedger for Surroundings<'_> {
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
+        self.metrics.delivery(integration, outcome);
     }
 
-    fn callout(&mut self, lane: LaneRef<'_>, status: CalloutStatus, took: Duration) {
+    fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, took: Duration) {
         let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.metrics.callout(lane.name, lane.vendor, status, took);
-        log::debug!("callout of {:?}: {} after {took} ms", lane.name, status.label());
+        self.metrics.callout(integration, status, took);
+        log::debug!("callout of {:?}: {} after {took} ms", integration.name, status.label());
     }
 
-    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
+    fn notice(&mut self, integration: IntegrationRef<'_>, notice: Notice<'_>) {
         let kind = match notice {
             Notice::Failing(_) => Kind::Failing,
             Notice::Recovered => Kind::Recovered,
@@ -141,14 +134,14 @@ impl Ledger for Surroundings<'_> {
             Notice::Lost(_) => Kind::Lost,
         };
         if self.log.allows(kind, self.now) {
-            write(lane, notice, self.config);
+            write(integration, notice, self.config);
         }
     }
 }
 
 /// WARN where nothing is lost, ERROR where a delivery is.
-fn write(lane: LaneRef<'_>, notice: Notice<'_>, config: &Compiled) {
-    let name = lane.name;
+fn write(integration: IntegrationRef<'_>, notice: Notice<'_>, config: &Compiled) {
+    let name = integration.name;
     match notice {
         Notice::Failing(reason) => {
             log::warn!(
@@ -157,7 +150,7 @@ fn write(lane: LaneRef<'_>, notice: Notice<'_>, config: &Compiled) {
         }
         Notice::Recovered => log::info!("{name:?}: the vendor answers again"),
         Notice::UnknownCluster => {
-            let integration = lane.id.and_then(|id| config.integrations.get(id.0));
+            let integration = config.integrations.iter().find(|known| known.name == *name);
             let cluster = integration.map_or("?", |integration| integration.destination.cluster());
             log::error!(
                 "{name:?}: Envoy has no cluster {cluster:?}: deliveries wait for it up to delivery.max_age"

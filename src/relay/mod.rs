@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::accounting::{Counters, EventIgnored, RequestIgnored};
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Ledger, Notice, Outcome, Refusal,
+    RequestIgnored,
+};
 use crate::config::Compiled;
 use crate::deduplication::{Memory, Store};
-use crate::delivery::{
-    Answer, CalloutStatus, Callouts, Engine, Instant, LaneId, LaneRef, LaneSpec, Ledger, Notice, Outcome,
-    Refusal, Token,
-};
+use crate::delivery::{Answer, Callouts, Engine, Instant, LaneId, LaneSpec, Token};
 use crate::reply::Reply;
 use crate::request::{Budget, Request};
 use crate::sources;
@@ -37,7 +37,7 @@ const GATHERING: Duration = Duration::from_millis(5);
 const CALLOUTS_AT_ONCE: usize = 64;
 
 /// What the relay needs of its surroundings.
-pub trait Host: Counters + Ledger + Store {
+pub trait Host: Ledger + Store {
     /// Time on a monotonic clock, from the VM's start, as it was when the clock was last read.
     fn now(&self) -> Instant;
 
@@ -295,17 +295,17 @@ impl<H: Host> Callouts<Parcel> for Outbound<'_, H> {
     }
 }
 
-impl<H: Ledger> Ledger for Outbound<'_, H> {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
-        Ledger::delivery(self.host, lane, outcome);
+impl<H: DeliveryLedger> DeliveryLedger for Outbound<'_, H> {
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
+        self.host.delivery(integration, outcome);
     }
 
-    fn callout(&mut self, lane: LaneRef<'_>, status: CalloutStatus, took: Duration) {
-        self.host.callout(lane, status, took);
+    fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, took: Duration) {
+        self.host.callout(integration, status, took);
     }
 
-    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
-        self.host.notice(lane, notice);
+    fn notice(&mut self, integration: IntegrationRef<'_>, notice: Notice<'_>) {
+        self.host.notice(integration, notice);
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::accounting::{Delivery, Note};
+use crate::accounting::Note;
 use crate::endpoints::Endpoints;
 
 /// Everything around a relay. Callouts are kept, and answered when a test says so.
@@ -17,7 +17,7 @@ struct World {
     now: Instant,
     sent: Vec<Token>,
     /// By integration.
-    books: HashMap<usize, Books>,
+    books: HashMap<String, Books>,
     /// Why callouts are refused, if they are.
     refusal: Option<Refusal>,
     shared: RefCell<HashMap<String, Vec<u8>>>,
@@ -61,27 +61,23 @@ impl Host for World {
     fn dry_run(&mut self, _: &str, _: &Callout) {}
 }
 
-impl Counters for World {
-    fn count(&mut self, integration: usize, outcome: Delivery) {
-        let books = self.books.entry(integration).or_default();
-        match outcome {
-            Delivery::Matched => books.matched += 1,
-            _ => books.ended += 1,
-        }
-    }
-
+impl Ledger for World {
     fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
     fn request_ignored(&mut self, _: RequestIgnored) {}
     fn note(&mut self, _: Note) {}
 }
 
-impl Ledger for World {
-    fn delivery(&mut self, lane: LaneRef<'_>, _: Outcome) {
-        self.books.entry(lane.id.unwrap().0).or_default().ended += 1;
+impl DeliveryLedger for World {
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
+        let books = self.books.entry(integration.name.to_owned()).or_default();
+        match outcome {
+            Outcome::Matched => books.matched += 1,
+            _ => books.ended += 1,
+        }
     }
 
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
+    fn callout(&mut self, _: IntegrationRef<'_>, _: CalloutStatus, _: Duration) {}
+    fn notice(&mut self, _: IntegrationRef<'_>, _: Notice<'_>) {}
 }
 
 impl Store for World {
@@ -380,10 +376,10 @@ proptest! {
                 Step::Refuse(refusal) => world.refusal = refusal,
             }
             work(&mut relay, &mut world);
-            for lane in 0..3 {
-                let books = world.books.get(&lane).copied().unwrap_or_default();
+            for (lane, name) in ["FT", "Pod", "Dry"].into_iter().enumerate() {
+                let books = world.books.get(name).copied().unwrap_or_default();
                 let pending = relay.engine.pending(LaneId(lane));
-                prop_assert_eq!(books.matched, books.ended + pending, "integration {}", lane);
+                prop_assert_eq!(books.matched, books.ended + pending, "integration {}", name);
             }
         }
     }

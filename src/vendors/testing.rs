@@ -7,10 +7,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Callout;
-use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome, Refusal,
+    RequestIgnored,
+};
 use crate::config::Compiled;
 use crate::deduplication::Store;
-use crate::delivery::{CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
+use crate::delivery::{Instant, Token};
 use crate::endpoints::Endpoints;
 use crate::mapping::transform::{DATE_FORMAT, NAMES};
 use crate::relay::{Host, Relay};
@@ -147,9 +150,7 @@ impl Store for Recorder {
     }
 }
 
-impl Counters for Recorder {
-    fn count(&mut self, _: usize, _: Delivery) {}
-
+impl Ledger for Recorder {
     fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
 
     fn request_ignored(&mut self, _: RequestIgnored) {}
@@ -159,10 +160,10 @@ impl Counters for Recorder {
     }
 }
 
-impl Ledger for Recorder {
-    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {}
+impl DeliveryLedger for Recorder {
+    fn delivery(&mut self, _: IntegrationRef<'_>, _: Outcome) {}
 
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
+    fn callout(&mut self, _: IntegrationRef<'_>, _: CalloutStatus, _: Duration) {}
 
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
+    fn notice(&mut self, _: IntegrationRef<'_>, _: Notice<'_>) {}
 }

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use conversion_relay::accounting::{
+    CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome, Refusal,
+    RequestIgnored,
+};
 use conversion_relay::config::Compiled;
 use conversion_relay::deduplication::Store;
-use conversion_relay::delivery::{
-    Answer, CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
-};
+use conversion_relay::delivery::{Answer, Instant, Token};
 use conversion_relay::endpoints::Carrier;
 use conversion_relay::relay::{Host, Relay};
 use conversion_relay::request::Request;
@@ -165,14 +166,7 @@ impl Host for World {
     fn dry_run(&mut self, _: &str, _: &Callout<'_>) {}
 }
 
-impl Counters for World {
-    fn count(&mut self, _: usize, outcome: Delivery) {
-        match outcome {
-            Delivery::Matched => self.matched += 1,
-            _ => self.ended += 1,
-        }
-    }
-
+impl Ledger for World {
     fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
 
     fn request_ignored(&mut self, _: RequestIgnored) {}
@@ -180,14 +174,17 @@ impl Counters for World {
     fn note(&mut self, _: Note) {}
 }
 
-impl Ledger for World {
-    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {
-        self.ended += 1;
+impl DeliveryLedger for World {
+    fn delivery(&mut self, _: IntegrationRef<'_>, outcome: Outcome) {
+        match outcome {
+            Outcome::Matched => self.matched += 1,
+            _ => self.ended += 1,
+        }
     }
 
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
+    fn callout(&mut self, _: IntegrationRef<'_>, _: CalloutStatus, _: Duration) {}
 
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
+    fn notice(&mut self, _: IntegrationRef<'_>, _: Notice<'_>) {}
 }
 
 impl Store for World {
