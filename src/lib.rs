@@ -2,7 +2,7 @@
 //! them to Flashtalking and Podsights.
 //!
 //! The modules below are the stations of an event's way, in its order. All but `host` are pure: plain data in, plain data
-//! out, clock and randomness passed in.
+//! out, clock and randomness passed in. `plugin` is the clockwork around them, and `host` its connection to Envoy.
 
 pub mod config;
 
@@ -32,6 +32,7 @@ pub mod vendors;
 pub mod accounting;
 pub mod deduplication;
 pub mod delivery;
+pub mod plugin;
 pub mod rank;
 pub mod relay;
 

@@ -245,6 +245,11 @@ impl Relay {
         inbox.into_iter().chain(self.engine.next_due()).min()
     }
 
+    /// Returns the deliveries that are queued or in flight, by integration; of a removed one its last are in flight.
+    pub fn pending(&self) -> impl Iterator<Item = (IntegrationRef<'_>, usize)> {
+        self.engine.lanes().map(|(integration, held)| (integration, held.deliveries))
+    }
+
     /// Whether nothing is held at all.
     pub fn is_idle(&self) -> bool {
         self.inbox.is_empty() && self.engine.is_idle()

@@ -1,19 +1,17 @@
 //! The counters as Envoy knows them: defined once for each configuration, then increased by number.
 //!
-//! Each increase is a call into Envoy, and one purchase makes ten of them. So they are added up, and told with the next
+//! Each increase is a call into Envoy, and one purchase makes ten of them. So they are added up, and flushed with the next
 //! tick or a tenth of a second later: all at once, so that at any time matched = delivered + dropped + pending.
 
 use std::time::Duration;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::MetricType;
-
+use super::envoy::{Envoy, MetricKind};
 use crate::accounting::{CalloutStatus, EventIgnored, IntegrationRef, Note, Outcome, RequestIgnored, names};
 use crate::config::{Compiled, label};
 use crate::delivery::Instant;
 
-/// How long a count may stay untold.
-const UNTOLD: Duration = Duration::from_millis(100);
+/// How long a count may stay pending.
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Every metric of one plugin. Integrations that were removed stay: their last deliveries may still be in flight.
 #[derive(Default)]
@@ -22,14 +20,14 @@ pub struct Metrics {
     events_ignored: Vec<u32>,
     requests_ignored: Vec<u32>,
     notes: Vec<u32>,
-    untold: Untold,
+    pending: PendingCounts,
 }
 
-/// Counts that Envoy has not been told.
+/// Counts that are not flushed yet.
 #[derive(Default)]
-struct Untold {
+struct PendingCounts {
     counts: Vec<(u32, i64)>,
-    /// When they are told at the latest, once somebody has asked.
+    /// When they are flushed at the latest, once somebody has asked.
     due: Option<Instant>,
 }
 
@@ -43,7 +41,8 @@ struct IntegrationMetrics {
 
 impl Metrics {
     /// Defines what a configuration needs. Defining a metric again gives it the same number, so this is no side effect.
-    pub fn define(&mut self, config: &Compiled) {
+    pub fn define(&mut self, config: &Compiled, envoy: &impl Envoy) {
+        let counter = |name: &str| envoy.define_metric(MetricKind::Counter, name);
         if self.notes.is_empty() {
             self.events_ignored =
                 EventIgnored::ALL.iter().map(|reason| counter(&names::event_ignored(*reason))).collect();
@@ -54,7 +53,7 @@ impl Metrics {
         for integration in &config.integrations {
             let vendor = integration.vendor.name();
             if self.of(IntegrationRef { name: &integration.name, vendor }).is_none() {
-                self.integrations.push(IntegrationMetrics::define(&integration.name, vendor));
+                self.integrations.push(IntegrationMetrics::define(&integration.name, vendor, envoy));
             }
         }
     }
@@ -65,50 +64,56 @@ impl Metrics {
     }
 
     pub fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
-        let metric =
-            self.of(integration).and_then(|metrics| metrics.deliveries.get(outcome.index()).copied());
-        self.untold.add(metric, 1);
+        let metrics = self.of(integration);
+        let metric = metrics.and_then(|metrics| metrics.deliveries.get(outcome.index()).copied());
+        self.pending.add(metric, 1);
     }
 
-    pub fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, milliseconds: u64) {
+    pub fn callout(
+        &mut self,
+        integration: IntegrationRef<'_>,
+        status: CalloutStatus,
+        milliseconds: u64,
+        envoy: &impl Envoy,
+    ) {
         let Some(metrics) = self.of(integration) else { return };
         if status != CalloutStatus::Refused {
-            _ = hostcalls::record_metric(metrics.callout_duration, milliseconds);
+            envoy.record_metric(metrics.callout_duration, milliseconds);
         }
         let metric = metrics.callouts.get(status as usize).copied();
-        self.untold.add(metric, 1);
+        self.pending.add(metric, 1);
     }
 
     pub fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
-        self.untold.add(self.events_ignored.get(reason as usize).copied(), count);
+        self.pending.add(self.events_ignored.get(reason as usize).copied(), count);
     }
 
     pub fn request_ignored(&mut self, reason: RequestIgnored) {
-        self.untold.add(self.requests_ignored.get(reason as usize).copied(), 1);
+        self.pending.add(self.requests_ignored.get(reason as usize).copied(), 1);
     }
 
     pub fn note(&mut self, note: Note) {
-        self.untold.add(self.notes.get(note as usize).copied(), 1);
+        self.pending.add(self.notes.get(note as usize).copied(), 1);
     }
 
-    /// When to [`flush`](Self::flush) at the latest.
+    /// Returns when to [`flush`](Self::flush) at the latest.
     pub fn next_due(&mut self, now: Instant) -> Option<Instant> {
-        if self.untold.counts.is_empty() {
+        if self.pending.counts.is_empty() {
             return None;
         }
-        Some(*self.untold.due.get_or_insert(now.saturating_add(UNTOLD)))
+        Some(*self.pending.due.get_or_insert(now.saturating_add(FLUSH_INTERVAL)))
     }
 
     /// Tells Envoy what has been counted.
-    pub fn flush(&mut self) {
-        self.untold.due = None;
-        for (metric, count) in self.untold.counts.drain(..) {
-            _ = hostcalls::increment_metric(metric, count);
+    pub fn flush(&mut self, envoy: &impl Envoy) {
+        self.pending.due = None;
+        for (metric, count) in self.pending.counts.drain(..) {
+            envoy.increment_metric(metric, count);
         }
     }
 }
 
-impl Untold {
+impl PendingCounts {
     fn add(&mut self, metric: Option<u32>, count: usize) {
         let Some(metric) = metric else { return };
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -122,25 +127,21 @@ impl Untold {
 }
 
 impl IntegrationMetrics {
-    fn define(name: &str, vendor: &'static str) -> Self {
+    fn define(name: &str, vendor: &'static str, envoy: &impl Envoy) -> Self {
         let written = label(name);
+        let counter = |name: String| envoy.define_metric(MetricKind::Counter, &name);
         let duration = names::callout_duration(&written, vendor);
         Self {
             name: name.to_owned(),
             vendor,
             deliveries: Outcome::all()
-                .map(|outcome| counter(&names::delivery(&written, vendor, outcome)))
+                .map(|outcome| counter(names::delivery(&written, vendor, outcome)))
                 .collect(),
             callouts: CalloutStatus::ALL
                 .iter()
-                .map(|status| counter(&names::callout(&written, vendor, *status)))
+                .map(|status| counter(names::callout(&written, vendor, *status)))
                 .collect(),
-            callout_duration: hostcalls::define_metric(MetricType::Histogram, &duration).unwrap_or_default(),
+            callout_duration: envoy.define_metric(MetricKind::Histogram, &duration),
         }
     }
-}
-
-fn counter(name: &str) -> u32 {
-    // Fails only for a kind of metric that doesn't exist.
-    hostcalls::define_metric(MetricType::Counter, name).unwrap_or_default()
 }
