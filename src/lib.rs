@@ -39,5 +39,9 @@ pub mod relay;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+// A host that sends nothing, for tests, benchmarks and previews.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+
 #[cfg(target_arch = "wasm32")]
 mod host;
