@@ -2,13 +2,14 @@
 
 use fastrand::Rng;
 
+use super::answer::Answer;
 use super::flights::{Flight, Flights};
-use super::lane::{Context, Lane};
+use super::lane::{Context, Held, Lane, LaneSpec};
+use super::limits::Limits;
 use super::queue::Delivery;
-use super::{
-    Answer, Callouts, DeliveryLedger, Held, Instant, IntegrationRef, LaneId, LaneSpec, Limits, NotTaken,
-    Parcel, Rank, Token,
-};
+use super::terms::{Callouts, Instant, LaneId, NotTaken, Parcel, Token};
+use crate::accounting::{DeliveryLedger, IntegrationRef};
+use crate::rank::Rank;
 
 /// The delivery engine of one VM. See the [module](super).
 #[derive(Debug)]

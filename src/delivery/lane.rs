@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::answer::{Answer, Redirects, Verdict};
 use super::flights::Flight;
-use super::limits::Share;
+use super::limits::{Limits, Share};
 use super::pace::Pace;
 use super::queue::{Delivery, Queue};
-use super::{
-    Answer, CalloutStatus, DeliveryLedger, DropReason, Instant, IntegrationRef, LaneId, Limits, Notice,
-    Outcome, Rank, Redirects, Refusal, RetryReason, Verdict,
+use super::terms::{Instant, LaneId};
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, DropReason, IntegrationRef, Notice, Outcome, Refusal, RetryReason,
 };
+use crate::rank::Rank;
 
 /// An enabled integration, as the engine needs to know it. Name and vendor are its identity.
 #[derive(Debug, Clone)]

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::cookies::{denies_marketing, identified as identified_email};
+use super::host::Host;
+use super::line::{Line, cachebuster};
 use super::opened::{Opened, seconds};
-use super::{Host, Line, cachebuster};
 use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{self, EventConsent, EventIntegrations};
