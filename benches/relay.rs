@@ -4,21 +4,14 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a benchmark may panic")]
 #![allow(missing_docs, reason = "criterion_group! writes a public function")]
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::Duration;
 
-use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
 use conversion_relay::config::Compiled;
-use conversion_relay::deduplication::Store;
-use conversion_relay::delivery::{
-    Answer, CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
-};
-use conversion_relay::relay::{Host, Relay};
+use conversion_relay::delivery::Answer;
+use conversion_relay::relay::Relay;
 use conversion_relay::request::{Budget, Request};
-use conversion_relay::vendors::Callout;
+use conversion_relay::testing::FakeHost;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 criterion_group!(benches, relay);
@@ -41,8 +34,10 @@ fn relay(criterion: &mut Criterion) {
     ];
     let mut group = criterion.benchmark_group("the whole way, by event");
     for (name, path, events, body) in bodies {
-        let (mut world, mut nth) = (World::default(), 0);
-        let mut relay = Relay::new("bench".to_owned(), config(), 1, &mut world);
+        let mut host = FakeHost::new(1_767_225_700_000).with_random(7);
+        host.forgetful = true;
+        let mut nth = 0;
+        let mut relay = Relay::new("bench".to_owned(), config(), 1, &mut host);
         let budget = relay.budget().clone();
         let config = Rc::clone(relay.config());
         group.throughput(Throughput::Elements(events));
@@ -53,19 +48,17 @@ fn relay(criterion: &mut Criterion) {
                     request(&config, &budget, path, body(nth))
                 },
                 |request| {
-                    relay.hand_over(black_box(request), &world);
+                    relay.hand_over(black_box(request), &host);
                     while !relay.is_idle() {
-                        relay.work(&mut world);
-                        for token in std::mem::take(&mut world.open) {
-                            relay.settle(token, Answer::status(200), &mut world);
-                        }
+                        relay.work(&mut host);
+                        host.settle_all(&mut relay, Answer::status(200));
                     }
                 },
                 BatchSize::SmallInput,
             );
         });
         // None has run where the command line asks for others.
-        assert_eq!(world.callouts > 0, nth > 0 && !name.contains("nobody"), "{name}");
+        assert_eq!(host.callouts() > 0, nth > 0 && !name.contains("nobody"), "{name}");
     }
     group.finish();
 }
@@ -110,61 +103,4 @@ fn page(nth: usize) -> String {
     format!(
         r#"{{"type":"page","name":"Home","messageId":"ajs-next-1700000000000-{nth:08}","anonymousId":"1f0e6a3c-6c39-4a3d-9a55-{nth:012}","timestamp":"2026-01-01T00:00:00.000Z","properties":{{"url":"https://shop.example.com/","path":"/","title":"Home"}},"context":{{"page":{{"url":"https://shop.example.com/","path":"/","title":"Home"}},"consent":{{"advertising":true,"marketing":true}}}}}}"#
     )
-}
-
-/// Takes every callout at once and remembers messages as Envoy's shared data does.
-#[derive(Default)]
-struct World {
-    open: Vec<Token>,
-    callouts: u32,
-    shared: RefCell<HashMap<String, Vec<u8>>>,
-}
-
-impl Host for World {
-    fn now(&self) -> Instant {
-        Instant::ZERO
-    }
-
-    fn wall_clock(&self) -> i64 {
-        1_767_225_700_000
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
-        bytes.fill(7);
-        true
-    }
-
-    fn send(&mut self, _: &str, _: &str, callout: &Callout<'_>, _: Duration) -> Result<Token, Refusal> {
-        black_box(callout);
-        self.callouts += 1;
-        let token = Token(self.callouts);
-        self.open.push(token);
-        Ok(token)
-    }
-
-    fn dry_run(&mut self, _: &str, _: &Callout<'_>) {}
-}
-
-impl Counters for World {
-    fn count(&mut self, _: usize, _: Delivery) {}
-    fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
-    fn request_ignored(&mut self, _: RequestIgnored) {}
-    fn note(&mut self, _: Note) {}
-}
-
-impl Ledger for World {
-    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {}
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
-}
-
-impl Store for World {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
-        (self.shared.borrow().get(key).cloned(), None)
-    }
-
-    fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
-        self.shared.borrow_mut().insert(key.to_owned(), value.to_owned());
-        true
-    }
 }

@@ -2,7 +2,7 @@
 //! them to Flashtalking and Podsights.
 //!
 //! The modules below are the stations of an event's way, in its order. All but `host` are pure: plain data in, plain data
-//! out, clock and randomness passed in.
+//! out, clock and randomness passed in. `plugin` is the clockwork around them, and `host` its connection to Envoy.
 
 pub mod config;
 pub mod settings;
@@ -33,7 +33,13 @@ pub mod vendors;
 pub mod accounting;
 pub mod deduplication;
 pub mod delivery;
+pub mod plugin;
+pub mod rank;
 pub mod relay;
+
+// A host that sends nothing, for tests, benchmarks and previews.
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 
 #[cfg(target_arch = "wasm32")]
 mod host;

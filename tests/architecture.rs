@@ -25,9 +25,7 @@ const FILES: &[&[&str]] = &[
         "consent/settings.rs",
         "consent/tcf.rs",
     ],
-    &["delivery/answer.rs", "delivery/ledger.rs"],
     &["json.rs", "json/reader.rs"],
-    &["relay/mod.rs", "relay/station.rs"],
 ];
 
 /// The same of the modules at the top.

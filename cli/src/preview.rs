@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use conversion_relay::endpoints::{Carrier, Endpoint};
 use conversion_relay::event::envelope::Form;
 use conversion_relay::relay::Relay;
 use conversion_relay::request::{Budget, Request};
+use conversion_relay::testing::FakeHost;
 
 /// The request that brings the event: what a browser would send beside the body.
 #[derive(Default)]
@@ -71,18 +73,31 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
         lease: Budget::default().lease(),
     };
     let config = Rc::new(config);
-    let mut host = Printing::new(Rc::clone(&config), names(&body));
+    let mut printing = Printing::new(Rc::clone(&config), names(&body));
+    let mut host = FakeHost::new(now());
+    // More than the relay works at once, so that it takes a pause behind each event.
+    host.step = Duration::from_millis(1);
+    host.only_shows = true;
     // Always the same cachebusters: two previews can be compared.
     let mut relay = Relay::new("preview".to_owned(), config, 0, &mut host);
     relay.hand_over(request, &host);
     while !relay.is_idle() {
         relay.work(&mut host);
-        while let Some(token) = host.next_sent() {
+        printing.add(host.take_record(), None);
+        while let Some(token) = host.next_unanswered() {
             relay.settle(token, Answer::status(200), &mut host);
+            printing.add(host.take_record(), Some(token));
         }
-        host.end_of_event();
+        printing.end_of_event();
+        host.now = host.now.saturating_add(host.step);
     }
-    host.write(out)
+    printing.write(out)
+}
+
+/// Returns Unix time in milliseconds.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn read(event: &Path) -> Result<String, Failure> {

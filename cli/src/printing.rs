@@ -1,68 +1,42 @@
-//! A host for the relay that sends nothing: it writes down what the relay asks of it.
+//! What a preview prints: the record of a host that sends nothing, in words.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
 
 use super::Failure;
-use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
+use conversion_relay::accounting::{DropReason, EventIgnored, Outcome};
 use conversion_relay::config::{Compiled, Integration};
-use conversion_relay::deduplication::Store;
-use conversion_relay::delivery::{
-    CalloutStatus, DropReason, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
-};
-use conversion_relay::relay::Host;
-use conversion_relay::vendors::Callout;
+use conversion_relay::delivery::Token;
+use conversion_relay::testing::{Recorded, SentCallout};
 
 pub struct Printing {
     config: Rc<Compiled>,
     /// What the events call themselves, in their order.
     names: Vec<String>,
-    /// Stands still but for a step with everything counted, so that the relay takes a pause behind each event.
-    clock: Duration,
     /// What was written about the event at hand.
     lines: String,
     event: usize,
-    sent: VecDeque<(Token, String)>,
-    /// The callout that is being settled.
-    settling: String,
-    tokens: u32,
-    stored: RefCell<HashMap<String, Vec<u8>>>,
+    /// The callouts that are not settled, as they are written.
+    sent: BTreeMap<Token, String>,
     text: String,
 }
 
-/// More than the relay works at once.
-const STEP: Duration = Duration::from_millis(1);
-
 impl Printing {
     pub fn new(config: Rc<Compiled>, names: Vec<String>) -> Self {
-        Self {
-            config,
-            names,
-            clock: Duration::ZERO,
-            lines: String::new(),
-            event: 0,
-            sent: VecDeque::new(),
-            settling: String::new(),
-            tokens: 0,
-            stored: RefCell::default(),
-            text: String::new(),
-        }
+        Self { config, names, lines: String::new(), event: 0, sent: BTreeMap::new(), text: String::new() }
     }
 
-    /// The next callout to settle.
-    pub fn next_sent(&mut self) -> Option<Token> {
-        let (token, callout) = self.sent.pop_front()?;
-        self.settling = callout;
-        Some(token)
+    /// Writes down what the relay did. `settled`: the callout whose answer it did it for.
+    pub fn add(&mut self, record: Vec<Recorded>, settled: Option<Token>) {
+        for recorded in record {
+            self.add_one(recorded, settled);
+        }
     }
 
     /// Puts what was written since the last event under a heading.
     pub fn end_of_event(&mut self) {
-        self.clock = self.clock.saturating_add(STEP);
         if self.lines.is_empty() {
             return;
         }
@@ -76,8 +50,61 @@ impl Printing {
         Ok(out.write_all(self.text.as_bytes())?)
     }
 
+    fn add_one(&mut self, recorded: Recorded, settled: Option<Token>) {
+        match recorded {
+            Recorded::Sent { token, cluster, authority, callout } => {
+                let text = Self::written(&cluster, &authority, &callout);
+                self.sent.insert(token, text);
+            }
+            Recorded::DryRun { integration, callout } => {
+                let Some(found) = self.integration(&integration) else { return };
+                let text =
+                    Self::written(found.destination.cluster(), found.destination.authority(), &callout);
+                let consent = needs(found);
+                self.line(&format!("{integration}: would be sent, but for dry_run ({consent})"));
+                self.lines.push_str(&text);
+            }
+            Recorded::Delivery { integration, outcome } => self.delivery(&integration, outcome, settled),
+            Recorded::EventsIgnored { reason, count } => self.events_ignored(reason, count),
+            Recorded::RequestIgnored(reason) => {
+                self.names = vec!["the whole request".to_owned()];
+                self.line(&format!("ignored, {}", reason.label()));
+            }
+            Recorded::Note(note) => self.line(&format!("note: {}", note.label())),
+            Recorded::Callout { .. } | Recorded::Notice { .. } => {}
+        }
+    }
+
+    fn delivery(&mut self, name: &str, outcome: Outcome, settled: Option<Token>) {
+        let Some(integration) = self.integration(name) else { return };
+        match outcome {
+            Outcome::Matched | Outcome::DryRun => {}
+            Outcome::Delivered => {
+                let consent = needs(integration);
+                self.line(&format!("{name}: sent ({consent})"));
+                let callout = settled.and_then(|token| self.sent.remove(&token));
+                self.lines.push_str(&callout.unwrap_or_default());
+            }
+            Outcome::Dropped(reason) => {
+                let because = because(reason, integration);
+                self.line(&format!("{name}: not sent, {}: {because}", reason.label()));
+            }
+        }
+    }
+
+    fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
+        let all = if count > 1 { format!(", with {} more", count.saturating_sub(1)) } else { String::new() };
+        let because = match reason {
+            EventIgnored::Unauthorized => {
+                ": no source has the key that came, if any came; -H 'X-Write-Key: ...' gives one"
+            }
+            EventIgnored::Unmapped => ": no integration has an entry for an event of this name",
+            _ => "",
+        };
+        self.line(&format!("ignored, {}{all}{because}", reason.label()));
+    }
+
     fn line(&mut self, line: &str) {
-        self.clock = self.clock.saturating_add(STEP);
         _ = writeln!(self.lines, "  {line}");
     }
 
@@ -85,7 +112,7 @@ impl Printing {
         self.config.integrations.iter().find(|integration| integration.name == name)
     }
 
-    fn written(cluster: &str, authority: &str, callout: &Callout) -> String {
+    fn written(cluster: &str, authority: &str, callout: &SentCallout) -> String {
         let mut text = format!("    {} https://{authority}{}\n", callout.method, callout.path);
         _ = writeln!(text, "    through cluster {cluster}");
         for (name, value) in &callout.headers {
@@ -124,112 +151,4 @@ fn because(reason: DropReason, integration: &Integration) -> String {
         DropReason::Stale => "it is older than max_event_age".to_owned(),
         _ => "the delivery engine gave it up".to_owned(),
     }
-}
-
-impl Host for Printing {
-    fn now(&self) -> Instant {
-        self.clock
-    }
-
-    fn wall_clock(&self) -> i64 {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// None: a preview sets no cookie, so that it prints the same each time.
-    fn fill_random(&mut self, _: &mut [u8]) -> bool {
-        false
-    }
-
-    fn only_shows(&self) -> bool {
-        true
-    }
-
-    fn send(
-        &mut self,
-        cluster: &str,
-        authority: &str,
-        callout: &Callout,
-        _: Duration,
-    ) -> Result<Token, Refusal> {
-        self.tokens = self.tokens.saturating_add(1);
-        let token = Token(self.tokens);
-        let text = Self::written(cluster, authority, callout);
-        self.sent.push_back((token, text));
-        Ok(token)
-    }
-
-    fn dry_run(&mut self, integration: &str, callout: &Callout) {
-        let Some(found) = self.integration(integration) else { return };
-        let text = Self::written(found.destination.cluster(), found.destination.authority(), callout);
-        let consent = needs(found);
-        self.line(&format!("{integration}: would be sent, but for dry_run ({consent})"));
-        self.lines.push_str(&text);
-    }
-}
-
-/// Nothing was there before: a preview knows no other request. What one of its own events adds is kept.
-impl Store for Printing {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
-        (self.stored.borrow().get(key).cloned(), None)
-    }
-
-    fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
-        self.stored.borrow_mut().insert(key.to_owned(), value.to_vec());
-        true
-    }
-}
-
-impl Counters for Printing {
-    fn count(&mut self, integration: usize, outcome: Delivery) {
-        self.clock = self.clock.saturating_add(STEP);
-        let Delivery::Dropped(reason) = outcome else { return };
-        let Some(integration) = self.config.integrations.get(integration) else { return };
-        let because = because(reason, integration);
-        let line = format!("{}: not sent, {}: {because}", integration.name, reason.label());
-        self.line(&line);
-    }
-
-    fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
-        let all = if count > 1 { format!(", with {} more", count.saturating_sub(1)) } else { String::new() };
-        let because = match reason {
-            EventIgnored::Unauthorized => {
-                ": no source has the key that came, if any came; -H 'X-Write-Key: ...' gives one"
-            }
-            EventIgnored::Unmapped => ": no integration has an entry for an event of this name",
-            _ => "",
-        };
-        self.line(&format!("ignored, {}{all}{because}", reason.label()));
-    }
-
-    fn request_ignored(&mut self, reason: RequestIgnored) {
-        self.names = vec!["the whole request".to_owned()];
-        self.line(&format!("ignored, {}", reason.label()));
-    }
-
-    fn note(&mut self, note: Note) {
-        self.line(&format!("note: {}", note.label()));
-    }
-}
-
-impl Ledger for Printing {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
-        let Some(integration) = self.integration(lane.name) else { return };
-        match outcome {
-            Outcome::Delivered => {
-                let consent = needs(integration);
-                self.line(&format!("{}: sent ({consent})", lane.name));
-                let callout = std::mem::take(&mut self.settling);
-                self.lines.push_str(&callout);
-            }
-            Outcome::Dropped(reason) => {
-                let because = because(reason, integration);
-                self.line(&format!("{}: not sent, {}: {because}", lane.name, reason.label()));
-            }
-        }
-    }
-
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
 }

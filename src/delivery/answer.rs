@@ -1,9 +1,8 @@
 //! What came back from a callout, and what that means for the delivery.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::{CalloutStatus, Refusal};
+use crate::accounting::{CalloutStatus, RetryReason};
 use crate::timestamp;
 
 /// What the host tells about a callout that called back; nothing in it is trusted.
@@ -122,27 +121,6 @@ pub enum Verdict {
     Retry(RetryReason),
     /// The vendor is alive and does not want it: final.
     Rejected,
-}
-
-/// Why a delivery is tried again. Displays as a few words for a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryReason {
-    Status(u16),
-    Timeout,
-    Transport,
-    Refused(Refusal),
-}
-
-impl fmt::Display for RetryReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(code) => write!(f, "status {code}"),
-            Self::Timeout => f.write_str("timeout"),
-            Self::Transport => f.write_str("transport failure"),
-            Self::Refused(Refusal::NoHost) => f.write_str("no healthy host or circuit breaker overflow"),
-            Self::Refused(Refusal::UnknownCluster) => f.write_str("unknown cluster"),
-        }
-    }
 }
 
 fn status_code(value: &[u8]) -> Option<u16> {

@@ -2,12 +2,14 @@
 
 use fastrand::Rng;
 
+use super::answer::Answer;
 use super::flights::{Flight, Flights};
-use super::lane::{Context, Lane};
+use super::lane::{Context, Held, Lane, LaneSpec};
+use super::limits::Limits;
 use super::queue::Delivery;
-use super::{
-    Answer, Callouts, Held, Instant, LaneId, LaneRef, LaneSpec, Ledger, Limits, NotTaken, Parcel, Rank, Token,
-};
+use super::terms::{Callouts, Instant, LaneId, NotTaken, Parcel, Token};
+use crate::accounting::{DeliveryLedger, IntegrationRef};
+use crate::rank::Rank;
 
 /// The delivery engine of one VM. See the [module](super).
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl<P: Parcel> Engine<P> {
     /// Lanes go on with what they hold. Of an integration that is no longer there, what is queued is dropped as
     /// `removed`; what is in flight is `delivered` or `removed` when it is settled, unless the integration is back by
     /// then. Nothing is dropped because a limit shrank.
-    pub fn configure<L: Ledger>(
+    pub fn configure<L: DeliveryLedger>(
         &mut self,
         limits: Limits,
         specs: Vec<LaneSpec>,
@@ -91,7 +93,7 @@ impl<P: Parcel> Engine<P> {
 
     /// Queues a delivery. In a full lane a conversion replaces the newest queued ordinary delivery; any other newcomer
     /// is dropped. Both are booked as `queue_full`.
-    pub fn offer<L: Ledger>(
+    pub fn offer<L: DeliveryLedger>(
         &mut self,
         lane: LaneId,
         parcel: P,
@@ -121,7 +123,7 @@ impl<P: Parcel> Engine<P> {
     /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. What is left over makes
     /// [`next_due`](Self::next_due) a time that has passed.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-    pub fn step<H: Callouts<P> + Ledger>(
+    pub fn step<H: Callouts<P> + DeliveryLedger>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
@@ -148,7 +150,7 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// Dispatches one delivery of the lane; none if nothing is due.
-    fn dispatch<H: Callouts<P> + Ledger>(
+    fn dispatch<H: Callouts<P> + DeliveryLedger>(
         &mut self,
         id: LaneId,
         now: Instant,
@@ -174,7 +176,7 @@ impl<P: Parcel> Engine<P> {
 
     /// Settles the callout that the host answers. False: the token belongs to nothing in flight here, because it is
     /// another's, or because its answer comes later than [`Limits::timeout`] + 1 s and was given up on.
-    pub fn settle<L: Ledger>(
+    pub fn settle<L: DeliveryLedger>(
         &mut self,
         token: Token,
         answer: Answer<'_>,
@@ -192,7 +194,7 @@ impl<P: Parcel> Engine<P> {
     }
 
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-    fn conclude<L: Ledger>(
+    fn conclude<L: DeliveryLedger>(
         &mut self,
         flight: Flight<P>,
         answer: Answer<'_>,
@@ -224,7 +226,7 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// What every lane holds, the retired ones included: their deliveries in flight are still pending.
-    pub fn lanes(&self) -> impl Iterator<Item = (LaneRef<'_>, Held)> {
+    pub fn lanes(&self) -> impl Iterator<Item = (IntegrationRef<'_>, Held)> {
         self.lanes.iter().map(|(_, lane)| (lane.reference(), lane.held()))
     }
 

@@ -4,7 +4,7 @@ use slab::Slab;
 
 use super::order::{Order, at};
 use super::queue::Delivery;
-use super::{Instant, Token};
+use super::terms::{Instant, Token};
 
 /// One delivery on its way.
 #[derive(Debug)]

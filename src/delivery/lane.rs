@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::answer::{Answer, Redirects, Verdict};
 use super::flights::Flight;
-use super::limits::Share;
+use super::limits::{Limits, Share};
 use super::pace::Pace;
 use super::queue::{Delivery, Queue};
-use super::{
-    Answer, CalloutStatus, DropReason, Instant, LaneId, LaneRef, Ledger, Limits, Notice, Outcome, Rank,
-    Redirects, Refusal, RetryReason, Verdict,
+use super::terms::{Instant, LaneId};
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, DropReason, IntegrationRef, Notice, Outcome, Refusal, RetryReason,
 };
+use crate::rank::Rank;
 
 /// An enabled integration, as the engine needs to know it. Name and vendor are its identity.
 #[derive(Debug, Clone)]
@@ -70,8 +72,8 @@ impl<P> Lane<P> {
         }
     }
 
-    pub fn reference(&self) -> LaneRef<'_> {
-        LaneRef { id: self.id, name: &self.spec.name, vendor: self.spec.vendor }
+    pub fn reference(&self) -> IntegrationRef<'_> {
+        IntegrationRef { name: &self.spec.name, vendor: self.spec.vendor }
     }
 
     pub fn is(&self, spec: &LaneSpec) -> bool {
@@ -107,14 +109,14 @@ impl<P> Lane<P> {
     }
 
     /// Drops what is queued because the integration is no longer configured.
-    pub fn drop_queue<L: Ledger>(&mut self, ledger: &mut L) {
+    pub fn drop_queue<L: DeliveryLedger>(&mut self, ledger: &mut L) {
         while self.queue.pop_oldest().is_some() {
             ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Removed));
         }
     }
 
     /// Takes a delivery into the queue, or drops it as `queue_full`. Tells whether it was taken.
-    pub fn offer<L: Ledger>(
+    pub fn offer<L: DeliveryLedger>(
         &mut self,
         delivery: Delivery<P>,
         share: Share,
@@ -131,7 +133,13 @@ impl<P> Lane<P> {
     }
 
     /// For a conversion the newest ordinary deliveries make way, as few as possible and none in vain.
-    fn make_room<L: Ledger>(&mut self, rank: Rank, bytes: usize, share: Share, ledger: &mut L) -> bool {
+    fn make_room<L: DeliveryLedger>(
+        &mut self,
+        rank: Rank,
+        bytes: usize,
+        share: Share,
+        ledger: &mut L,
+    ) -> bool {
         let held = self.held();
         if fits(held, bytes, share) {
             return true;
@@ -169,7 +177,13 @@ impl<P> Lane<P> {
     }
 
     /// Drops what is older than max_age, at most `budget` deliveries.
-    pub fn expire<L: Ledger>(&mut self, limits: &Limits, now: Instant, budget: usize, ledger: &mut L) {
+    pub fn expire<L: DeliveryLedger>(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+        budget: usize,
+        ledger: &mut L,
+    ) {
         for _ in 0..budget {
             if self.next_expiry(limits).is_none_or(|at| at > now) || self.queue.pop_oldest().is_none() {
                 return;
@@ -197,7 +211,7 @@ impl<P> Lane<P> {
 
     /// The host refused to dispatch the delivery that was due: the lane waits, and it goes behind the others that are
     /// due, in case it is to blame.
-    pub fn refuse<L: Ledger>(&mut self, refusal: Refusal, cx: &mut Context<'_, L>) {
+    pub fn refuse<L: DeliveryLedger>(&mut self, refusal: Refusal, cx: &mut Context<'_, L>) {
         cx.ledger.callout(self.reference(), CalloutStatus::Refused, Instant::ZERO);
         self.cluster = match (refusal, self.cluster) {
             (Refusal::NoHost, _) => Cluster::Known,
@@ -217,7 +231,12 @@ impl<P> Lane<P> {
     }
 
     /// Settles a flight of this lane.
-    pub fn settle<L: Ledger>(&mut self, flight: Flight<P>, answer: Answer<'_>, cx: &mut Context<'_, L>) {
+    pub fn settle<L: DeliveryLedger>(
+        &mut self,
+        flight: Flight<P>,
+        answer: Answer<'_>,
+        cx: &mut Context<'_, L>,
+    ) {
         self.pace.ended(flight.probe);
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.delivery.bytes);
         let took = cx.now.saturating_sub(flight.started);
@@ -239,13 +258,13 @@ impl<P> Lane<P> {
         }
     }
 
-    fn answered<L: Ledger>(&mut self, cx: &mut Context<'_, L>) {
+    fn answered<L: DeliveryLedger>(&mut self, cx: &mut Context<'_, L>) {
         if self.pace.answered(cx.limits.max_in_flight.get()) {
             cx.ledger.notice(self.reference(), Notice::Recovered);
         }
     }
 
-    fn report_rejection<L: Ledger>(&self, answer: Answer<'_>, ledger: &mut L) {
+    fn report_rejection<L: DeliveryLedger>(&self, answer: Answer<'_>, ledger: &mut L) {
         if let Answer::Status { code, location_host, .. } = answer {
             let redirect = (300..=399).contains(&code);
             let notice = if redirect {
@@ -257,7 +276,7 @@ impl<P> Lane<P> {
         }
     }
 
-    fn retry<L: Ledger>(
+    fn retry<L: DeliveryLedger>(
         &mut self,
         flight: Flight<P>,
         reason: RetryReason,
@@ -288,7 +307,7 @@ impl<P> Lane<P> {
         }
     }
 
-    fn lose<L: Ledger>(&self, reason: DropReason, ledger: &mut L) {
+    fn lose<L: DeliveryLedger>(&self, reason: DropReason, ledger: &mut L) {
         ledger.delivery(self.reference(), Outcome::Dropped(reason));
         ledger.notice(self.reference(), Notice::Lost(reason));
     }

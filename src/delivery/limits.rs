@@ -3,7 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use super::{Backoff, Instant};
+use super::backoff::Backoff;
+use super::terms::Instant;
 
 /// How long after its timeout a callout that never called back counts as lost.
 const GRACE: Duration = Duration::from_secs(1);

@@ -19,7 +19,6 @@ mod backoff;
 mod engine;
 mod flights;
 mod lane;
-mod ledger;
 mod limits;
 mod order;
 mod pace;
@@ -27,69 +26,18 @@ mod queue;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
-pub use answer::{Answer, Facts, Redirects, RetryReason, Verdict};
+pub use crate::accounting::{
+    CalloutStatus, DeliveryLedger, DropReason, IntegrationRef, Notice, Outcome, Refusal, RetryReason,
+};
+pub use crate::rank::Rank;
+pub use answer::{Answer, Facts, Redirects, Verdict};
 pub use backoff::{Backoff, InvalidBackoff};
 pub use engine::Engine;
 pub use lane::{Held, LaneSpec};
-pub use ledger::{CalloutStatus, DropReason, LaneRef, Ledger, Notice, Outcome};
 pub use limits::Limits;
 pub use settings::DeliverySettings;
-
-/// Time on a monotonic clock, from the VM's start.
-pub type Instant = Duration;
-
-/// What is delivered. The engine never looks inside, and never changes it.
-pub trait Parcel {
-    /// What it takes up of the share of max_bytes, asked once, when it is offered.
-    fn bytes(&self) -> usize;
-}
-
-/// Sends deliveries.
-pub trait Callouts<P> {
-    /// Starts one attempt, with cluster, authority and key of the newest configuration.
-    ///
-    /// The callout must time out after [`Limits::timeout`], and must not be answered from within this call.
-    fn dispatch(&mut self, lane: LaneId, parcel: &P) -> Result<Token, Refusal>;
-}
-
-/// The place of an integration among those that the newest [`Engine::configure`] was called with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LaneId(pub usize);
-
-/// The host's name for a callout. The host may use it again once that callout is settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Token(pub u32);
-
-/// Why the host did not send a callout. That is no attempt at the delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// No healthy host, or the cluster's circuit breaker is open.
-    NoHost,
-    /// Not known to Envoy; it may be on its way by CDS.
-    UnknownCluster,
-}
-
-/// Which deliveries stay when a lane is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rank {
-    /// Makes way for a conversion: a page or an addtocart.
-    Ordinary,
-    /// A purchase, lead or signup.
-    Conversion,
-}
-
-/// A delivery that was offered and not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotTaken {
-    /// The lane's share is full; the delivery is booked as `queue_full`.
-    #[error("the integration's share of the queue is full")]
-    QueueFull,
-    /// There is no such lane in the newest configuration; nothing is booked.
-    #[error("no such integration in the newest configuration")]
-    NoSuchLane,
-}
+pub use terms::{Callouts, Instant, LaneId, NotTaken, Parcel, Token};

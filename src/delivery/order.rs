@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Instant;
+use super::terms::Instant;
 
 /// Places in a slab, in the order of a time or number and, where that is the same, of a second number.
 ///

@@ -2,7 +2,8 @@
 
 use fastrand::Rng;
 
-use super::{Backoff, Instant};
+use super::backoff::Backoff;
+use super::terms::Instant;
 
 /// That many retryable outcomes in a row, and the vendor counts as failing.
 pub(super) const FAILURES_TO_FAIL: u32 = 5;

@@ -3,7 +3,8 @@
 use slab::Slab;
 
 use super::order::{Order, at};
-use super::{Instant, Rank};
+use super::terms::Instant;
+use crate::rank::Rank;
 
 /// A delivery that the engine holds.
 #[derive(Debug)]

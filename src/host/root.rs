@@ -1,60 +1,32 @@
-//! The root context: one configuration of the plugin.
+//! The root context's callbacks.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::SystemTime;
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::traits::{self, Context, HttpContext};
 use proxy_wasm::types::ContextType;
 
-use super::plugin::{self, Current, Plugin};
+use super::hostcalls::Hostcalls;
 use super::stream::Stream;
 use crate::config::Compiled;
 use crate::delivery::{Answer, Facts, Token};
+use crate::plugin::{Current, Registry, Root};
 
-pub struct Root {
-    context_id: u32,
-    /// None until a configuration was accepted.
-    plugin: Option<Rc<RefCell<Plugin>>>,
-    /// Callouts sent by this root that have not come back. Envoy answers them to this root only.
-    in_flight: usize,
-    /// Envoy wants this root to end and waits for `done`.
-    ending: bool,
+thread_local! {
+    static PLUGINS: RefCell<Registry<Hostcalls>> = RefCell::default();
 }
 
-impl Root {
+pub struct RootContext(Root<Hostcalls>);
+
+impl RootContext {
     pub fn new(context_id: u32) -> Self {
-        Self { context_id, plugin: None, in_flight: 0, ending: false }
-    }
-
-    /// Whether nothing needs this root any more. The newest root stays for what is pending, an older one for its answers.
-    fn is_finished(&self) -> bool {
-        let Some(plugin) = &self.plugin else { return true };
-        let plugin = plugin.borrow();
-        self.in_flight == 0 && (!plugin.is_newest(self.context_id) || plugin.relay.is_idle())
-    }
-
-    fn end_if_finished(&mut self) {
-        if self.ending && self.is_finished() {
-            self.ending = false;
-            self.stop_timer();
-            self.done();
-        }
-    }
-
-    /// A timer that is armed when its root ends fires for ever.
-    fn stop_timer(&self) {
-        if let Some(plugin) = &self.plugin {
-            plugin.borrow_mut().stop_timer_of(self.context_id);
-        }
+        Self(Root::new(context_id))
     }
 }
 
-impl Context for Root {
+impl Context for RootContext {
     fn on_http_call_response(&mut self, token: u32, num_headers: usize, _: usize, _: usize) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(plugin) = &self.plugin else { return };
         // With no headers there is nothing that may be read.
         let header =
             |name| if num_headers > 0 { self.get_http_call_response_header_bytes(name) } else { None };
@@ -72,24 +44,17 @@ impl Context for Root {
             location: location.as_deref(),
         };
         let answer = Answer::read(&facts, SystemTime::now);
-        plugin.borrow_mut().settle(Current::root(self.context_id), Token(token), answer);
-        self.end_if_finished();
+        if self.0.settle(Token(token), answer) {
+            self.done();
+        }
     }
 
     fn on_done(&mut self) -> bool {
-        if let Some(plugin) = &self.plugin {
-            plugin.borrow_mut().released(self.context_id);
-        }
-        if self.is_finished() {
-            self.stop_timer();
-            return true;
-        }
-        self.ending = true;
-        false
+        self.0.end()
     }
 }
 
-impl RootContext for Root {
+impl traits::RootContext for RootContext {
     fn on_configure(&mut self, _: usize) -> bool {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         match Compiled::load(&configuration, &|name| std::env::var(name).ok()) {
@@ -100,7 +65,10 @@ impl RootContext for Root {
                     );
                 }
                 let name = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();
-                self.plugin = Some(plugin::configure(name, self.context_id, config));
+                let root = self.0.context();
+                let configure =
+                    |plugins: &mut Registry<_>| plugins.configure(name, root, config, Hostcalls::start);
+                self.0.configured(PLUGINS.with_borrow_mut(configure));
                 true
             }
             Err(invalid) => {
@@ -111,10 +79,9 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        let Some(plugin) = &self.plugin else { return };
-        let sent = plugin.borrow_mut().tick(Current::root(self.context_id));
-        self.in_flight = self.in_flight.saturating_add(sent);
-        self.end_if_finished();
+        if self.0.tick() {
+            self.done();
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -122,10 +89,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        let context = Current { context: context_id, root: self.context_id };
-        if let Some(plugin) = &self.plugin {
-            plugin.borrow_mut().used(self.context_id);
-        }
-        Some(Box::new(Stream::new(context, self.plugin.clone())))
+        let context = Current { context: context_id, root: self.0.context() };
+        Some(Box::new(Stream::new(context, self.0.new_stream())))
     }
 }

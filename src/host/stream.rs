@@ -8,13 +8,15 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use super::answering::{self, Answering};
-use super::plugin::{Current, Plugin};
+use super::hostcalls::Hostcalls;
 use crate::accounting::RequestIgnored;
 use crate::capture::{Capture, Moment};
 use crate::endpoints::{Endpoint, ReplyFrom};
+use crate::plugin::{self, Answering, Current};
 use crate::reply::Reply;
 use crate::request::Request;
+
+type Plugin = plugin::Plugin<Hostcalls>;
 
 pub struct Stream {
     context: Current,
@@ -39,7 +41,7 @@ impl Stream {
     fn begin(&self, path: Vec<u8>, endpoint: Endpoint) -> Part {
         let Some(plugin) = &self.plugin else { return Part::Bystander };
         let mut plugin = plugin.borrow_mut();
-        let config = Rc::clone(plugin.relay.config());
+        let config = Rc::clone(plugin.config());
         let headers = self.get_http_request_headers_bytes();
         let method = headers.iter().find(|(name, _)| name == ":method").map(|(_, method)| method.as_slice());
         if !endpoint.takes(method.unwrap_or_default()) {
@@ -52,7 +54,7 @@ impl Stream {
             source_address: source_address.unwrap_or_default(),
             headers: headers.into_iter().filter(|(name, _)| config.keeps_header(name)).collect(),
             body: Vec::new(),
-            lease: plugin.relay.budget().lease(),
+            lease: plugin.lease(),
         };
         match config.reply {
             ReplyFrom::Upstream => {
@@ -117,7 +119,8 @@ impl Stream {
                 (Reply::from(reason), Vec::new())
             }
         };
-        answering::send(reply.render(is_pixel), &cookies);
+        let envoy = *plugin.borrow().envoy();
+        plugin::send_reply(&envoy, reply.render(is_pixel), &cookies);
         Action::Pause
     }
 }
@@ -137,8 +140,7 @@ impl Context for Stream {
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(path) = self.get_http_request_header_bytes(":path") else { return Action::Continue };
-        let found =
-            self.plugin.as_ref().and_then(|plugin| plugin.borrow().relay.config().endpoints.find(&path));
+        let found = self.plugin.as_ref().and_then(|plugin| plugin.borrow().config().endpoints.find(&path));
         let Some(endpoint) = found else { return Action::Continue };
         self.part = self.begin(path, endpoint);
         if end_of_stream {
@@ -147,7 +149,7 @@ impl HttpContext for Stream {
         let (Part::Answers(answering), Some(plugin)) = (&self.part, &self.plugin) else {
             return Action::Continue;
         };
-        plugin.borrow_mut().expect_body(self.context, answering.heard());
+        plugin.borrow_mut().expect_body(self.context, answering.body_seen());
         Action::Pause
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::fields::Fields;
 use crate::event::names::{Dialects, filed_under, snake_case};
+use crate::rank::Rank;
 
 /// What an integration does with each event.
 #[derive(Debug)]
@@ -20,23 +21,16 @@ pub(super) struct Entry {
     pub name: Box<str>,
     pub filed_under: Box<str>,
     pub vendor_event: Box<str>,
-    pub importance: Importance,
+    pub rank: Rank,
     /// `None`: `enabled: false`.
     pub fields: Option<Fields>,
-}
-
-/// What makes way for what in a full queue: a page or an addtocart for a purchase, a lead or a signup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Importance {
-    Ordinary,
-    Conversion,
 }
 
 /// An event that a plan sends.
 #[derive(Debug)]
 pub struct Planned<'p> {
     pub vendor_event: Cow<'p, str>,
-    pub importance: Importance,
+    pub rank: Rank,
     pub fields: &'p Fields,
 }
 
@@ -50,7 +44,7 @@ impl Entry {
         Self {
             name: name.into(),
             vendor_event: vendor_event.into(),
-            importance: if ordinary { Importance::Ordinary } else { Importance::Conversion },
+            rank: if ordinary { Rank::Ordinary } else { Rank::Conversion },
             filed_under: filed_under.into(),
             fields,
         }
@@ -67,14 +61,14 @@ impl Plan {
         match exact().or_else(own).or_else(ga4) {
             Some(entry) => Some(Planned {
                 vendor_event: Cow::Borrowed(&entry.vendor_event),
-                importance: entry.importance,
+                rank: entry.rank,
                 fields: entry.fields.as_ref()?,
             }),
             None => Some(Planned {
                 // A name without a letter, or longer than any name, is none that a vendor could file.
                 fields: self.others.as_ref().filter(|_| !dialects.own().is_empty())?,
                 vendor_event: Cow::Owned(dialects.own().to_owned()),
-                importance: Importance::Ordinary,
+                rank: Rank::Ordinary,
             }),
         }
     }

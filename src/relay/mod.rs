@@ -3,6 +3,8 @@
 //! It lives as long as the VM, through every change of configuration.
 
 mod cookies;
+mod host;
+mod line;
 pub mod opened;
 mod station;
 #[cfg(test)]
@@ -14,17 +16,18 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::accounting::{Counters, EventIgnored, RequestIgnored};
-use crate::config::Compiled;
-use crate::deduplication::{Memory, Store};
-use crate::delivery::{
-    Answer, CalloutStatus, Callouts, Engine, Instant, LaneId, LaneRef, LaneSpec, Ledger, Notice, Outcome,
-    Refusal, Token,
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Notice, Outcome, Refusal, RequestIgnored,
 };
+use crate::config::Compiled;
+use crate::deduplication::Memory;
+use crate::delivery::{Answer, Callouts, Engine, Instant, LaneId, LaneSpec, Token};
 use crate::reply::Reply;
 use crate::request::{Budget, Request};
 use crate::sources;
-use crate::vendors::{Attempt, Callout, Parcel};
+use crate::vendors::{Attempt, Parcel};
+pub use host::Host;
+use line::{Line, cachebuster};
 use opened::{Opened, Unopened};
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
@@ -35,40 +38,6 @@ const TIME_AT_ONCE: Duration = Duration::from_micros(500);
 const GATHERING: Duration = Duration::from_millis(5);
 /// The most callouts that one call of [`Relay::work`] sends.
 const CALLOUTS_AT_ONCE: usize = 64;
-
-/// What the relay needs of its surroundings.
-pub trait Host: Counters + Ledger + Store {
-    /// Time on a monotonic clock, from the VM's start, as it was when the clock was last read.
-    fn now(&self) -> Instant;
-
-    /// Reads the clock anew.
-    fn read_clock(&mut self) -> Instant {
-        self.now()
-    }
-
-    /// Unix time in milliseconds.
-    fn wall_clock(&self) -> i64;
-
-    /// Fills with random bytes that nobody can guess, for ids and nonces. False: there are none.
-    fn fill_random(&mut self, bytes: &mut [u8]) -> bool;
-
-    /// Sends one callout.
-    fn send(
-        &mut self,
-        cluster: &str,
-        authority: &str,
-        callout: &Callout,
-        timeout: Duration,
-    ) -> Result<Token, Refusal>;
-
-    /// Whether callouts are shown to somebody instead of sent. Then every secret in them reads `***`.
-    fn only_shows(&self) -> bool {
-        false
-    }
-
-    /// Tells of a callout that a dry run didn't send. Its secrets read `***`; personal members of its body are in it.
-    fn dry_run(&mut self, integration: &str, callout: &Callout);
-}
 
 /// The relay of one plugin in one VM.
 pub struct Relay {
@@ -102,15 +71,6 @@ enum Work {
         received_at: i64,
     },
     Open(Opened),
-}
-
-/// What every event of a configuration goes through.
-struct Line<'l> {
-    config: &'l Compiled,
-    messages: &'l Memory,
-    engine: &'l mut Engine<Parcel>,
-    cachebusters: &'l mut Rng,
-    now: Instant,
 }
 
 impl Relay {
@@ -250,6 +210,11 @@ impl Relay {
         inbox.into_iter().chain(self.engine.next_due()).min()
     }
 
+    /// Returns the deliveries that are queued or in flight, by integration; of a removed one its last are in flight.
+    pub fn pending(&self) -> impl Iterator<Item = (IntegrationRef<'_>, usize)> {
+        self.engine.lanes().map(|(integration, held)| (integration, held.deliveries))
+    }
+
     /// Whether nothing is held at all.
     pub fn is_idle(&self) -> bool {
         self.inbox.is_empty() && self.engine.is_idle()
@@ -302,21 +267,16 @@ impl<H: Host> Callouts<Parcel> for Outbound<'_, H> {
     }
 }
 
-impl<H: Ledger> Ledger for Outbound<'_, H> {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
-        Ledger::delivery(self.host, lane, outcome);
+impl<H: DeliveryLedger> DeliveryLedger for Outbound<'_, H> {
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
+        self.host.delivery(integration, outcome);
     }
 
-    fn callout(&mut self, lane: LaneRef<'_>, status: CalloutStatus, took: Duration) {
-        self.host.callout(lane, status, took);
+    fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, took: Duration) {
+        self.host.callout(integration, status, took);
     }
 
-    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
-        self.host.notice(lane, notice);
+    fn notice(&mut self, integration: IntegrationRef<'_>, notice: Notice<'_>) {
+        self.host.notice(integration, notice);
     }
-}
-
-/// Digits that no other callout has, as far as chance can promise.
-fn cachebuster(rng: &mut Rng) -> u64 {
-    rng.u64(1_000_000..1_000_000_000_000_000)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::accounting::{Counters, EventIgnored, RequestIgnored};
+use crate::accounting::{EventIgnored, Ledger, RequestIgnored};
 use crate::config::Compiled;
 use crate::decode;
 use crate::deduplication::{Memory, Store};
@@ -46,10 +46,10 @@ pub enum Unopened {
 }
 
 impl Unopened {
-    pub fn count(self, counters: &mut impl Counters) {
+    pub fn count(self, ledger: &mut impl Ledger) {
         match self {
-            Unopened::Request(reason) => counters.request_ignored(reason),
-            Unopened::Events(reason, count) => counters.events_ignored(reason, count),
+            Unopened::Request(reason) => ledger.request_ignored(reason),
+            Unopened::Events(reason, count) => ledger.events_ignored(reason, count),
         }
     }
 }

@@ -5,19 +5,20 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::cookies::{denies_marketing, identified as identified_email};
+use super::host::Host;
+use super::line::{Line, cachebuster};
 use super::opened::{Opened, seconds};
-use super::{Host, Line, cachebuster};
-use crate::accounting::{Delivery, EventIgnored, Note};
+use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{self, EventConsent, EventIntegrations};
 use crate::deduplication::{Id, Recollection};
-use crate::delivery::{DropReason, LaneId, Rank};
+use crate::delivery::LaneId;
 use crate::event::names::Dialects;
 use crate::event::{Event, EventType};
 use crate::identity::{Client, Cookies, EmailHash};
 use crate::json::Json;
 use crate::mapping::Subject;
-use crate::mapping::plan::{Importance, Planned};
+use crate::mapping::plan::Planned;
 use crate::sources::SourceAt;
 use crate::vendors::{Attempt, Content, Parcel};
 use crate::visitor::{self, RememberedEmail, Visitor};
@@ -61,20 +62,20 @@ pub(super) fn relay(
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
     let is_stale = opened.age(&event, config).is_some_and(|age| age > config.limits.event_age);
-    wanted.retain(|Wanted { at, integration, .. }| {
-        host.count(*at, Delivery::Matched);
+    wanted.retain(|Wanted { integration, .. }| {
+        host.delivery(reference(integration), Outcome::Matched);
         let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
         let permitted = permitted(integration, &integrations, &consent, &cookies).and(fresh);
-        permitted.map_err(|reason| host.count(*at, Delivery::Dropped(reason))).is_ok()
+        permitted.map_err(|reason| host.delivery(reference(integration), Outcome::Dropped(reason))).is_ok()
     });
     if wanted.is_empty() {
         return;
     }
     let mut message = Message::of(&event, source, opened, line, host);
-    wanted.retain(|Wanted { at, integration, .. }| {
+    wanted.retain(|Wanted { integration, .. }| {
         let is_news = message.is_news(integration);
         if !is_news {
-            host.count(*at, Delivery::Dropped(DropReason::Duplicate));
+            host.delivery(reference(integration), Outcome::Dropped(DropReason::Duplicate));
         }
         is_news
     });
@@ -97,15 +98,11 @@ pub(super) fn relay(
         if integration.dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
-            host.count(at, Delivery::DryRun);
+            host.delivery(reference(integration), Outcome::DryRun);
             continue;
         }
-        let rank = match planned.importance {
-            Importance::Ordinary => Rank::Ordinary,
-            Importance::Conversion => Rank::Conversion,
-        };
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
-        if line.engine.offer(LaneId(at), parcel, rank, line.now, host).is_ok() {
+        if line.engine.offer(LaneId(at), parcel, planned.rank, line.now, host).is_ok() {
             message.add(integration);
         }
     }
@@ -141,6 +138,11 @@ struct Wanted<'c> {
     at: usize,
     integration: &'c Integration,
     planned: Planned<'c>,
+}
+
+/// Returns how the books name an integration.
+fn reference(integration: &Integration) -> IntegrationRef<'_> {
+    IntegrationRef { name: &integration.name, vendor: integration.vendor.name() }
 }
 
 /// The integrations that send an event of this name and listen to its source.

@@ -1,98 +1,16 @@
-//! The relay as a whole, in a world of its own: from a request to the callouts and the books.
-
-use std::cell::RefCell;
-use std::collections::HashMap;
+//! The relay as a whole, in a host of its own: from a request to the callouts and the books.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::accounting::{Delivery, Note};
 use crate::endpoints::Endpoints;
+use crate::testing::FakeHost;
 
-/// Everything around a relay. Callouts are kept, and answered when a test says so.
-#[derive(Default)]
-struct World {
-    now: Instant,
-    sent: Vec<Token>,
-    /// By integration.
-    books: HashMap<usize, Books>,
-    /// Why callouts are refused, if they are.
-    refusal: Option<Refusal>,
-    shared: RefCell<HashMap<String, Vec<u8>>>,
-    random: u8,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Books {
-    matched: usize,
-    /// Delivered, dropped or a dry run.
-    ended: usize,
-}
-
-/// Unix milliseconds: 2026-01-01.
-const TODAY: i64 = 1_767_225_600_000;
-
-impl Host for World {
-    fn now(&self) -> Instant {
-        self.now
-    }
-
-    fn wall_clock(&self) -> i64 {
-        TODAY
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
-        self.random = self.random.wrapping_add(1);
-        bytes.fill(self.random);
-        true
-    }
-
-    fn send(&mut self, _: &str, _: &str, _: &Callout, _: Duration) -> Result<Token, Refusal> {
-        if let Some(refusal) = self.refusal {
-            return Err(refusal);
-        }
-        let token = Token(u32::try_from(self.sent.len()).unwrap());
-        self.sent.push(token);
-        Ok(token)
-    }
-
-    fn dry_run(&mut self, _: &str, _: &Callout) {}
-}
-
-impl Counters for World {
-    fn count(&mut self, integration: usize, outcome: Delivery) {
-        let books = self.books.entry(integration).or_default();
-        match outcome {
-            Delivery::Matched => books.matched += 1,
-            _ => books.ended += 1,
-        }
-    }
-
-    fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
-    fn request_ignored(&mut self, _: RequestIgnored) {}
-    fn note(&mut self, _: Note) {}
-}
-
-impl Ledger for World {
-    fn delivery(&mut self, lane: LaneRef<'_>, _: Outcome) {
-        self.books.entry(lane.id.unwrap().0).or_default().ended += 1;
-    }
-
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
-}
-
-impl Store for World {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
-        (self.shared.borrow().get(key).cloned(), None)
-    }
-
-    fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
-        self.shared.borrow_mut().insert(key.to_owned(), value.to_owned());
-        true
-    }
+/// A host on 2026-01-01.
+fn host() -> FakeHost {
+    FakeHost::new(1_767_225_600_000).with_random(1)
 }
 
 fn configuration(consent: Value, categories: &[&str]) -> Value {
@@ -113,9 +31,9 @@ fn configuration(consent: Value, categories: &[&str]) -> Value {
     })
 }
 
-fn relay(configuration: &Value, world: &mut World) -> Relay {
+fn relay(configuration: &Value, host: &mut FakeHost) -> Relay {
     let config = Compiled::load(configuration.to_string().as_bytes(), &|_| None).unwrap();
-    Relay::new("test".to_owned(), Rc::new(config), 7, world)
+    Relay::new("test".to_owned(), Rc::new(config), 7, host)
 }
 
 fn request(relay: &Relay, path: &str, headers: &[(&str, String)], body: &str) -> Request {
@@ -132,11 +50,11 @@ fn request(relay: &Relay, path: &str, headers: &[(&str, String)], body: &str) ->
     }
 }
 
-fn work(relay: &mut Relay, world: &mut World) {
+fn work(relay: &mut Relay, host: &mut FakeHost) {
     // What is in the inbox waits a moment for company.
-    while let Some(due) = relay.next_due().filter(|due| *due <= world.now + GATHERING) {
-        world.now = world.now.max(due);
-        relay.work(world);
+    while let Some(due) = relay.next_due().filter(|due| *due <= host.now + GATHERING) {
+        host.now = host.now.max(due);
+        relay.work(host);
     }
 }
 
@@ -288,20 +206,20 @@ proptest! {
 
     #[test]
     fn no_combination_in_which_a_required_category_is_not_granted_leads_to_a_callout(visit in visit()) {
-        let mut world = World::default();
+        let mut host = host();
         let consent = json!({
             "when_absent": visit.when_absent, "require": visit.require, "respect_gpc": visit.respect_gpc,
         });
-        let mut relay = relay(&configuration(consent, visit.categories), &mut world);
+        let mut relay = relay(&configuration(consent, visit.categories), &mut host);
         let event = visit.event();
         let body = if visit.path == "/v1/batch" { json!([event]).to_string() } else { event.to_string() };
         let request = request(&relay, visit.path, &visit.headers(), &body);
         let cookies = match visit.local {
-            true => relay.answer(request, &mut world).1,
-            false => relay.hand_over_answered(request, &mut world),
+            true => relay.answer(request, &mut host).1,
+            false => relay.hand_over_answered(request, &mut host),
         };
-        work(&mut relay, &mut world);
-        prop_assert_eq!(world.sent.len(), if visit.is_permitted() { 2 } else { 0 });
+        work(&mut relay, &mut host);
+        prop_assert_eq!(host.sent().count(), if visit.is_permitted() { 2 } else { 0 });
         let marketing = visit.places.into_iter().find(|says| *says != Says::Nothing);
         let may_issue = marketing == Some(Says::Yes) || (marketing.is_none() && visit.when_absent == "allow");
         prop_assert!(may_issue || cookies.is_empty(), "{:?}", cookies);
@@ -354,37 +272,34 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn whatever_happens_each_match_is_delivered_dropped_a_dry_run_or_pending(steps in prop::collection::vec(step(), 1..60)) {
-        let mut world = World::default();
-        let mut relay = relay(&configuration(json!({}), &["marketing"]), &mut world);
+        let mut host = host();
+        let mut relay = relay(&configuration(json!({}), &["marketing"]), &mut host);
         for step in steps {
             match step {
                 Step::Request { path, body, local } => {
                     let request = request(&relay, path, &[], &body);
                     if local {
-                        relay.answer(request, &mut world);
+                        relay.answer(request, &mut host);
                     } else {
-                        relay.hand_over(request, &world);
+                        relay.hand_over(request, &host);
                     }
                 }
-                Step::Wait(time) => world.now += time,
+                Step::Wait(time) => host.now += time,
                 Step::Settle { before_last, status } => {
-                    let place = world.sent.len().checked_sub(before_last + 1);
-                    if let Some(token) = place.and_then(|place| world.sent.get(place)).copied() {
+                    let sent: Vec<_> = host.sent().map(|(token, _)| token).collect();
+                    let place = sent.len().checked_sub(before_last + 1);
+                    if let Some(token) = place.map(|place| sent[place]) {
                         let answer = match status {
                             0 => Answer::Timeout,
                             code => Answer::Status { code, retry_after: None, location_host: None },
                         };
-                        relay.settle(token, answer, &mut world);
+                        relay.settle(token, answer, &mut host);
                     }
                 }
-                Step::Refuse(refusal) => world.refusal = refusal,
+                Step::Refuse(refusal) => host.refusal = refusal,
             }
-            work(&mut relay, &mut world);
-            for lane in 0..3 {
-                let books = world.books.get(&lane).copied().unwrap_or_default();
-                let pending = relay.engine.pending(LaneId(lane));
-                prop_assert_eq!(books.matched, books.ended + pending, "integration {}", lane);
-            }
+            work(&mut relay, &mut host);
+            prop_assert_eq!(host.check_books(&relay), Ok(()));
         }
     }
 }

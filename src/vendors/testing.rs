@@ -1,22 +1,18 @@
 //! For the vendors' tests: one event through the relay, and what would be sent.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Callout;
-use crate::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
 use crate::config::Compiled;
-use crate::deduplication::Store;
-use crate::delivery::{CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token};
 use crate::endpoints::Endpoints;
 use crate::mapping::transform::{DATE_FORMAT, NAMES};
-use crate::relay::{Host, Relay};
+use crate::relay::Relay;
 use crate::request::{Budget, Request};
+use crate::testing::FakeHost;
 
-/// A callout, owned, with what was noted on the way to it.
+/// A callout, with what was noted on the way to it.
 #[derive(Debug)]
 pub struct Sent {
     pub method: &'static str,
@@ -40,12 +36,19 @@ pub fn send(integration: &str, event: &str, headers: &[(&str, &str)]) -> Option<
         body: event.as_bytes().to_vec(),
         lease: Budget::default().lease(),
     };
-    let mut host = Recorder::default();
+    let mut host = FakeHost::new(1_709_210_096_000);
     let mut relay = Relay::new("test".to_owned(), config, 1, &mut host);
     relay.hand_over(request, &host);
     relay.work(&mut host);
-    let notes = host.notes;
-    host.sent.map(|sent| Sent { notes, ..sent })
+    let (_, callout) = host.sent().last()?;
+    let callout = callout.clone();
+    Some(Sent {
+        method: callout.method,
+        path: callout.path,
+        headers: callout.headers,
+        body: callout.body,
+        notes: host.notes(),
+    })
 }
 
 /// Any JSON, with the strings that break things.
@@ -102,67 +105,4 @@ pub fn document_over(targets: &'static [&'static str]) -> impl Strategy<Value = 
         let mappings: Vec<_> = mappings.into_iter().map(with_target).collect();
         json!({"version": 2, "global": {"mappings": mappings}}).to_string()
     })
-}
-
-#[derive(Default)]
-struct Recorder {
-    sent: Option<Sent>,
-    notes: Vec<&'static str>,
-}
-
-impl Host for Recorder {
-    fn now(&self) -> Instant {
-        Duration::ZERO
-    }
-
-    fn wall_clock(&self) -> i64 {
-        1_709_210_096_000
-    }
-
-    fn fill_random(&mut self, _: &mut [u8]) -> bool {
-        false
-    }
-
-    fn send(&mut self, _: &str, _: &str, callout: &Callout, _: Duration) -> Result<Token, Refusal> {
-        self.sent = Some(Sent {
-            method: callout.method,
-            path: callout.path.to_string(),
-            headers: callout.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-            body: callout.body.clone(),
-            notes: Vec::new(),
-        });
-        Ok(Token(1))
-    }
-
-    fn dry_run(&mut self, _: &str, _: &Callout) {}
-}
-
-impl Store for Recorder {
-    fn get(&self, _: &str) -> (Option<Vec<u8>>, Option<u32>) {
-        (None, None)
-    }
-
-    fn set(&self, _: &str, _: &[u8], _: Option<u32>) -> bool {
-        true
-    }
-}
-
-impl Counters for Recorder {
-    fn count(&mut self, _: usize, _: Delivery) {}
-
-    fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
-
-    fn request_ignored(&mut self, _: RequestIgnored) {}
-
-    fn note(&mut self, note: Note) {
-        self.notes.push(note.label());
-    }
-}
-
-impl Ledger for Recorder {
-    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {}
-
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
 }

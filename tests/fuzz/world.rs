@@ -1,20 +1,14 @@
-//! A relay with a world around it that takes every callout and keeps the books, to send hostile requests through.
+//! A relay to send hostile requests through, on a host that keeps every callout and the books.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use conversion_relay::accounting::{Counters, Delivery, EventIgnored, Note, RequestIgnored};
 use conversion_relay::config::Compiled;
-use conversion_relay::deduplication::Store;
-use conversion_relay::delivery::{
-    Answer, CalloutStatus, Instant, LaneRef, Ledger, Notice, Outcome, Refusal, Token,
-};
+use conversion_relay::delivery::Answer;
 use conversion_relay::endpoints::Carrier;
-use conversion_relay::relay::{Host, Relay};
+use conversion_relay::relay::Relay;
 use conversion_relay::request::Request;
-use conversion_relay::vendors::Callout;
+use conversion_relay::testing::{FakeHost, SentCallout};
 use proptest::prelude::*;
 
 use crate::corpus::{BODIES, COOKIES, PATHS};
@@ -86,8 +80,8 @@ pub fn request() -> impl Strategy<Value = Sent> {
 
 /// Sends a request through all stations. True: at least one callout came of it.
 pub fn relay(config: &Rc<Compiled>, sent: Sent) -> bool {
-    let mut world = World::default();
-    let mut relay = Relay::new("fuzz".to_owned(), Rc::clone(config), 1, &mut world);
+    let mut host = FakeHost::new(1_767_225_700_000).with_random(7);
+    let mut relay = Relay::new("fuzz".to_owned(), Rc::clone(config), 1, &mut host);
     let query = sent.query.split(|byte| *byte == b'?').next_back().unwrap_or_default();
     let path = [sent.target.as_bytes(), b"?", query].concat();
     let endpoint = config.endpoints.find(&path).unwrap();
@@ -100,104 +94,37 @@ pub fn relay(config: &Rc<Compiled>, sent: Sent) -> bool {
         body,
         lease: relay.budget().lease(),
     };
-    relay.hand_over(request, &world);
+    relay.hand_over(request, &host);
     for _ in 0..10_000 {
         if relay.is_idle() {
             break;
         }
-        relay.work(&mut world);
-        for token in std::mem::take(&mut world.open) {
-            assert!(relay.settle(token, Answer::status(200), &mut world));
-        }
-        world.now += Duration::from_secs(1);
+        relay.work(&mut host);
+        host.settle_all(&mut relay, Answer::status(200));
+        host.now += Duration::from_secs(1);
     }
     assert!(relay.is_idle(), "the relay never came to rest");
     assert_eq!(relay.budget().used(), 0, "a lease was kept");
-    assert_eq!(world.matched, world.ended, "matched = delivered + dropped");
-    world.callouts > 0
+    assert_eq!(host.check_books(&relay), Ok(()), "matched = delivered + dropped");
+    host.sent().for_each(|(_, callout)| check(callout));
+    host.callouts() > 0
 }
 
-#[derive(Default)]
-struct World {
-    now: Instant,
-    open: Vec<Token>,
-    callouts: u32,
-    matched: u32,
-    ended: u32,
-    shared: RefCell<HashMap<String, Vec<u8>>>,
-}
-
-impl Host for World {
-    fn now(&self) -> Instant {
-        self.now
+/// Checks that nothing of what a client sent has broken a request to a vendor.
+fn check(callout: &SentCallout) {
+    assert!(callout.path.len() <= 8192, "the path has {} bytes", callout.path.len());
+    assert!(callout.path.bytes().all(|byte| byte.is_ascii_graphic()), "{}", callout.path);
+    assert!(!has_email(&callout.path), "{}", callout.path);
+    for (name, value) in &callout.headers {
+        assert!(value.len() <= 8192 && !value.chars().any(char::is_control), "{name}: {value:?}");
+        assert!(!has_email(value), "{name}: {value}");
     }
-
-    fn wall_clock(&self) -> i64 {
-        1_767_225_700_000
-    }
-
-    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
-        bytes.fill(7);
-        true
-    }
-
-    fn send(&mut self, _: &str, _: &str, callout: &Callout<'_>, _: Duration) -> Result<Token, Refusal> {
-        assert!(callout.path.len() <= 8192, "the path has {} bytes", callout.path.len());
-        assert!(callout.path.bytes().all(|byte| byte.is_ascii_graphic()), "{}", callout.path);
-        assert!(!has_email(&callout.path), "{}", callout.path);
-        for (name, value) in &callout.headers {
-            assert!(value.len() <= 8192 && !value.chars().any(char::is_control), "{name}: {value:?}");
-            assert!(!has_email(value), "{name}: {value}");
-        }
-        if let Some(body) = &callout.body {
-            assert!(body.len() <= 64 * 1024);
-            let body: serde_json::Value = serde_json::from_str(body).unwrap();
-            // Text by text: the quote that begins one is no part of an address.
-            assert!(!any_text(&body, &has_email), "{body}");
-            assert_eq!(body["key"], "ps_key");
-        }
-        self.callouts += 1;
-        let token = Token(self.callouts);
-        self.open.push(token);
-        Ok(token)
-    }
-
-    fn dry_run(&mut self, _: &str, _: &Callout<'_>) {}
-}
-
-impl Counters for World {
-    fn count(&mut self, _: usize, outcome: Delivery) {
-        match outcome {
-            Delivery::Matched => self.matched += 1,
-            _ => self.ended += 1,
-        }
-    }
-
-    fn events_ignored(&mut self, _: EventIgnored, _: usize) {}
-
-    fn request_ignored(&mut self, _: RequestIgnored) {}
-
-    fn note(&mut self, _: Note) {}
-}
-
-impl Ledger for World {
-    fn delivery(&mut self, _: LaneRef<'_>, _: Outcome) {
-        self.ended += 1;
-    }
-
-    fn callout(&mut self, _: LaneRef<'_>, _: CalloutStatus, _: Duration) {}
-
-    fn notice(&mut self, _: LaneRef<'_>, _: Notice<'_>) {}
-}
-
-impl Store for World {
-    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
-        (self.shared.borrow().get(key).cloned(), None)
-    }
-
-    fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
-        self.shared.borrow_mut().insert(key.to_owned(), value.to_vec());
-        true
+    if let Some(body) = &callout.body {
+        assert!(body.len() <= 64 * 1024);
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        // Text by text: the quote that begins one is no part of an address.
+        assert!(!any_text(&body, &has_email), "{body}");
+        assert_eq!(body["key"], "ps_key");
     }
 }
 

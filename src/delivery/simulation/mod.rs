@@ -92,14 +92,14 @@ const EXPECTED: [&str; 24] = [
 /// The books that the engine writes, checked against what the simulation knows.
 pub struct Books(pub Rc<RefCell<Vendors>>);
 
-impl Ledger for Books {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+impl DeliveryLedger for Books {
+    fn delivery(&mut self, lane: IntegrationRef<'_>, outcome: Outcome) {
         self.0.borrow_mut().outcome(lane, outcome);
     }
-    fn callout(&mut self, _: LaneRef<'_>, status: CalloutStatus, _: Duration) {
+    fn callout(&mut self, _: IntegrationRef<'_>, status: CalloutStatus, _: Duration) {
         self.0.borrow_mut().see(status.label());
     }
-    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
+    fn notice(&mut self, lane: IntegrationRef<'_>, notice: Notice<'_>) {
         self.0.borrow_mut().notice(lane, notice);
     }
 }
@@ -266,19 +266,25 @@ impl Simulation {
     fn put_in_force(&mut self, limits: Limits, order: Vec<Identity>) {
         self.longest_wait =
             self.longest_wait.max(limits.backoff.max()).max(limits.timeout + Duration::from_secs(1));
+        let retired = self.retired();
         self.books.0.borrow_mut().configured(limits, order.clone(), self.now);
         let lane = |(name, vendor): Identity| {
             let redirects = Vendors::redirects((name, vendor));
             LaneSpec { name: name.to_owned(), vendor, redirects }
         };
-        let retired = self.engine.lanes().filter(|(lane, _)| lane.id.is_none()).count();
         let lanes = order.into_iter().map(lane).collect();
         self.engine.configure(limits, lanes, self.now, &mut self.books);
-        let retired_now = self.engine.lanes().filter(|(lane, _)| lane.id.is_none()).count();
+        let retired_now = self.retired();
         if retired_now != retired {
             let event = if retired_now < retired { "lane revived" } else { "lane retired" };
             self.books.0.borrow_mut().see(event);
         }
+    }
+
+    /// Counts the lanes whose integration is not configured any more.
+    fn retired(&self) -> usize {
+        let vendors = self.books.0.borrow();
+        self.engine.lanes().filter(|(lane, _)| !vendors.order.contains(&Vendors::identity(*lane))).count()
     }
 
     /// All faults end: what is pending now is delivered, every bit of it, and then the engine rests.

@@ -59,14 +59,14 @@ pub struct Books {
     pub notices: Vec<String>,
 }
 
-impl Ledger for Books {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+impl DeliveryLedger for Books {
+    fn delivery(&mut self, lane: IntegrationRef<'_>, outcome: Outcome) {
         self.outcomes.push((lane.name.to_owned(), outcome));
     }
-    fn callout(&mut self, _: LaneRef<'_>, status: CalloutStatus, _: Duration) {
+    fn callout(&mut self, _: IntegrationRef<'_>, status: CalloutStatus, _: Duration) {
         self.callouts.push(status);
     }
-    fn notice(&mut self, _: LaneRef<'_>, notice: Notice<'_>) {
+    fn notice(&mut self, _: IntegrationRef<'_>, notice: Notice<'_>) {
         self.notices.push(format!("{notice:?}"));
     }
 }
@@ -80,14 +80,14 @@ impl<P, C: Callouts<P>, L> Callouts<P> for Both<'_, C, L> {
     }
 }
 
-impl<C, L: Ledger> Ledger for Both<'_, C, L> {
-    fn delivery(&mut self, lane: LaneRef<'_>, outcome: Outcome) {
+impl<C, L: DeliveryLedger> DeliveryLedger for Both<'_, C, L> {
+    fn delivery(&mut self, lane: IntegrationRef<'_>, outcome: Outcome) {
         self.1.delivery(lane, outcome);
     }
-    fn callout(&mut self, lane: LaneRef<'_>, status: CalloutStatus, took: Duration) {
+    fn callout(&mut self, lane: IntegrationRef<'_>, status: CalloutStatus, took: Duration) {
         self.1.callout(lane, status, took);
     }
-    fn notice(&mut self, lane: LaneRef<'_>, notice: Notice<'_>) {
+    fn notice(&mut self, lane: IntegrationRef<'_>, notice: Notice<'_>) {
         self.1.notice(lane, notice);
     }
 }

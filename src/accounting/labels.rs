@@ -1,0 +1,133 @@
+//! The enums that are values of a metric's label.
+
+/// An enum of labels: each variant with its label, `ALL` to define the counters of, and `label`.
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every variant, in the order of their discriminants.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Returns the value of the metric's label.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)* }
+            }
+        }
+    };
+}
+
+labels! {
+    /// Why a delivery was dropped. Those up to `Stale` are decided before the queue, the others by the delivery engine.
+    DropReason {
+        /// The event's own `integrations` object switches the integration off.
+        DisabledByEvent = "disabled_by_event",
+        /// Global Privacy Control is on.
+        Gpc = "gpc",
+        /// Consent was stated, and a required category is not granted.
+        ConsentDenied = "consent_denied",
+        /// Nothing says anything about consent.
+        ConsentAbsent = "consent_absent",
+        /// The visitor has the vendor's own opt-out cookie.
+        OptedOut = "opted_out",
+        /// The integration was sent the same messageId before.
+        Duplicate = "duplicate",
+        /// The event is older than max_event_age.
+        Stale = "stale",
+        /// The integration's lane held its full share.
+        QueueFull = "queue_full",
+        /// The vendor gave a final answer other than success.
+        Rejected = "rejected",
+        /// max_attempts attempts failed.
+        RetriesExhausted = "retries_exhausted",
+        /// The delivery is older than max_age.
+        Expired = "expired",
+        /// The delivery is older than max_age, and Envoy did not know the integration's cluster.
+        Misconfigured = "misconfigured",
+        /// The integration was removed or disabled.
+        Removed = "removed",
+    }
+}
+
+labels! {
+    /// What a callout ended with.
+    CalloutStatus {
+        Success = "2xx",
+        Redirect = "3xx",
+        ClientError = "4xx",
+        TooManyRequests = "429",
+        ServerError = "5xx",
+        Timeout = "timeout",
+        /// The connection was refused or reset, or there was no callback within timeout + 1 s.
+        Transport = "transport",
+        /// Envoy did not send it.
+        Refused = "refused",
+    }
+}
+
+labels! {
+    /// Why a request was not relayed.
+    RequestIgnored {
+        /// The body is no event and no batch of events, or its encoding is broken.
+        Malformed = "malformed",
+        /// The body is larger than max_body_bytes.
+        TooLarge = "too_large",
+        /// The batch has more than max_events.
+        TooManyEvents = "too_many_events",
+        /// The worker holds as much as it may.
+        Overloaded = "overloaded",
+        /// The collector did not accept it.
+        NotAccepted = "not_accepted",
+        /// The client left before the end of its request.
+        Aborted = "aborted",
+    }
+}
+
+labels! {
+    /// Why no integration was offered an event of a relayed request.
+    EventIgnored {
+        /// It is no event.
+        Malformed = "malformed",
+        /// It has no key or signature of a configured source.
+        Unauthorized = "unauthorized",
+        /// Its request's signature was seen before.
+        Replayed = "replayed",
+        /// No integration sends such an event.
+        Unmapped = "unmapped",
+    }
+}
+
+labels! {
+    /// Something odd that cost no delivery.
+    Note {
+        /// The client left after its whole request, before the collector's answer.
+        ClientGone = "client_gone",
+        /// A server's event whose context is not believed went without IP address and User-Agent.
+        ClientUntrusted = "client_untrusted",
+        /// The visitor's IP address is a private one.
+        PrivateClientIp = "private_client_ip",
+        /// A value that its target doesn't take, or one with an email address in it, was left out.
+        ValueLeftOut = "value_left_out",
+        /// The path had no room for a parameter.
+        PathCut = "path_cut",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_has_the_discriminant_of_its_index_because_counters_are_kept_by_it() {
+        fn indexes<T: Copy>(all: &[T], index: impl Fn(T) -> usize) -> bool {
+            all.iter().enumerate().all(|(at, one)| index(*one) == at)
+        }
+        assert!(indexes(DropReason::ALL, |one| one as usize));
+        assert!(indexes(CalloutStatus::ALL, |one| one as usize));
+        assert!(indexes(RequestIgnored::ALL, |one| one as usize));
+        assert!(indexes(EventIgnored::ALL, |one| one as usize));
+        assert!(indexes(Note::ALL, |one| one as usize));
+    }
+}

@@ -1,0 +1,41 @@
+//! The traits by which the stations count.
+
+use std::time::Duration;
+
+use super::labels::{CalloutStatus, EventIgnored, Note, RequestIgnored};
+use super::notice::Notice;
+use super::outcome::Outcome;
+
+/// The integration that something is counted for. Name and vendor together are its identity, in this configuration and
+/// in any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntegrationRef<'a> {
+    pub name: &'a str,
+    pub vendor: &'a str,
+}
+
+/// The part of the [`Ledger`] that is about deliveries; all that the delivery engine needs.
+///
+/// The engine counts each end of a delivery exactly once, and each callout exactly once.
+pub trait DeliveryLedger {
+    /// Counts one delivery: matched, or ended in the queue, in flight, or before either.
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome);
+
+    /// Counts a callout that has ended after `took`; a refused one took no time and was seen by no vendor.
+    fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, took: Duration);
+
+    /// Logs something about an integration. The ledger limits the rate: there can be one notice for each delivery.
+    fn notice(&mut self, integration: IntegrationRef<'_>, notice: Notice<'_>);
+}
+
+/// Keeps the books: everything that is counted or logged.
+pub trait Ledger: DeliveryLedger {
+    /// Counts events that no integration was offered.
+    fn events_ignored(&mut self, reason: EventIgnored, count: usize);
+
+    /// Counts a request that was not relayed.
+    fn request_ignored(&mut self, reason: RequestIgnored);
+
+    /// Counts something odd that cost no delivery.
+    fn note(&mut self, note: Note);
+}

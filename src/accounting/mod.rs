@@ -1,0 +1,17 @@
+//! The books: everything that is counted or logged, and the names under which it is.
+//!
+//! For every integration, for the life of a VM: matched = delivered + dropped + dry_run + pending. Pending is what the
+//! counters leave over; there is no gauge, because all VMs of a process would share it.
+//!
+//! This is a ground floor: every station can count, so nothing here imports another module of the crate.
+
+mod labels;
+mod ledger;
+pub mod names;
+mod notice;
+mod outcome;
+
+pub use labels::{CalloutStatus, DropReason, EventIgnored, Note, RequestIgnored};
+pub use ledger::{DeliveryLedger, IntegrationRef, Ledger};
+pub use notice::{Notice, Refusal, RetryReason};
+pub use outcome::Outcome;

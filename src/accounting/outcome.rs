@@ -1,0 +1,46 @@
+//! What became of a delivery.
+
+use super::labels::DropReason;
+
+/// What became of a delivery. Every delivery is `Matched` first, and then exactly one of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// An integration sends the event, or would.
+    Matched,
+    /// The vendor has it.
+    Delivered,
+    /// It was made and not sent, because the integration is a dry run.
+    DryRun,
+    /// It will never be delivered.
+    Dropped(DropReason),
+}
+
+impl Outcome {
+    /// Returns all of them, in the order of [`Outcome::index`].
+    pub fn all() -> impl Iterator<Item = Outcome> {
+        let dropped = DropReason::ALL.iter().map(|reason| Outcome::Dropped(*reason));
+        [Outcome::Matched, Outcome::Delivered, Outcome::DryRun].into_iter().chain(dropped)
+    }
+
+    /// Returns its index in [`Outcome::all`].
+    pub fn index(self) -> usize {
+        match self {
+            Outcome::Matched => 0,
+            Outcome::Delivered => 1,
+            Outcome::DryRun => 2,
+            Outcome::Dropped(reason) => (reason as usize).saturating_add(3),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_the_index_of_its_place() {
+        for (place, outcome) in Outcome::all().enumerate() {
+            assert_eq!(outcome.index(), place, "{outcome:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the engine and those who use it speak of.
+
+use std::time::Duration;
+
+use crate::accounting::Refusal;
+
+/// Time on a monotonic clock, from the VM's start.
+pub type Instant = Duration;
+
+/// What is delivered. The engine never looks inside, and never changes it.
+pub trait Parcel {
+    /// What it takes up of the share of max_bytes, asked once, when it is offered.
+    fn bytes(&self) -> usize;
+}
+
+/// Sends deliveries.
+pub trait Callouts<P> {
+    /// Starts one attempt, with cluster, authority and key of the newest configuration.
+    ///
+    /// The callout must time out after [`Limits::timeout`](super::Limits::timeout), and must not be answered from within this call.
+    fn dispatch(&mut self, lane: LaneId, parcel: &P) -> Result<Token, Refusal>;
+}
+
+/// The place of an integration among those that the newest [`Engine::configure`](super::Engine::configure) was called with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LaneId(pub usize);
+
+/// The host's name for a callout. The host may use it again once that callout is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(pub u32);
+
+/// A delivery that was offered and not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// The lane's share is full; the delivery is booked as `queue_full`.
+    #[error("the integration's share of the queue is full")]
+    QueueFull,
+    /// There is no such lane in the newest configuration; nothing is booked.
+    #[error("no such integration in the newest configuration")]
+    NoSuchLane,
+}

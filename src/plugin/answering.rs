@@ -1,0 +1,116 @@
+//! `reply: local`: the filter stands in for a collector, and answers at the end of the request.
+
+use super::awaiting_body::BodySeen;
+use super::envoy::Envoy;
+use crate::accounting::RequestIgnored;
+use crate::endpoints::Carrier;
+use crate::reply::Rendered;
+use crate::request::Request;
+
+/// A request on its way to an answer of ours.
+pub struct Answering {
+    /// None once it was let go; then `refusal` says why.
+    request: Option<Request>,
+    refusal: Option<RequestIgnored>,
+    is_pixel: bool,
+    body_seen: BodySeen,
+    /// Bytes of the body that Envoy has buffered.
+    buffered: usize,
+    most_bytes: usize,
+}
+
+impl Answering {
+    /// Begins with the request's headers. `most_bytes`: the largest body that is read.
+    pub fn begin(mut request: Request, most_bytes: usize) -> Self {
+        let is_pixel = request.endpoint.carrier == Carrier::Query;
+        let (request, refusal) = match request.lease_head() {
+            true => (Some(request), None),
+            false => (None, Some(RequestIgnored::Overloaded)),
+        };
+        Self { request, refusal, is_pixel, body_seen: BodySeen::default(), buffered: 0, most_bytes }
+    }
+
+    pub fn is_pixel(&self) -> bool {
+        self.is_pixel
+    }
+
+    /// Returns what tells whoever waits for the body that it has come.
+    pub fn body_seen(&self) -> BodySeen {
+        self.body_seen.clone()
+    }
+
+    /// Envoy has buffered so much of the body so far.
+    pub fn body(&mut self, buffered: usize) {
+        self.body_seen.set();
+        self.buffered = buffered;
+    }
+
+    /// Returns the whole request. `read` reads that many bytes of its body.
+    pub fn complete(mut self, read: impl FnOnce(usize) -> Vec<u8>) -> Result<Request, RequestIgnored> {
+        let mut request = self.request.take().ok_or(self.refusal.unwrap_or(RequestIgnored::Overloaded))?;
+        if self.buffered > self.most_bytes {
+            return Err(RequestIgnored::TooLarge);
+        }
+        if !request.lease.grow(self.buffered) {
+            return Err(RequestIgnored::Overloaded);
+        }
+        if self.buffered > 0 {
+            request.body = read(self.buffered);
+        }
+        Ok(request)
+    }
+}
+
+/// Sends an answer, with these values of `set-cookie` lines; the stream ends with it.
+pub fn send_reply(envoy: &impl Envoy, rendered: Rendered, cookies: &[String]) {
+    let cookies = cookies.iter().map(|cookie| ("set-cookie", cookie.as_str()));
+    let headers = rendered.headers.into_iter().chain(cookies).collect();
+    envoy.send_local_reply(rendered.status, headers, rendered.body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::Endpoints;
+    use crate::request::Budget;
+
+    fn begin(budget: &Budget, path: &str) -> Answering {
+        let request = Request {
+            endpoint: Endpoints::new("").unwrap().find(path.as_bytes()).unwrap(),
+            path: path.as_bytes().to_vec(),
+            source_address: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            lease: budget.lease(),
+        };
+        Answering::begin(request, 10)
+    }
+
+    fn budget(bytes: usize) -> Budget {
+        let budget = Budget::default();
+        budget.set_limit(bytes);
+        budget
+    }
+
+    #[test]
+    fn a_body_is_read_once_all_of_it_is_buffered() {
+        let mut answering = begin(&budget(100), "/v1/t");
+        answering.body(4);
+        answering.body(10);
+        let request = answering.complete(|size| vec![b'x'; size]).unwrap();
+        assert_eq!(request.body, b"xxxxxxxxxx");
+        assert_eq!(begin(&budget(100), "/v1/t").complete(|_| panic!("there is none")).unwrap().body, b"");
+    }
+
+    #[test]
+    fn a_body_over_the_limit_or_the_budget_is_refused_unread() {
+        let mut answering = begin(&budget(100), "/v1/t");
+        answering.body(11);
+        let unread = |_| panic!("it is read");
+        assert_eq!(answering.complete(unread).unwrap_err(), RequestIgnored::TooLarge);
+        let mut answering = begin(&budget(10), "/v1/t");
+        answering.body(6);
+        assert_eq!(answering.complete(unread).unwrap_err(), RequestIgnored::Overloaded);
+        assert_eq!(begin(&budget(1), "/v1/t").complete(unread).unwrap_err(), RequestIgnored::Overloaded);
+    }
+}

@@ -1,0 +1,63 @@
+//! What the plugin needs of Envoy.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::accounting::Refusal;
+use crate::deduplication::Store;
+use crate::delivery::{Instant, Token};
+
+/// Envoy, as far as the plugin calls it. The store is the data that all VMs of the process share.
+///
+/// Every method is a call out of the VM, and none may call back into the plugin before it returns.
+pub trait Envoy: Store {
+    /// Returns the time on a monotonic clock, from the plugin's start.
+    fn clock(&self) -> Instant;
+
+    /// Returns Unix time in milliseconds.
+    fn wall_clock(&self) -> i64;
+
+    /// Fills `bytes` with random bytes that nobody can guess. Returns `false` if there are none.
+    fn fill_random(&self, bytes: &mut [u8]) -> bool;
+
+    /// Makes the calls that follow apply to another context than the one whose callback is running. Returns `false` if
+    /// there is no such context any more.
+    fn set_effective_context(&self, context: u32) -> bool;
+
+    /// Makes Envoy call the tick of the effective context, a root, each `period` from now on; zero switches that off.
+    fn set_tick_period(&self, period: Duration);
+
+    /// Defines a metric and returns its number, which is the same each time for the same name.
+    fn define_metric(&self, kind: MetricKind, name: &str) -> u32;
+
+    /// Increases a counter. By nothing is an error.
+    fn increment_metric(&self, metric: u32, by: i64);
+
+    /// Adds a value to a histogram.
+    fn record_metric(&self, metric: u32, value: u64);
+
+    /// Sends an HTTP request, which is answered to the effective context, a root.
+    fn dispatch(
+        &self,
+        cluster: &str,
+        headers: Vec<(&str, &str)>,
+        body: Option<&[u8]>,
+        timeout: Duration,
+    ) -> Result<Token, Refusal>;
+
+    /// Answers the request of the effective context, a stream.
+    fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]);
+
+    /// Asks Envoy for the log level in force, and logs by it from now on.
+    fn read_log_level(&self);
+
+    /// Writes a log line, unless its level is switched off; then `line` is not even formatted.
+    fn log(&self, level: log::Level, line: fmt::Arguments<'_>);
+}
+
+/// The kinds of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    Counter,
+    Histogram,
+}

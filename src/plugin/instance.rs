@@ -1,0 +1,282 @@
+//! The one instance of a plugin in a VM, through all of its configurations.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::Level;
+
+use super::awaiting_body::{AwaitingBody, BodySeen};
+use super::envoy::Envoy;
+use super::log_limit::LogLimiter;
+use super::messages::BODY_TIMED_OUT;
+use super::metrics::Metrics;
+use super::surroundings::Surroundings;
+use super::timer::Timer;
+use crate::accounting::{IntegrationRef, Ledger, Note, RequestIgnored};
+use crate::config::Compiled;
+use crate::delivery::{Answer, Instant, Token};
+use crate::relay::Relay;
+use crate::reply::Reply;
+use crate::request::{Lease, Request};
+
+/// The relay of one plugin, with its metrics and its timer.
+pub struct Plugin<E> {
+    envoy: E,
+    relay: Relay,
+    metrics: Metrics,
+    log: LogLimiter,
+    /// The root context of the configuration in force: it has the timer and sends all callouts.
+    newest: u32,
+    /// The roots that Envoy has not given up, with their configurations; the one that was used last comes last.
+    roots: Vec<(u32, Rc<Compiled>)>,
+    /// The newest root's.
+    timer: Timer,
+    log_level_read: Option<Instant>,
+    awaiting_body: AwaitingBody,
+}
+
+/// The context whose callback is running, and the root that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Current {
+    pub context: u32,
+    pub root: u32,
+}
+
+impl Current {
+    pub fn root(root: u32) -> Self {
+        Self { context: root, root }
+    }
+}
+
+/// How old the log level may be that is logged by, so that a change by Envoy's admin takes effect.
+const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
+
+const MISCONFIGURED: &[u8] =
+    br#"{"error":{"code":"GATEWAY_MISCONFIGURED","message":"the gateway cannot read request bodies"}}"#;
+
+impl<E: Envoy> Plugin<E> {
+    /// Makes the plugin of that name with its first configuration, in a callback of `root`.
+    pub fn new(envoy: E, name: &[u8], root: u32, config: Rc<Compiled>) -> Self {
+        let (mut metrics, mut log) = (Metrics::default(), LogLimiter::default());
+        metrics.define(&config, &envoy);
+        let mut seed = [0; 8];
+        envoy.fill_random(&mut seed);
+        let mut host = Surroundings {
+            envoy: &envoy,
+            metrics: &mut metrics,
+            log: &mut log,
+            config: &config,
+            now: Instant::ZERO,
+            sent: 0,
+        };
+        let name = String::from_utf8_lossy(name).into_owned();
+        let relay = Relay::new(name, Rc::clone(&config), u64::from_le_bytes(seed), &mut host);
+        Self {
+            envoy,
+            relay,
+            metrics,
+            log,
+            newest: root,
+            roots: vec![(root, config)],
+            timer: Timer::default(),
+            log_level_read: None,
+            awaiting_body: AwaitingBody::default(),
+        }
+    }
+
+    /// Puts a new configuration in force, in a callback of its `root`.
+    pub fn configure(&mut self, root: u32, config: Rc<Compiled>) {
+        self.metrics.define(&config, &self.envoy);
+        self.roots.push((root, Rc::clone(&config)));
+        self.put_in_force(root, config, Current::root(root));
+    }
+
+    fn put_in_force(&mut self, root: u32, config: Rc<Compiled>, current: Current) {
+        self.newest = root;
+        self.timer.reset();
+        // What is counted while the configuration changes belongs to the old one's integrations.
+        self.step(current, |relay, host| relay.configure(config, host));
+    }
+
+    pub fn envoy(&self) -> &E {
+        &self.envoy
+    }
+
+    pub fn config(&self) -> &Rc<Compiled> {
+        self.relay.config()
+    }
+
+    /// Returns a lease on nothing yet, of what captured requests may take up.
+    pub fn lease(&self) -> Lease {
+        self.relay.budget().lease()
+    }
+
+    /// Returns the deliveries that are queued or in flight, by integration.
+    pub fn pending(&self) -> impl Iterator<Item = (IntegrationRef<'_>, usize)> {
+        self.relay.pending()
+    }
+
+    pub fn is_newest(&self, root: u32) -> bool {
+        self.newest == root
+    }
+
+    /// Whether nothing is held at all.
+    pub fn is_idle(&self) -> bool {
+        self.relay.is_idle()
+    }
+
+    /// Envoy makes a stream on `root`.
+    pub fn used(&mut self, root: u32) {
+        if self.roots.last().is_some_and(|(last, _)| *last == root) {
+            return;
+        }
+        if let Some(at) = self.roots.iter().position(|(known, _)| *known == root) {
+            let used = self.roots.remove(at);
+            self.roots.push(used);
+        }
+    }
+
+    /// Envoy gives `root` up. If its configuration is in force, another one that Envoy still uses is put in its place:
+    /// that one came back while a stream kept its root alive, and then Envoy takes the root again without a word.
+    pub fn released(&mut self, root: u32) {
+        self.roots.retain(|(known, _)| *known != root);
+        if self.newest != root {
+            return;
+        }
+        if let Some((next, config)) = self.roots.last().cloned() {
+            self.put_in_force(next, config, Current::root(root));
+        }
+    }
+
+    /// The timer of `root` fired. Returns how many callouts were sent.
+    pub fn tick(&mut self, root: u32) -> usize {
+        if !self.is_newest(root) {
+            // Armed before another root took over, which has a timer of its own; this one would fire for ever.
+            self.envoy.set_tick_period(Duration::ZERO);
+            return 0;
+        }
+        let now = self.envoy.clock();
+        self.read_log_level(now);
+        self.timer.reset();
+        self.give_up_on_bodies(now, root);
+        let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
+        self.metrics.flush(&self.envoy);
+        self.arm(Current::root(root), now);
+        sent
+    }
+
+    /// A callout that `root` sent came back.
+    pub fn settle(&mut self, root: u32, token: Token, answer: Answer<'_>) {
+        self.step(Current::root(root), |relay, host| relay.settle(token, answer, host));
+    }
+
+    /// A stream hands its request over.
+    pub fn hand_over(&mut self, stream: Current, request: Request, note: Option<Note>) {
+        if let Some(note) = note {
+            self.metrics.note(note);
+        }
+        self.step(stream, |relay, host| relay.hand_over(request, host));
+    }
+
+    /// A stream hands its request over while the collector's accepting answer passes. Returns the values of the
+    /// `set-cookie` lines to add to it.
+    pub fn hand_over_answered(&mut self, stream: Current, request: Request) -> Vec<String> {
+        self.step(stream, |relay, host| relay.hand_over_answered(request, host))
+    }
+
+    /// A stream asks what its client is to be told, and with which `set-cookie` lines.
+    pub fn answer(&mut self, stream: Current, request: Request) -> (Reply, Vec<String>) {
+        self.step(stream, |relay, host| relay.answer(request, host))
+    }
+
+    /// A stream waits for its body, and sets `body_seen` when it comes.
+    pub fn expect_body(&mut self, stream: Current, body_seen: BodySeen) {
+        let now = self.envoy.clock();
+        self.awaiting_body.add(stream.context, body_seen, now);
+        self.arm(stream, now);
+    }
+
+    /// A stream's request is not relayed.
+    pub fn ignore(&mut self, stream: Current, reason: RequestIgnored) {
+        self.step(stream, |_, host| host.request_ignored(reason));
+    }
+
+    /// Switches the timer of a root off that is about to end: armed, it would fire for ever.
+    pub fn stop_timer_of(&mut self, root: u32) {
+        self.envoy.set_tick_period(Duration::ZERO);
+        self.metrics.flush(&self.envoy);
+        if self.newest == root {
+            self.timer.reset();
+        }
+    }
+
+    /// Returns when a tick of the newest root has something to do next.
+    pub fn next_due(&mut self, now: Instant) -> Option<Instant> {
+        let counts = self.metrics.next_due(now);
+        [self.relay.next_due(), self.awaiting_body.next_due(), counts].into_iter().flatten().min()
+    }
+
+    /// Runs a step of the relay with its surroundings, and arms the timer for what is due then. `current` is the context
+    /// of the callback.
+    fn step<T>(
+        &mut self,
+        current: Current,
+        step: impl FnOnce(&mut Relay, &mut Surroundings<'_, E>) -> T,
+    ) -> T {
+        let (result, now, _) = self.with_host(self.envoy.clock(), step);
+        self.arm(current, now);
+        result
+    }
+
+    /// Runs a step of the relay at `now`. Returns also what the clock said last, and how many callouts were sent.
+    fn with_host<T>(
+        &mut self,
+        now: Instant,
+        step: impl FnOnce(&mut Relay, &mut Surroundings<'_, E>) -> T,
+    ) -> (T, Instant, usize) {
+        let config = Rc::clone(self.relay.config());
+        let mut host = Surroundings {
+            envoy: &self.envoy,
+            metrics: &mut self.metrics,
+            log: &mut self.log,
+            config: &config,
+            now,
+            sent: 0,
+        };
+        let result = step(&mut self.relay, &mut host);
+        (result, host.now, host.sent)
+    }
+
+    /// Arms the newest root's timer for what is due next, from a callback of the context `current`.
+    fn arm(&mut self, current: Current, now: Instant) {
+        let due = self.next_due(now);
+        let Some(period) = self.timer.arm(due, now) else { return };
+        if current.root == self.newest {
+            return self.envoy.set_tick_period(period);
+        }
+        // Just after a reconfiguration streams and answers still come to the old root; the timer is the new one's.
+        if self.envoy.set_effective_context(self.newest) {
+            self.envoy.set_tick_period(period);
+            self.envoy.set_effective_context(current.context);
+        }
+    }
+
+    /// Answers 500 to the streams whose body did not come, in a tick of `root`.
+    fn give_up_on_bodies(&mut self, now: Instant, root: u32) {
+        while let Some(stream) = self.awaiting_body.pop_timed_out(now) {
+            self.envoy.log(Level::Error, format_args!("{BODY_TIMED_OUT}"));
+            if self.envoy.set_effective_context(stream) {
+                let headers = vec![("content-type", "application/json")];
+                self.envoy.send_local_reply(500, headers, MISCONFIGURED);
+                self.envoy.set_effective_context(root);
+            }
+        }
+    }
+
+    fn read_log_level(&mut self, now: Instant) {
+        if self.log_level_read.is_none_or(|read| now.saturating_sub(read) >= LOG_LEVEL_AGE) {
+            self.log_level_read = Some(now);
+            self.envoy.read_log_level();
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The plugin outlives its roots: which one has the timer and sends, and when a root may end.
+
+use super::*;
+
+#[test]
+fn after_a_reconfiguration_callbacks_of_the_old_root_arm_the_new_roots_timer_in_its_context() {
+    let mut world = World::new();
+    world.configure(2, &["FT", "Pod"]);
+    world.envoy.take_periods();
+    world.hand_over(1);
+    assert_eq!(world.envoy.take_periods(), [(2, 5)]);
+    world.wait(5 * MS);
+    assert_eq!(world.callouts(), [2, 2]);
+}
+
+#[test]
+fn the_tick_of_an_old_root_sends_nothing_and_switches_itself_off() {
+    let mut world = World::new();
+    world.hand_over(1);
+    world.stall(2 * MS);
+    world.configure(2, &["FT", "Pod"]);
+    assert_eq!(world.envoy.take_periods(), [(1, 5), (2, 3)]);
+    // Both fire at once; the old one is called first.
+    world.stall(3 * MS);
+    world.on_root(1, Root::tick);
+    assert_eq!((world.callouts(), world.envoy.take_periods()), (vec![], vec![(1, 0)]));
+    world.on_root(2, Root::tick);
+    assert_eq!(world.callouts(), [2, 2]);
+}
+
+#[test]
+fn a_newest_root_that_is_released_hands_over_to_the_one_that_was_used_last() {
+    let mut world = World::new();
+    world.configure(2, &["FT"]);
+    world.configure(3, &["Pod"]);
+    world.stream(1);
+    world.envoy.take_periods();
+    world.hand_over(3);
+    world.stream(1);
+    world.release(3);
+    assert_eq!(world.envoy.take_periods(), [(3, 5), (1, 5), (3, 0)]);
+    assert_eq!(world.plugin().config().integrations.len(), 2, "root 1's configuration is in force again");
+    world.wait(5 * MS);
+    assert_eq!(world.callouts(), [1, 1]);
+}
+
+#[test]
+fn the_last_root_stays_until_nothing_is_pending() {
+    let mut world = World::new();
+    world.hand_over(1);
+    world.release(1);
+    assert!(world.roots.contains_key(&1), "it has a request to read");
+    world.wait(5 * MS);
+    world.settle_all(Answer::status(503));
+    assert!(world.roots.contains_key(&1), "it has a delivery to try again");
+    world.wait_for_callouts(2);
+    world.settle_all(Answer::status(200));
+    assert!(world.roots.is_empty());
+    assert_eq!(world.envoy.told(&["outcome.delivered"]), 2, "what was counted last is flushed");
+}
+
+#[test]
+fn an_old_root_stays_for_the_answers_to_its_callouts_and_no_longer() {
+    let mut world = World::new();
+    world.hand_over(1);
+    world.wait(5 * MS);
+    world.configure(2, &["FT", "Pod"]);
+    world.hand_over(1);
+    world.release(1);
+    assert!(world.roots.contains_key(&1), "its two callouts are out");
+    world.settle_all(Answer::status(200));
+    assert!(!world.roots.contains_key(&1), "the request that came last is the new root's");
+    world.wait(5 * MS);
+    assert_eq!(world.callouts(), [2, 2]);
+}
+
+#[test]
+fn plugins_of_different_names_share_nothing() {
+    let envoy = FakeEnvoy::default();
+    let mut registry = Registry::default();
+    let mut configure = |name: &[u8], root| {
+        let config = configuration(&["FT"]).to_string();
+        let config = Compiled::load(config.as_bytes(), &|_| None).unwrap();
+        registry.configure(name.to_vec(), root, config, || envoy.clone())
+    };
+    let (one, two, again) = (configure(b"one", 1), configure(b"two", 2), configure(b"one", 3));
+    assert!(Rc::ptr_eq(&one, &again) && !Rc::ptr_eq(&one, &two));
+    assert!(one.borrow().is_newest(3) && two.borrow().is_newest(2));
+}

@@ -1,0 +1,122 @@
+//! Whatever happens in whatever order: what is due is never forgotten.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A new root, with one of these configurations.
+    Configure(&'static [&'static str]),
+    Release(Index),
+    HandOver(Index),
+    Ignore(Index),
+    ExpectBody(Index),
+    BodySeen(Index),
+    Settle(Index, u16),
+    Wait(Duration),
+    Stall(Duration),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let configurations: [&[&str]; 4] = [&["FT", "Pod"], &["FT"], &["Pod", "New"], &["Pod", "FT"]];
+    let index = any::<Index>;
+    let time =
+        || prop_oneof![0..10_000_u64, 0..2_000_000_u64, 0..20_000_000_u64].prop_map(Duration::from_micros);
+    prop_oneof![
+        2 => select(configurations.to_vec()).prop_map(Step::Configure),
+        1 => index().prop_map(Step::Release),
+        5 => index().prop_map(Step::HandOver),
+        1 => index().prop_map(Step::Ignore),
+        2 => index().prop_map(Step::ExpectBody),
+        1 => index().prop_map(Step::BodySeen),
+        6 => (index(), select(vec![200, 200, 404, 503, 0])).prop_map(|(at, status)| Step::Settle(at, status)),
+        6 => time().prop_map(Step::Wait),
+        2 => time().prop_map(Step::Stall),
+    ]
+}
+
+/// A root that has not ended.
+fn root(world: &World, index: Index) -> Option<u32> {
+    let roots: Vec<_> = world.roots.keys().copied().collect();
+    (!roots.is_empty()).then(|| *index.get(&roots))
+}
+
+fn take(world: &mut World, step: Step, next_root: &mut u32, bodies: &mut Vec<BodySeen>) -> Option<()> {
+    match step {
+        Step::Configure(names) => {
+            *next_root += 1;
+            world.configure(*next_root, names);
+        }
+        Step::Release(index) => world.release(root(world, index)?),
+        Step::HandOver(index) => world.hand_over(root(world, index)?),
+        Step::Ignore(index) => world.ignore(root(world, index)?),
+        Step::ExpectBody(index) => bodies.push(world.expect_body(root(world, index)?).1),
+        Step::BodySeen(index) => {
+            if !bodies.is_empty() {
+                bodies.swap_remove(index.index(bodies.len())).set();
+            }
+        }
+        Step::Settle(index, status) => {
+            let callouts = world.envoy.callouts.borrow().clone();
+            if !callouts.is_empty() {
+                let answer = if status == 0 { Answer::Timeout } else { Answer::status(status) };
+                world.settle(*index.get(&callouts), answer);
+            }
+        }
+        Step::Wait(time) => world.wait(time),
+        Step::Stall(time) => world.stall(time),
+    }
+    Some(())
+}
+
+/// Whenever something is due, the newest root's timer fires no later than that, rounded up to a millisecond.
+fn check_timer(world: &World) -> Result<(), TestCaseError> {
+    let newest = world.roots.keys().copied().find(|root| world.plugin().is_newest(*root));
+    // Where Envoy has given every root up, nobody is left who could be called.
+    let Some(newest) = newest else { return Ok(()) };
+    let now = world.envoy.now.get();
+    if let Some(due) = world.plugin().next_due(now) {
+        let latest = due.max(now) + MS;
+        let alarm = world.envoy.alarm(newest);
+        prop_assert!(
+            alarm.is_some_and(|at| at <= latest),
+            "{alarm:?} for {due:?} at {now:?} on root {newest}"
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn whenever_something_is_due_a_timer_is_armed_on_the_newest_root_for_no_later(
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let (mut world, mut next_root, mut bodies) = (World::new(), 1, Vec::new());
+        for step in steps {
+            take(&mut world, step, &mut next_root, &mut bodies);
+            check_timer(&world)?;
+            prop_assert!(world.told_pending() >= 0, "something ended before it was matched");
+        }
+    }
+
+    #[test]
+    fn whatever_happened_before_all_comes_to_rest_once_vendors_answer(
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let (mut world, mut next_root, mut bodies) = (World::new(), 1, Vec::new());
+        for step in steps {
+            take(&mut world, step, &mut next_root, &mut bodies);
+        }
+        world.configure(next_root + 1, &["FT", "Pod"]);
+        for _ in 0..1_000 {
+            world.wait(SECOND);
+            world.settle_all(Answer::status(200));
+        }
+        world.wait(SECOND);
+        prop_assert_eq!((world.pending(), world.told_pending()), (0, 0));
+        prop_assert_eq!(world.next_alarm(), None, "an idle plugin's timers are off");
+        prop_assert!(world.plugin().is_idle());
+    }
+}

@@ -1,0 +1,22 @@
+//! What the stations of an event share.
+
+use fastrand::Rng;
+
+use crate::config::Compiled;
+use crate::deduplication::Memory;
+use crate::delivery::{Engine, Instant};
+use crate::vendors::Parcel;
+
+/// What every event of a configuration goes through.
+pub struct Line<'l> {
+    pub config: &'l Compiled,
+    pub messages: &'l Memory,
+    pub engine: &'l mut Engine<Parcel>,
+    pub cachebusters: &'l mut Rng,
+    pub now: Instant,
+}
+
+/// Digits that no other callout has, as far as chance can promise.
+pub fn cachebuster(rng: &mut Rng) -> u64 {
+    rng.u64(1_000_000..1_000_000_000_000_000)
+}

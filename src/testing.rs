@@ -1,0 +1,349 @@
+//! A host for tests, benchmarks and previews of the relay: it sends nothing, keeps the books exactly, and records
+//! everything in its order.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::accounting::{
+    CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome, Refusal,
+    RequestIgnored,
+};
+use crate::deduplication::Store;
+use crate::delivery::{Answer, Instant, Token};
+use crate::relay::{Host, Relay};
+use crate::vendors::Callout;
+
+/// A host under a clock that is set by hand.
+#[derive(Default)]
+pub struct FakeHost {
+    /// What the monotonic clock says.
+    pub now: Instant,
+    /// How far that clock moves with everything that is recorded. Zero, the default: it stands still.
+    pub step: Duration,
+    /// Unix time in milliseconds; it stands still.
+    pub wall_clock: i64,
+    /// The byte that the next random bytes consist of; each time it is the next higher one. `None`: there are none.
+    pub random: Option<u8>,
+    /// Whether callouts are shown to somebody, as a preview does: then every secret in them reads `***`.
+    pub only_shows: bool,
+    /// Why callouts are refused, if they are.
+    pub refusal: Option<Refusal>,
+    /// Keeps the books and the callouts, but no record: a benchmark would fill the memory with it.
+    pub forgetful: bool,
+    record: Vec<Recorded>,
+    unanswered: VecDeque<Token>,
+    tokens: u32,
+    /// By name and vendor.
+    books: Vec<(String, String, Books)>,
+    shared: RefCell<HashMap<String, Vec<u8>>>,
+}
+
+/// Something that the relay asked of its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Sent {
+        token: Token,
+        cluster: String,
+        authority: String,
+        callout: SentCallout,
+    },
+    DryRun {
+        integration: String,
+        callout: SentCallout,
+    },
+    Delivery {
+        integration: String,
+        outcome: Outcome,
+    },
+    Callout {
+        integration: String,
+        status: CalloutStatus,
+        took: Duration,
+    },
+    /// The notice as `Debug` writes it.
+    Notice {
+        integration: String,
+        notice: String,
+    },
+    EventsIgnored {
+        reason: EventIgnored,
+        count: usize,
+    },
+    RequestIgnored(RequestIgnored),
+    Note(Note),
+}
+
+/// A [`Callout`] that outlives its delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentCallout {
+    pub method: &'static str,
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Option<String>,
+}
+
+/// How many deliveries of one integration came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    pub matched: usize,
+    pub delivered: usize,
+    pub dry_run: usize,
+    pub dropped: usize,
+}
+
+impl Books {
+    /// Returns the deliveries that have not ended.
+    ///
+    /// # Panics
+    ///
+    /// Panics if more have ended than were matched.
+    pub fn pending(&self) -> usize {
+        let ended = [self.delivered, self.dry_run, self.dropped].into_iter().fold(0, usize::saturating_add);
+        assert!(ended <= self.matched, "more deliveries ended than were matched: {self:?}");
+        self.matched.saturating_sub(ended)
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Matched => &mut self.matched,
+            Outcome::Delivered => &mut self.delivered,
+            Outcome::DryRun => &mut self.dry_run,
+            Outcome::Dropped(_) => &mut self.dropped,
+        };
+        *count = count.saturating_add(1);
+        self.pending();
+    }
+}
+
+impl FakeHost {
+    /// Returns a host whose wall clock says `wall_clock`, in Unix milliseconds.
+    pub fn new(wall_clock: i64) -> Self {
+        Self { wall_clock, ..Self::default() }
+    }
+
+    /// Gives it random bytes, which begin with this one.
+    #[must_use]
+    pub fn with_random(self, first: u8) -> Self {
+        Self { random: Some(first), ..self }
+    }
+
+    /// Everything that was recorded and not taken, in its order.
+    pub fn record(&self) -> &[Recorded] {
+        &self.record
+    }
+
+    /// Takes everything that was recorded since the last time.
+    pub fn take_record(&mut self) -> Vec<Recorded> {
+        std::mem::take(&mut self.record)
+    }
+
+    /// Returns the callouts in the record, in the order in which they were sent.
+    pub fn sent(&self) -> impl Iterator<Item = (Token, &SentCallout)> {
+        self.record.iter().filter_map(|recorded| match recorded {
+            Recorded::Sent { token, callout, .. } => Some((*token, callout)),
+            _ => None,
+        })
+    }
+
+    /// Returns the notes in the record, by their labels.
+    pub fn notes(&self) -> Vec<&'static str> {
+        let note = |recorded: &Recorded| match recorded {
+            Recorded::Note(note) => Some(note.label()),
+            _ => None,
+        };
+        self.record.iter().filter_map(note).collect()
+    }
+
+    /// Returns how many callouts were ever sent.
+    pub fn callouts(&self) -> u32 {
+        self.tokens
+    }
+
+    /// Takes the callout that has waited longest for an answer. Whoever takes it settles it.
+    pub fn next_unanswered(&mut self) -> Option<Token> {
+        self.unanswered.pop_front()
+    }
+
+    /// Answers every callout that has not been answered.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the relay does not know one of them.
+    pub fn settle_all(&mut self, relay: &mut Relay, answer: Answer<'_>) {
+        while let Some(token) = self.next_unanswered() {
+            assert!(relay.settle(token, answer, self), "{token:?} is unknown to the relay");
+        }
+    }
+
+    /// Returns an integration's books, by its name.
+    pub fn books(&self, integration: &str) -> Books {
+        let found = self.books.iter().find(|(name, ..)| name == integration);
+        found.map(|(.., books)| *books).unwrap_or_default()
+    }
+
+    /// Checks that of every integration matched = delivered + dropped + dry_run + pending, where pending is what the
+    /// relay holds. The error names those books that do not balance.
+    pub fn check_books(&self, relay: &Relay) -> Result<(), String> {
+        for (name, vendor, books) in &self.books {
+            let is_held =
+                |(held, _): &(IntegrationRef<'_>, usize)| held.name == name && held.vendor == vendor;
+            let pending = relay.pending().find(is_held).map_or(0, |(_, pending)| pending);
+            if books.pending() != pending {
+                return Err(format!("{name}: {books:?} does not balance with {pending} pending"));
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, recorded: impl FnOnce() -> Recorded) {
+        self.now = self.now.saturating_add(self.step);
+        if !self.forgetful {
+            self.record.push(recorded());
+        }
+    }
+}
+
+impl SentCallout {
+    fn of(callout: &Callout<'_>) -> Self {
+        Self {
+            method: callout.method,
+            path: callout.path.to_string(),
+            headers: callout.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            body: callout.body.clone(),
+        }
+    }
+}
+
+impl Host for FakeHost {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wall_clock(&self) -> i64 {
+        self.wall_clock
+    }
+
+    fn fill_random(&mut self, bytes: &mut [u8]) -> bool {
+        let Some(byte) = &mut self.random else { return false };
+        bytes.fill(*byte);
+        *byte = byte.wrapping_add(1);
+        true
+    }
+
+    fn only_shows(&self) -> bool {
+        self.only_shows
+    }
+
+    fn send(
+        &mut self,
+        cluster: &str,
+        authority: &str,
+        callout: &Callout,
+        _: Duration,
+    ) -> Result<Token, Refusal> {
+        // Nothing of it is left out as unused in a benchmark.
+        let callout = std::hint::black_box(callout);
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        self.tokens = self.tokens.saturating_add(1);
+        let token = Token(self.tokens);
+        self.unanswered.push_back(token);
+        self.keep(|| Recorded::Sent {
+            token,
+            cluster: cluster.to_owned(),
+            authority: authority.to_owned(),
+            callout: SentCallout::of(callout),
+        });
+        Ok(token)
+    }
+
+    fn dry_run(&mut self, integration: &str, callout: &Callout) {
+        self.keep(|| Recorded::DryRun {
+            integration: integration.to_owned(),
+            callout: SentCallout::of(callout),
+        });
+    }
+}
+
+impl DeliveryLedger for FakeHost {
+    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
+        let IntegrationRef { name, vendor } = integration;
+        match self.books.iter_mut().find(|(known, its, _)| known == name && its == vendor) {
+            Some((.., books)) => books.add(outcome),
+            None => {
+                let mut books = Books::default();
+                books.add(outcome);
+                self.books.push((name.to_owned(), vendor.to_owned(), books));
+            }
+        }
+        self.keep(|| Recorded::Delivery { integration: name.to_owned(), outcome });
+    }
+
+    fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, took: Duration) {
+        self.keep(|| Recorded::Callout { integration: integration.name.to_owned(), status, took });
+    }
+
+    fn notice(&mut self, integration: IntegrationRef<'_>, notice: Notice<'_>) {
+        let integration = integration.name.to_owned();
+        self.keep(|| Recorded::Notice { integration, notice: format!("{notice:?}") });
+    }
+}
+
+impl Ledger for FakeHost {
+    fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
+        self.keep(|| Recorded::EventsIgnored { reason, count });
+    }
+
+    fn request_ignored(&mut self, reason: RequestIgnored) {
+        self.keep(|| Recorded::RequestIgnored(reason));
+    }
+
+    fn note(&mut self, note: Note) {
+        self.keep(|| Recorded::Note(note));
+    }
+}
+
+/// Every value as it was last set, whoever set it.
+impl Store for FakeHost {
+    fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        (self.shared.borrow().get(key).cloned(), None)
+    }
+
+    fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
+        self.shared.borrow_mut().insert(key.to_owned(), value.to_owned());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounting::DropReason;
+
+    const FT: IntegrationRef<'_> = IntegrationRef { name: "FT", vendor: "flashtalking" };
+
+    #[test]
+    fn everything_is_recorded_in_its_order_and_moves_the_clock_by_a_step() {
+        let mut host = FakeHost { step: Duration::from_millis(1), ..FakeHost::default() };
+        host.delivery(FT, Outcome::Matched);
+        host.note(Note::PathCut);
+        host.delivery(FT, Outcome::Dropped(DropReason::Gpc));
+        let delivery = |outcome| Recorded::Delivery { integration: "FT".to_owned(), outcome };
+        let expected = [
+            delivery(Outcome::Matched),
+            Recorded::Note(Note::PathCut),
+            delivery(Outcome::Dropped(DropReason::Gpc)),
+        ];
+        assert_eq!(host.record(), expected);
+        assert_eq!(host.now, Duration::from_millis(3));
+        assert_eq!(host.books("FT"), Books { matched: 1, dropped: 1, ..Books::default() });
+    }
+
+    #[test]
+    #[should_panic(expected = "more deliveries ended than were matched")]
+    fn a_delivery_that_ends_without_having_been_matched_is_noticed_at_once() {
+        FakeHost::default().delivery(FT, Outcome::Delivered);
+    }
+}
