@@ -65,6 +65,8 @@ pub struct Integration {
     pub name: String,
     /// Signal's id, by which the integration is known where its name changes.
     pub id: Option<String>,
+    /// What tells it from all others when events are deduplicated: its id, else its name.
+    pub identity: String,
     pub vendor: &'static dyn Vendor,
     pub dry_run: bool,
     /// The only source whose events it gets; `None`: every source's.
@@ -121,8 +123,10 @@ impl Compiler<'_> {
             .map_err(|bad| Invalid::new(format!("{at}.{}", bad.place), bad.problem))?;
         let requirement = Requirement::compile(&settings.consent_categories, &self.consent.vocabulary)
             .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
+        // No name begins with a NUL that anybody could write in YAML, so no id is another integration's name.
+        let identity = settings.id.as_ref().map_or_else(|| settings.name.clone(), |id| format!("\0{id}"));
         let (name, id, dry_run) = (settings.name.clone(), settings.id.clone(), settings.dry_run);
-        Ok(Integration { name, id, vendor, dry_run, source, plan, requirement, destination })
+        Ok(Integration { name, id, identity, vendor, dry_run, source, plan, requirement, destination })
     }
 
     /// Returns the source that an integration listens to.

@@ -108,6 +108,7 @@ impl<P: Parcel> Engine<P> {
         self.next_delivery = self.next_delivery.saturating_add(1);
         let bytes = parcel.bytes();
         let delivery = Delivery {
+            booked_as: lane.name(),
             seq: self.next_delivery,
             rank,
             bytes,

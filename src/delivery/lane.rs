@@ -1,5 +1,6 @@
 //! The lane of one integration: what it holds, how fast it sends, and what becomes of each delivery.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -15,10 +16,12 @@ use crate::accounting::{
 };
 use crate::rank::Rank;
 
-/// An enabled integration, as the engine needs to know it. Name and vendor are its identity.
+/// An enabled integration, as the engine needs to know it.
 #[derive(Debug, Clone)]
 pub struct LaneSpec {
-    pub name: String,
+    pub name: Rc<str>,
+    /// By which it is known where its name changes, together with its vendor. `None`: name and vendor are its identity.
+    pub id: Option<Rc<str>>,
     pub vendor: &'static str,
     /// What a 3xx means to the vendor.
     pub redirects: Redirects,
@@ -76,8 +79,23 @@ impl<P> Lane<P> {
         IntegrationRef { name: &self.spec.name, vendor: self.spec.vendor }
     }
 
+    /// How a delivery stands in the books: under the name that the integration had when it was matched.
+    fn booked<'a>(&self, delivery: &'a Delivery<P>) -> IntegrationRef<'a> {
+        IntegrationRef { name: &delivery.booked_as, vendor: self.spec.vendor }
+    }
+
+    /// Returns the name that the next delivery is booked under.
+    pub fn name(&self) -> Rc<str> {
+        Rc::clone(&self.spec.name)
+    }
+
+    /// Whether the lane is that of this integration.
     pub fn is(&self, spec: &LaneSpec) -> bool {
-        self.spec.name == spec.name && self.spec.vendor == spec.vendor
+        let same = match (&self.spec.id, &spec.id) {
+            (Some(known), Some(id)) => known == id,
+            _ => self.spec.name == spec.name,
+        };
+        same && self.spec.vendor == spec.vendor
     }
 
     pub fn is_retired(&self) -> bool {
@@ -110,8 +128,8 @@ impl<P> Lane<P> {
 
     /// Drops what is queued because the integration is no longer configured.
     pub fn drop_queue<L: DeliveryLedger>(&mut self, ledger: &mut L) {
-        while self.queue.pop_oldest().is_some() {
-            ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Removed));
+        while let Some(delivery) = self.queue.pop_oldest() {
+            ledger.delivery(self.booked(&delivery), Outcome::Dropped(DropReason::Removed));
         }
     }
 
@@ -127,7 +145,7 @@ impl<P> Lane<P> {
         if room {
             self.queue.push(delivery, now);
         } else {
-            self.lose(DropReason::QueueFull, ledger);
+            self.lose(&delivery, DropReason::QueueFull, ledger);
         }
         room
     }
@@ -159,8 +177,10 @@ impl<P> Lane<P> {
         if !fits(without_ordinary, bytes, bound) {
             return false;
         }
-        while !fits(self.held(), bytes, bound) && self.queue.pop_newest_ordinary().is_some() {
-            self.lose(DropReason::QueueFull, ledger);
+        while !fits(self.held(), bytes, bound)
+            && let Some(delivery) = self.queue.pop_newest_ordinary()
+        {
+            self.lose(&delivery, DropReason::QueueFull, ledger);
         }
         true
     }
@@ -185,11 +205,13 @@ impl<P> Lane<P> {
         ledger: &mut L,
     ) {
         for _ in 0..budget {
-            if self.next_expiry(limits).is_none_or(|at| at > now) || self.queue.pop_oldest().is_none() {
+            if self.next_expiry(limits).is_none_or(|at| at > now) {
                 return;
             }
+            let Some(delivery) = self.queue.pop_oldest() else { return };
             let known = self.cluster == Cluster::Known;
-            self.lose(if known { DropReason::Expired } else { DropReason::Misconfigured }, ledger);
+            let reason = if known { DropReason::Expired } else { DropReason::Misconfigured };
+            self.lose(&delivery, reason, ledger);
         }
     }
 
@@ -244,14 +266,14 @@ impl<P> Lane<P> {
         match answer.verdict(self.spec.redirects) {
             Verdict::Delivered => {
                 self.answered(cx);
-                cx.ledger.delivery(self.reference(), Outcome::Delivered);
+                cx.ledger.delivery(self.booked(&flight.delivery), Outcome::Delivered);
             }
             _ if self.is_retired() => {
-                cx.ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Removed));
+                cx.ledger.delivery(self.booked(&flight.delivery), Outcome::Dropped(DropReason::Removed));
             }
             Verdict::Rejected => {
                 self.answered(cx);
-                cx.ledger.delivery(self.reference(), Outcome::Dropped(DropReason::Rejected));
+                cx.ledger.delivery(self.booked(&flight.delivery), Outcome::Dropped(DropReason::Rejected));
                 self.report_rejection(answer, cx.ledger);
             }
             Verdict::Retry(reason) => self.retry(flight, reason, answer, cx),
@@ -295,9 +317,9 @@ impl<P> Lane<P> {
             delivery.attempts = delivery.attempts.saturating_add(1);
         }
         if !probe && delivery.attempts >= cx.limits.max_attempts.get() {
-            self.lose(DropReason::RetriesExhausted, cx.ledger);
+            self.lose(&delivery, DropReason::RetriesExhausted, cx.ledger);
         } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
-            self.lose(DropReason::Expired, cx.ledger);
+            self.lose(&delivery, DropReason::Expired, cx.ledger);
         } else {
             // After a probe it is the lane that waits; the delivery only goes behind the others that are due, so that
             // each has its turn.
@@ -307,8 +329,8 @@ impl<P> Lane<P> {
         }
     }
 
-    fn lose<L: DeliveryLedger>(&self, reason: DropReason, ledger: &mut L) {
-        ledger.delivery(self.reference(), Outcome::Dropped(reason));
+    fn lose<L: DeliveryLedger>(&self, delivery: &Delivery<P>, reason: DropReason, ledger: &mut L) {
+        ledger.delivery(self.booked(delivery), Outcome::Dropped(reason));
         ledger.notice(self.reference(), Notice::Lost(reason));
     }
 }

@@ -1,5 +1,7 @@
 //! The queued deliveries of one lane, in the orders in which they are sent, expire and make way.
 
+use std::rc::Rc;
+
 use slab::Slab;
 
 use super::order::{Order, at};
@@ -9,6 +11,8 @@ use crate::rank::Rank;
 /// A delivery that the engine holds.
 #[derive(Debug)]
 pub(super) struct Delivery<P> {
+    /// The integration's name when the delivery was matched; its end is booked under the same.
+    pub booked_as: Rc<str>,
     /// Its place in the order of all that were ever offered.
     pub seq: u64,
     pub rank: Rank,

@@ -97,7 +97,8 @@ impl Relay {
     pub fn configure(&mut self, config: Rc<Compiled>, host: &mut impl Host) {
         self.budget.set_limit(config.limits.captured_bytes);
         let lane = |integration: &crate::config::Integration| LaneSpec {
-            name: integration.name.clone(),
+            name: integration.name.as_str().into(),
+            id: integration.id.as_deref().map(Into::into),
             vendor: integration.vendor.name(),
             redirects: integration.vendor.redirects(),
         };

@@ -178,13 +178,13 @@ impl Message {
 
     /// Whether this integration has not had the event yet.
     fn is_news(&self, integration: &Integration) -> bool {
-        self.0.as_ref().is_none_or(|(id, known)| !known.knows(id.for_taker(&integration.name)))
+        self.0.as_ref().is_none_or(|(id, known)| !known.knows(id.for_taker(&integration.identity)))
     }
 
     /// The integration has it now.
     fn add(&mut self, integration: &Integration) {
         if let Some((id, known)) = &mut self.0 {
-            known.add(id.for_taker(&integration.name));
+            known.add(id.for_taker(&integration.identity));
         }
     }
 

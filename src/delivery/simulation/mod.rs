@@ -270,7 +270,7 @@ impl Simulation {
         self.books.0.borrow_mut().configured(limits, order.clone(), self.now);
         let lane = |(name, vendor): Identity| {
             let redirects = Vendors::redirects((name, vendor));
-            LaneSpec { name: name.to_owned(), vendor, redirects }
+            LaneSpec { name: name.into(), id: None, vendor, redirects }
         };
         let lanes = order.into_iter().map(lane).collect();
         self.engine.configure(limits, lanes, self.now, &mut self.books);

@@ -69,6 +69,27 @@ fn the_same_name_at_another_vendor_is_another_lane() {
 }
 
 #[test]
+fn a_lane_that_is_renamed_and_keeps_its_id_keeps_what_it_holds_and_books_it_under_the_old_name() {
+    let with_id = |name| LaneSpec { id: Some("int_1".into()), ..lane(name) };
+    let mut world = World::new(limits(), &[]);
+    world.engine.configure(limits(), vec![with_id("a")], world.now, &mut world.books);
+    world.offer("purchase");
+    world.engine.configure(limits(), vec![with_id("b")], world.now, &mut world.books);
+    world.step();
+    world.answer_last(Answer::status(200));
+    assert_eq!(world.books.outcomes, [("a".to_owned(), DELIVERED)]);
+    world.offer("lead");
+    world.step();
+    world.answer_last(Answer::status(200));
+    assert_eq!(world.books.outcomes.last(), Some(&("b".to_owned(), DELIVERED)));
+
+    let other = LaneSpec { id: Some("int_2".into()), ..lane("b") };
+    world.offer("signup");
+    world.engine.configure(limits(), vec![other], world.now, &mut world.books);
+    assert_eq!(world.books.outcomes.last(), Some(&("b".to_owned(), dropped(DropReason::Removed))));
+}
+
+#[test]
 fn new_limits_hold_for_what_is_already_queued() {
     let mut world = World::new(limits(), &["a"]);
     world.offer("purchase");

@@ -119,7 +119,7 @@ pub fn limits() -> Limits {
 }
 
 pub fn lane(name: &str) -> LaneSpec {
-    LaneSpec { name: name.to_owned(), vendor: "podsights", redirects: Redirects::Rejected }
+    LaneSpec { name: name.into(), id: None, vendor: "podsights", redirects: Redirects::Rejected }
 }
 
 impl World {
