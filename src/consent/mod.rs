@@ -18,6 +18,7 @@ pub use integrations::EventIntegrations;
 pub use vocabulary::{AliasError, Categories, Category, Requirement, UnknownCategory, Vocabulary};
 
 use crate::config::{Place, Read};
+use crate::delivery::DropReason;
 use onetrust::OneTrust;
 use tcf::TcfString;
 
@@ -93,28 +94,6 @@ pub struct ConsentRules {
     pub respect_gpc: bool,
     pub cookies: ConsentCookies,
     pub vocabulary: Vocabulary,
-}
-
-/// Why an event may not be delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Global Privacy Control is on.
-    Gpc,
-    /// A source of consent speaks, and does not grant what is required.
-    ConsentDenied,
-    /// No source of consent says anything.
-    ConsentAbsent,
-}
-
-impl Refusal {
-    /// The reason's label among the counters.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Refusal::Gpc => "gpc",
-            Refusal::ConsentDenied => "consent_denied",
-            Refusal::ConsentAbsent => "consent_absent",
-        }
-    }
 }
 
 impl ConsentRules {
@@ -200,18 +179,18 @@ pub struct EventConsent<'r, 'a> {
 impl EventConsent<'_, '_> {
     /// Whether the event may be delivered to a vendor. `tcf_vendor` is the vendor's id on IAB's list, None for a vendor
     /// that is not on it. Global Privacy Control holds for every vendor, also for one that requires no consent.
-    pub fn for_delivery(&self, requirement: Requirement, tcf_vendor: Option<u16>) -> Result<(), Refusal> {
+    pub fn for_delivery(&self, requirement: Requirement, tcf_vendor: Option<u16>) -> Result<(), DropReason> {
         if self.request.gpc() {
-            return Err(Refusal::Gpc);
+            return Err(DropReason::Gpc);
         }
         self.decide(requirement, self.request.rules.require, tcf_vendor)
     }
 
     /// Whether a cookie of our own may be set: all of what it requires is granted, and marketing is not against Global
-    /// Privacy Control. A refusal other than [`Refusal::ConsentAbsent`] is the visitor's no.
-    pub fn for_cookie(&self, requirement: Requirement) -> Result<(), Refusal> {
+    /// Privacy Control. A refusal other than [`DropReason::ConsentAbsent`] is the visitor's no.
+    pub fn for_cookie(&self, requirement: Requirement) -> Result<(), DropReason> {
         if requirement.categories().contains(Category::Marketing) && self.request.gpc() {
-            return Err(Refusal::Gpc);
+            return Err(DropReason::Gpc);
         }
         self.decide(requirement, Require::All, None)
     }
@@ -221,15 +200,15 @@ impl EventConsent<'_, '_> {
         requirement: Requirement,
         require: Require,
         tcf_vendor: Option<u16>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), DropReason> {
         if require.is_met(requirement, Categories::NONE) {
             return Ok(());
         }
         match self.granted(tcf_vendor) {
             Some(granted) if require.is_met(requirement, granted) => Ok(()),
-            Some(_) => Err(Refusal::ConsentDenied),
+            Some(_) => Err(DropReason::ConsentDenied),
             None if self.request.rules.when_absent == WhenAbsent::Allow => Ok(()),
-            None => Err(Refusal::ConsentAbsent),
+            None => Err(DropReason::ConsentAbsent),
         }
     }
 

@@ -137,7 +137,12 @@ impl Visit {
         question(request.event(self.consent.as_deref(), self.consent_management.as_deref()))
     }
 
-    fn deliver(&self, rules: &ConsentRules, required: &[&str], vendor: Option<u16>) -> Result<(), Refusal> {
+    fn deliver(
+        &self,
+        rules: &ConsentRules,
+        required: &[&str],
+        vendor: Option<u16>,
+    ) -> Result<(), DropReason> {
         let requirement = Requirement::compile(required, &rules.vocabulary).unwrap();
         self.ask(rules, |event| event.for_delivery(requirement, vendor))
     }
@@ -160,7 +165,7 @@ fn the_matrix_of_sources_spellings_gpc_absence_and_requirement() {
                     ] {
                         let rules = rules(when_absent, require, true);
                         let denied_unless =
-                            |granted: bool| if granted { Ok(()) } else { Err(Refusal::ConsentDenied) };
+                            |granted: bool| if granted { Ok(()) } else { Err(DropReason::ConsentDenied) };
                         for (required, granted) in [
                             (&[marketing][..], grants_marketing),
                             (&["advertising"], grants_marketing),
@@ -172,7 +177,8 @@ fn the_matrix_of_sources_spellings_gpc_absence_and_requirement() {
                         ] {
                             for (sec_gpc, gpc) in [(None, false), (Some("0"), false), (Some("1"), true)] {
                                 visit.sec_gpc = sec_gpc;
-                                let expected = if gpc { Err(Refusal::Gpc) } else { denied_unless(granted) };
+                                let expected =
+                                    if gpc { Err(DropReason::Gpc) } else { denied_unless(granted) };
                                 let decided = visit.deliver(&rules, required, FLASHTALKING);
                                 assert_eq!(decided, expected, "{required:?} {require:?} {visit:?}");
                             }
@@ -189,14 +195,14 @@ fn without_any_source_when_absent_decides() {
     let visit = Visit::default();
     for require in [Require::All, Require::Any] {
         let deny = rules(WhenAbsent::Deny, require, true);
-        assert_eq!(visit.deliver(&deny, &["marketing"], PODSIGHTS), Err(Refusal::ConsentAbsent));
+        assert_eq!(visit.deliver(&deny, &["marketing"], PODSIGHTS), Err(DropReason::ConsentAbsent));
         assert_eq!(visit.deliver(&deny, &[], PODSIGHTS), Ok(()));
         assert_eq!(visit.deliver(&deny, &["essential"], PODSIGHTS), Ok(()));
         let allow = rules(WhenAbsent::Allow, require, true);
         assert_eq!(visit.deliver(&allow, &["marketing"], PODSIGHTS), Ok(()));
         let gpc = Visit { sec_gpc: Some("1"), ..Visit::default() };
-        assert_eq!(gpc.deliver(&allow, &["marketing"], PODSIGHTS), Err(Refusal::Gpc));
-        assert_eq!(gpc.deliver(&allow, &[], PODSIGHTS), Err(Refusal::Gpc));
+        assert_eq!(gpc.deliver(&allow, &["marketing"], PODSIGHTS), Err(DropReason::Gpc));
+        assert_eq!(gpc.deliver(&allow, &[], PODSIGHTS), Err(DropReason::Gpc));
     }
 }
 
@@ -209,7 +215,7 @@ fn the_first_source_that_speaks_decides_and_the_others_are_not_heard() {
             for later in &SOURCES[first + 1..] {
                 visit.put(*later, later.write(&[("marketing", !granted)]));
             }
-            let expected = if granted { Ok(()) } else { Err(Refusal::ConsentDenied) };
+            let expected = if granted { Ok(()) } else { Err(DropReason::ConsentDenied) };
             assert_eq!(visit.deliver(&rules, &["marketing"], FLASHTALKING), expected, "{visit:?}");
         }
     }
@@ -223,7 +229,7 @@ fn a_cookie_that_cannot_be_read_leaves_the_word_to_the_next() {
     visit.cookiebot = Some("-1".into());
     assert_eq!(visit.deliver(&rules, &["marketing"], FLASHTALKING), Ok(()));
     visit.tcf = Some("COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEE".into());
-    assert_eq!(visit.deliver(&rules, &["marketing"], PODSIGHTS), Err(Refusal::ConsentAbsent));
+    assert_eq!(visit.deliver(&rules, &["marketing"], PODSIGHTS), Err(DropReason::ConsentAbsent));
 }
 
 #[test]
@@ -232,7 +238,7 @@ fn a_vendor_of_iabs_list_needs_consent_to_itself_and_podsights_the_purposes_only
     let tcf = Some(encode(&[1, 2, 3, 4, 7], &Vendors::Ranges(vec![(1, Some(77)), (79, Some(900))])));
     let visit = Visit { tcf, ..Visit::default() };
     assert_eq!(visit.deliver(&rules, &["marketing"], PODSIGHTS), Ok(()));
-    assert_eq!(visit.deliver(&rules, &["marketing"], FLASHTALKING), Err(Refusal::ConsentDenied));
+    assert_eq!(visit.deliver(&rules, &["marketing"], FLASHTALKING), Err(DropReason::ConsentDenied));
 }
 
 #[test]
@@ -241,7 +247,7 @@ fn gpc_holds_unless_it_is_switched_off_and_onetrust_may_be_its_witness() {
     let onetrust = Some("isGpcEnabled=1&groups=C0004%3A1".to_owned());
     for visit in [Visit { sec_gpc: Some(" 1 "), ..granted.clone() }, Visit { onetrust, ..granted }] {
         let respecting = rules(WhenAbsent::Deny, Require::All, true);
-        assert_eq!(visit.deliver(&respecting, &["marketing"], PODSIGHTS), Err(Refusal::Gpc));
+        assert_eq!(visit.deliver(&respecting, &["marketing"], PODSIGHTS), Err(DropReason::Gpc));
         let ignoring = rules(WhenAbsent::Deny, Require::All, false);
         assert_eq!(visit.deliver(&ignoring, &["marketing"], PODSIGHTS), Ok(()));
     }
@@ -256,11 +262,11 @@ fn a_cookie_of_ours_needs_all_of_its_categories_and_marketing_yields_to_gpc() {
 
     let mut visit = Visit::saying(Source::OneTrust, &[("C0004", true)]);
     assert_eq!(cookie(&visit, Requirement::MARKETING), Ok(()));
-    assert_eq!(cookie(&visit, both), Err(Refusal::ConsentDenied));
+    assert_eq!(cookie(&visit, both), Err(DropReason::ConsentDenied));
     visit.sec_gpc = Some("1");
-    assert_eq!(cookie(&visit, Requirement::MARKETING), Err(Refusal::Gpc));
-    assert_eq!(cookie(&visit, analytics), Err(Refusal::ConsentDenied));
-    assert_eq!(cookie(&Visit::default(), Requirement::MARKETING), Err(Refusal::ConsentAbsent));
+    assert_eq!(cookie(&visit, Requirement::MARKETING), Err(DropReason::Gpc));
+    assert_eq!(cookie(&visit, analytics), Err(DropReason::ConsentDenied));
+    assert_eq!(cookie(&Visit::default(), Requirement::MARKETING), Err(DropReason::ConsentAbsent));
 }
 
 #[test]
@@ -272,7 +278,7 @@ fn a_source_without_a_cookie_name_is_not_asked() {
         None
     });
     let decided = request.event(None, None).for_delivery(Requirement::MARKETING, PODSIGHTS);
-    assert_eq!(decided, Err(Refusal::ConsentAbsent));
+    assert_eq!(decided, Err(DropReason::ConsentAbsent));
 }
 
 /// Any answers in one source's writing, or anything else in its place.
@@ -345,7 +351,7 @@ proptest! {
         // Allowing what is absent changes nothing for a visitor who answered, or who has GPC on.
         let allowing = ConsentRules { when_absent: WhenAbsent::Allow, ..rules };
         let allowed = visit.deliver(&allowing, &required, vendor);
-        prop_assert_eq!(allowed, if decided == Err(Refusal::ConsentAbsent) { Ok(()) } else { decided });
+        prop_assert_eq!(allowed, if decided == Err(DropReason::ConsentAbsent) { Ok(()) } else { decided });
     }
 
     #[test]
@@ -376,11 +382,11 @@ proptest! {
             Require::Any => required.is_empty() || required.iter().any(granted),
         };
         let expected = match (first, when_absent) {
-            _ if respect_gpc && sec_gpc.is_some() => Err(Refusal::Gpc),
+            _ if respect_gpc && sec_gpc.is_some() => Err(DropReason::Gpc),
             _ if met => Ok(()),
-            (Some(_), _) => Err(Refusal::ConsentDenied),
+            (Some(_), _) => Err(DropReason::ConsentDenied),
             (None, WhenAbsent::Allow) => Ok(()),
-            (None, WhenAbsent::Deny) => Err(Refusal::ConsentAbsent),
+            (None, WhenAbsent::Deny) => Err(DropReason::ConsentAbsent),
         };
         let rules = rules(when_absent, require, respect_gpc);
         prop_assert_eq!(visit.deliver(&rules, &required, vendor), expected, "{:?}", visit);

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use super::opened::{Opened, seconds};
 use crate::config::{Compiled, RememberEmail};
-use crate::consent::{EventConsent, Refusal, Requirement};
+use crate::consent::{EventConsent, Requirement};
+use crate::delivery::DropReason;
 use crate::event::{Event, EventType, Fields};
 use crate::identity::{Cookies, EmailHash, anonymous_id, email, remember};
 use crate::request::Request;
@@ -118,7 +119,7 @@ impl Seen {
 
 /// Whether the visitor said no to marketing, rather than nothing.
 pub(super) fn denies_marketing(consent: &EventConsent<'_, '_>) -> bool {
-    matches!(consent.for_cookie(Requirement::MARKETING), Err(Refusal::Gpc | Refusal::ConsentDenied))
+    matches!(consent.for_cookie(Requirement::MARKETING), Err(DropReason::Gpc | DropReason::ConsentDenied))
 }
 
 /// The email of an identify event, where marketing consent is given for remembering it.

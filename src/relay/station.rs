@@ -9,7 +9,7 @@ use super::opened::{Opened, seconds};
 use super::{Host, Line, cachebuster};
 use crate::accounting::{Delivery, EventIgnored, Note};
 use crate::config::{Compiled, Integration};
-use crate::consent::{self, EventConsent, EventIntegrations};
+use crate::consent::{EventConsent, EventIntegrations};
 use crate::deduplication::{Id, Recollection};
 use crate::delivery::{DropReason, LaneId, Rank};
 use crate::event::names::Dialects;
@@ -205,16 +205,6 @@ fn permitted(
     }
     consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor())?;
     if integration.destination.opted_out(cookies) { Err(DropReason::OptedOut) } else { Ok(()) }
-}
-
-impl From<consent::Refusal> for DropReason {
-    fn from(refusal: consent::Refusal) -> Self {
-        match refusal {
-            consent::Refusal::Gpc => DropReason::Gpc,
-            consent::Refusal::ConsentDenied => DropReason::ConsentDenied,
-            consent::Refusal::ConsentAbsent => DropReason::ConsentAbsent,
-        }
-    }
 }
 
 fn note_client(client: &Client<'_>, host: &mut impl Host) {
