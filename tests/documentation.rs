@@ -1,6 +1,8 @@
 //! docs/configuration.md explains every key that the configuration's types read.
 #![allow(clippy::unwrap_used)]
 
+use conversion_relay::consent::CookieNames;
+
 const PAGE: &str = include_str!("../docs/configuration.md");
 const TYPES: [(&str, &str); 5] = [
     ("config/types.rs", include_str!("../src/config/types.rs")),
@@ -50,4 +52,12 @@ fn every_key_of_the_configuration_is_explained() {
     }
     assert!(found > 60, "only {found} keys found: this test no longer understands the types");
     assert!(unexplained.is_empty(), "docs/configuration.md does not explain {unexplained:#?}");
+}
+
+#[test]
+fn every_cookie_of_a_consent_source_is_explained_with_its_default() {
+    for setting in CookieNames::settings() {
+        let row = format!("| `cookies.{}` | `{}` |", setting.key, setting.default);
+        assert!(PAGE.contains(&row), "docs/configuration.md lacks {row}");
+    }
 }

@@ -15,7 +15,7 @@ mod tests;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use crate::consent::{ConsentCookies, ConsentRules, Requirement, Vocabulary};
+use crate::consent::{ConsentRules, Requirement, Vocabulary};
 use crate::delivery;
 use crate::endpoints::Endpoints;
 use crate::event::Fields;
@@ -315,7 +315,6 @@ fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> R
 
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
-    let types::Cookies { onetrust, cookiebot, tcf } = consent.cookies.clone();
     let vocabulary =
         Vocabulary::new(consent.aliases.iter().map(|(name, codes)| (name, codes.iter().map(String::as_str))))
             .map_err(|error| Invalid::new("consent.aliases", error.to_string()))?;
@@ -323,7 +322,7 @@ fn consent_rules(consent: &types::Consent) -> Result<ConsentRules, Invalid> {
         when_absent: consent.when_absent,
         require: consent.require,
         respect_gpc: consent.respect_gpc,
-        cookies: ConsentCookies { onetrust, cookiebot, tcf },
+        cookies: consent.cookies.clone(),
         vocabulary,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Tree;
 use super::read::{Place, Read};
-use crate::consent::{ConsentCookies, Require, WhenAbsent};
+use crate::consent::{CookieNames, Require, WhenAbsent};
 use crate::identity::ClientFromContext;
 use crate::mapping::document::{Document, Members};
 use crate::sources::SourceSettings;
@@ -213,7 +213,7 @@ pub struct Consent {
     pub require: Require,
     /// `Sec-GPC: 1` stops every delivery. Default true.
     pub respect_gpc: bool,
-    pub cookies: Cookies,
+    pub cookies: CookieNames,
     /// Category names of your own, e.g. `marketing: [my_ads]`, added to the built-in ones.
     pub aliases: Members<Vec<String>>,
 }
@@ -226,30 +226,6 @@ impl Read for Consent {
             respect_gpc: object.or("respect_gpc", true),
             cookies: object.or_absent("cookies"),
             aliases: object.or_absent("aliases"),
-        })
-    }
-}
-
-/// The names of the cookies of consent tools; an empty name: that tool is not asked.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "cli", schemars(deny_unknown_fields, default = "Self::absent"))]
-pub struct Cookies {
-    /// Default OptanonConsent.
-    pub onetrust: String,
-    /// Default CookieConsent.
-    pub cookiebot: String,
-    /// Default euconsent-v2.
-    pub tcf: String,
-}
-
-impl Read for Cookies {
-    fn read(place: Place<'_>) -> Self {
-        let ConsentCookies { onetrust, cookiebot, tcf } = ConsentCookies::default();
-        place.object(|object| Self {
-            onetrust: object.or("onetrust", onetrust),
-            cookiebot: object.or("cookiebot", cookiebot),
-            tcf: object.or("tcf", tcf),
         })
     }
 }

@@ -203,7 +203,7 @@ fn permitted(
     if integrations.disables(integration.vendor.name(), &integration.name) {
         return Err(DropReason::DisabledByEvent);
     }
-    consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor())?;
+    consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor()).outcome?;
     if integration.destination.opted_out(cookies) { Err(DropReason::OptedOut) } else { Ok(()) }
 }
 
