@@ -12,7 +12,9 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use conversion_relay::consent::{ConsentCookies, ConsentRules, Require, Requirement, Vocabulary, WhenAbsent};
+use conversion_relay::consent::{
+    BySource, ConsentRules, CookieNames, Require, Requirement, Vocabulary, WhenAbsent,
+};
 use conversion_relay::deduplication::{Id, Memory, Store};
 use conversion_relay::endpoints::Endpoints;
 use conversion_relay::event::envelope::{Envelope, Form};
@@ -86,13 +88,15 @@ fn consent(criterion: &mut Criterion) {
         when_absent: WhenAbsent::Deny,
         require: Require::All,
         respect_gpc: true,
-        cookies: ConsentCookies::default(),
+        cookies: CookieNames::default(),
         vocabulary: Vocabulary::new([("marketing", ["my_ads"])]).expect("a vocabulary"),
     };
     let decide = |cookies: &str, event: Option<&str>| {
         let cookies: Cookies = [cookies.as_bytes()].into_iter().collect();
         let request = rules.request(None, |name| cookies.get(name));
-        request.event(event, None).for_delivery(Requirement::MARKETING, Some(78)).is_ok()
+        let is_consent = |keys: &&[&str]| keys.contains(&"consent");
+        let members = BySource::of(|source| source.location().context().filter(is_consent).and(event));
+        request.event(&members).for_delivery(Requirement::MARKETING, Some(78)).is_permitted()
     };
     let places = [
         ("the event", "a=b", Some(r#"{"categoryPreferences":{"Advertising":true,"Analytics":false}}"#)),

@@ -114,6 +114,11 @@ fn a_bad_configuration_is_refused_with_the_path_the_problem_and_the_fix() {
         ("/delivery", json!({"backoff": {"base": "1m", "max": "1s"}}), &["delivery.backoff"]),
         ("/delivery", json!({"queue": {"max_deliveries": 1}}), &["delivery.queue.max_deliveries"]),
         ("/consent", json!({"aliases": {"ads": ["x"]}}), &["consent.aliases", "ads"]),
+        (
+            "/consent",
+            json!({"cookies": {"foo": "x"}}),
+            &["consent.cookies.foo: unknown field: expected one of onetrust, cookiebot, tcf"],
+        ),
         ("/identity", json!({"anonymous_id_cookies": ["a b"]}), &["identity.anonymous_id_cookies[0]"]),
         ("/identity/issue_anonymous_id", json!({"cookie": "own"}), &[".cookie: expected one of", "\"own\""]),
         ("/identity/issue_anonymous_id", json!({"domain": "a b"}), &[".domain: expected a domain like"]),

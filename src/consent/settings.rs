@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use smart_default::SmartDefault;
 
+use super::cookie_names::CookieNames;
+use super::rules::{ConsentRules, Require, WhenAbsent};
 use super::vocabulary::Vocabulary;
-use super::{ConsentCookies, ConsentRules};
 use crate::settings::Invalid;
 
 /// What counts as consent.
@@ -22,34 +23,10 @@ pub struct ConsentSettings {
     /// `Sec-GPC: 1` stops every delivery.
     #[default(true)]
     pub respect_gpc: bool,
-    /// The names of the cookies of consent tools. An empty name: that tool is not asked.
-    pub cookies: ConsentCookies,
+    /// The names of the cookies of consent tools. An empty name turns off the source.
+    pub cookies: CookieNames,
     /// Category names of your own, added to the built-in ones: `marketing: [my_ads]`.
     pub aliases: BTreeMap<String, Vec<String>>,
-}
-
-/// What happens to an event of which no source of consent says anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum WhenAbsent {
-    /// It is dropped as `consent_absent`.
-    #[default]
-    Deny,
-    /// It is delivered.
-    Allow,
-}
-
-/// How many of an integration's categories must be granted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Require {
-    /// All of them.
-    #[default]
-    All,
-    /// At least one.
-    Any,
 }
 
 impl ConsentSettings {

@@ -41,6 +41,7 @@ pub struct Categories(u8);
 
 impl Categories {
     pub const NONE: Categories = Categories(0);
+    pub const ALL: Categories = Categories((1 << Category::ALL.len()) - 1);
 
     /// This set and `category`.
     #[must_use]
@@ -102,30 +103,32 @@ const BUILT_IN: [(&str, Category); 15] = [
     ("personalization", Category::Personalization),
 ];
 
-/// How many codes a vocabulary can hold: one bit each in [`Answers`].
+/// How many codes a vocabulary can hold: one bit each in [`Choices`].
 const MAX_CODES: usize = u128::BITS as usize;
 
-/// One known code: its position among the vocabulary's codes, below [`MAX_CODES`].
+/// A known name or code of a category: its position among the vocabulary's codes, below [`MAX_CODES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Code(u8);
+pub struct Code(u8);
 
-/// What one object or cookie answers, code by code. A repeated code counts as last answered, as in `JSON.parse`.
+/// A visitor's choices, code by code, as one object or cookie holds them. Of a repeated code the last choice counts, as in
+/// `JSON.parse`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Answers {
+pub struct Choices {
     granted: u128,
     denied: u128,
 }
 
-impl Answers {
-    pub(super) fn answer(&mut self, code: Code, granted: bool) {
+impl Choices {
+    /// Records that a code is granted, or that it is denied.
+    pub fn record(&mut self, code: Code, granted: bool) {
         let bit = 1_u128 << code.0;
         self.granted &= !bit;
         self.denied &= !bit;
         *(if granted { &mut self.granted } else { &mut self.denied }) |= bit;
     }
 
-    /// True while nothing that the vocabulary knows was answered.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Returns `true` while no choice is recorded.
+    pub fn is_empty(&self) -> bool {
         self.granted | self.denied == 0
     }
 }
@@ -191,18 +194,19 @@ impl Vocabulary {
         self.codes.get(index).map(|(_, category)| *category)
     }
 
-    pub(super) fn code(&self, name: &[u8]) -> Option<Code> {
+    /// Looks up a name or code, in any ASCII case, to record a choice for it. `None`: it means nothing.
+    pub fn code(&self, name: &[u8]) -> Option<Code> {
         position(&self.codes, name).ok().and_then(|index| u8::try_from(index).ok()).map(Code)
     }
 
     /// The categories of which at least one code is granted: several codes of a category are OR-ed.
-    pub(super) fn granted(&self, answers: &Answers) -> Categories {
-        self.categories_with(answers.granted)
+    pub fn granted(&self, choices: &Choices) -> Categories {
+        self.categories_with(choices.granted)
     }
 
-    /// The categories that are answered but not granted.
-    pub(super) fn denied(&self, answers: &Answers) -> Categories {
-        self.categories_with(answers.denied).without(self.granted(answers))
+    /// The categories of which at least one code is denied and none is granted.
+    pub fn denied(&self, choices: &Choices) -> Categories {
+        self.categories_with(choices.denied).without(self.granted(choices))
     }
 
     fn categories_with(&self, bits: u128) -> Categories {
@@ -323,9 +327,9 @@ mod tests {
         assert_eq!(with_aliases(&[("marketing", &names)]).unwrap_err(), AliasError::TooMany);
         let vocabulary = with_aliases(&[("marketing", &names[1..])]).unwrap();
         for name in &names[1..] {
-            let mut answers = Answers::default();
-            answers.answer(vocabulary.code(name.as_bytes()).unwrap(), true);
-            assert_eq!(vocabulary.granted(&answers), Categories::NONE.with(Category::Marketing));
+            let mut choices = Choices::default();
+            choices.record(vocabulary.code(name.as_bytes()).unwrap(), true);
+            assert_eq!(vocabulary.granted(&choices), Categories::NONE.with(Category::Marketing));
         }
     }
 

@@ -7,7 +7,7 @@ pub mod projection;
 
 use std::borrow::Cow;
 
-use crate::consent::{EventConsent, RequestConsent};
+use crate::consent::{BySource, EventConsent, RequestConsent};
 use crate::json::Json;
 use age::Times;
 use projection::{Projection, Slot, Slots};
@@ -56,8 +56,8 @@ pub struct Fields {
     pub event: Slot,
     pub name: Slot,
     pub anonymous_id: Slot,
-    pub consent: Slot,
-    pub consent_management: Slot,
+    /// Of the sources of consent in an event's `context`.
+    pub consent: BySource<Slot>,
     pub integrations: Slot,
     pub context_ip: Slot,
     pub context_user_agent: Slot,
@@ -78,8 +78,7 @@ impl Fields {
             event: slot(&[&["event"]]),
             name: slot(&[&["name"]]),
             anonymous_id: slot(&[ANONYMOUS_ID]),
-            consent: slot(&[&["context"], &["consent"]]),
-            consent_management: slot(&[&["context"], &["consentManagement", "consent_management"]]),
+            consent: BySource::of(|source| Some(slot(&[&["context"], source.location().context()?]))),
             integrations: slot(&[&["integrations"]]),
             context_ip: slot(&[&["context"], &["ip"]]),
             context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
@@ -148,9 +147,11 @@ impl<'a> Event<'a> {
     }
 
     /// The consent that the event carries, on top of its request's.
-    pub fn consent<'r, 'c>(&self, request: &'r RequestConsent<'c>, fields: &Fields) -> EventConsent<'r, 'c> {
-        let text = |slot| self.slots.get(slot).map(Json::as_str);
-        request.event(text(fields.consent), text(fields.consent_management))
+    pub fn consent<'r, 'c>(&self, request: &'r RequestConsent<'c>, fields: &Fields) -> EventConsent<'r, 'c>
+    where
+        'a: 'r,
+    {
+        request.event(&fields.consent.and_then(|slot| self.slots.get(*slot).map(Json::as_str)))
     }
 
     /// The times that decide the event's age. `batch_sent_at` is for events that don't say when they were sent.

@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use super::opened::{Opened, seconds};
+use crate::accounting::DropReason;
 use crate::config::Compiled;
-use crate::consent::{EventConsent, Refusal, Requirement};
+use crate::consent::{EventConsent, Requirement};
 use crate::event::{Event, EventType, Fields};
 use crate::identity::{Cookies, EmailHash, RememberEmail, anonymous_id, email, remember};
 use crate::request::Request;
@@ -105,7 +106,7 @@ impl Seen {
                 && config
                     .issue_anonymous_id
                     .as_ref()
-                    .is_some_and(|issue| consent.for_cookie(issue.requirement).is_ok());
+                    .is_some_and(|issue| consent.for_cookie(issue.requirement).is_permitted());
             seen.denies_marketing |= denies_marketing(&consent);
             if let Some(email) = identified(&event, &consent, &config.fields) {
                 seen.identified = Some((id.map(Cow::into_owned), email));
@@ -118,7 +119,10 @@ impl Seen {
 
 /// Whether the visitor said no to marketing, rather than nothing.
 pub(super) fn denies_marketing(consent: &EventConsent<'_, '_>) -> bool {
-    matches!(consent.for_cookie(Requirement::MARKETING), Err(Refusal::Gpc | Refusal::ConsentDenied))
+    matches!(
+        consent.for_cookie(Requirement::MARKETING).outcome,
+        Err(DropReason::Gpc | DropReason::ConsentDenied)
+    )
 }
 
 /// The email of an identify event, where marketing consent is given for remembering it.
@@ -127,7 +131,7 @@ pub(super) fn identified(
     consent: &EventConsent<'_, '_>,
     fields: &Fields,
 ) -> Option<EmailHash> {
-    if event.event_type != EventType::Identify || consent.for_cookie(Requirement::MARKETING).is_err() {
+    if event.event_type != EventType::Identify || !consent.for_cookie(Requirement::MARKETING).is_permitted() {
         return None;
     }
     email::hash(&event.first_text(&fields.emails)?)

@@ -10,7 +10,7 @@ use super::line::{Line, cachebuster};
 use super::opened::{Opened, seconds};
 use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Note, Outcome};
 use crate::config::{Compiled, Integration};
-use crate::consent::{self, EventConsent, EventIntegrations};
+use crate::consent::{EventConsent, EventIntegrations};
 use crate::deduplication::{Id, Recollection};
 use crate::delivery::LaneId;
 use crate::event::names::Dialects;
@@ -205,18 +205,8 @@ fn permitted(
     if integrations.disables(integration.vendor.name(), &integration.name) {
         return Err(DropReason::DisabledByEvent);
     }
-    consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor())?;
+    consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor()).outcome?;
     if integration.destination.opted_out(cookies) { Err(DropReason::OptedOut) } else { Ok(()) }
-}
-
-impl From<consent::Refusal> for DropReason {
-    fn from(refusal: consent::Refusal) -> Self {
-        match refusal {
-            consent::Refusal::Gpc => DropReason::Gpc,
-            consent::Refusal::ConsentDenied => DropReason::ConsentDenied,
-            consent::Refusal::ConsentAbsent => DropReason::ConsentAbsent,
-        }
-    }
 }
 
 fn note_client(client: &Client<'_>, host: &mut impl Host) {

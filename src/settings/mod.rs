@@ -15,6 +15,7 @@ mod problem;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod secret;
+mod table;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -23,7 +24,7 @@ mod whole;
 pub use document::{Document, Settings, of_text};
 pub use invalid::Invalid;
 pub use one_or_more::OneOrMore;
-pub use problem::unknown_key;
 pub use secret::{MASK, Secret};
+pub use table::members_of_table;
 pub use time::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, Time, YEAR};
 pub use whole::Whole;

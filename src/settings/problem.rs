@@ -47,7 +47,7 @@ impl Error for Problem {
 }
 
 /// The error for a key that nobody reads.
-pub fn unknown_key<E: Error>(known: &[&str]) -> E {
+pub(super) fn unknown_key<E: Error>(known: &[&str]) -> E {
     E::custom(format_args!("unknown field: expected one of {}", known.join(", ")))
 }
 

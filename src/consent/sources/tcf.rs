@@ -7,8 +7,9 @@
 
 use std::cell::Cell;
 
-use super::MAX_COOKIE_BYTES;
-use super::vocabulary::{Categories, Category};
+use crate::consent::source::{ConsentSource, CookieSetting, Location};
+use crate::consent::statement::{ConsentedVendors, Statement};
+use crate::consent::vocabulary::{Categories, Category, Vocabulary};
 
 // Offsets in bits: "Core String" in the IAB's "TCF v2 Consent string and vendor list formats".
 const VERSION: usize = 0;
@@ -19,9 +20,39 @@ const VENDORS: usize = 230;
 const NUM_ENTRIES_BITS: usize = 12;
 const VENDOR_ID_BITS: usize = 16;
 
+/// The cookie that holds the IAB TCF v2 string.
+pub struct Tcf;
+
+impl ConsentSource for Tcf {
+    fn name(&self) -> &'static str {
+        "the IAB TCF string"
+    }
+
+    fn location(&self) -> Location {
+        Location::Cookie(CookieSetting {
+            key: "tcf",
+            default: "euconsent-v2",
+            documentation: "The cookie of the IAB TCF v2 string.",
+        })
+    }
+
+    /// A value that is not base64url, not version 2, or cut within what we read, says nothing. A vendor on IAB's list needs
+    /// the visitor's consent to itself besides that to the purposes.
+    fn read<'a>(&self, value: &'a [u8], _: &Vocabulary) -> Statement<'a> {
+        match TcfString::read(value) {
+            Some(string) => Statement::granting_only(string.granted()).limited_to(Box::new(string)),
+            None => Statement::silent(),
+        }
+    }
+
+    fn may_record_gpc(&self) -> bool {
+        false
+    }
+}
+
 /// A core segment of which all that we read is there.
 #[derive(Clone, Debug)]
-pub(super) struct TcfString<'a> {
+struct TcfString<'a> {
     core: Bits<'a>,
     /// Purpose 1 is the topmost of the 24 bits.
     purposes: u64,
@@ -30,12 +61,8 @@ pub(super) struct TcfString<'a> {
 }
 
 impl<'a> TcfString<'a> {
-    /// Reads a cookie's value: any bytes. None where it is longer than 4 KB, not base64url, not version 2, or cut within
-    /// what we read.
-    pub(super) fn read(value: &'a [u8]) -> Option<Self> {
-        if value.len() > MAX_COOKIE_BYTES {
-            return None;
-        }
+    /// Reads a cookie's value: any bytes. None where it is not base64url, not version 2, or cut within what we read.
+    fn read(value: &'a [u8]) -> Option<Self> {
         let core = Bits(value.split(|byte| *byte == b'.').next()?);
         if core.read(VERSION, 6)? != 2 || core.0.iter().any(|digit| sextet(*digit).is_none()) {
             return None;
@@ -46,14 +73,10 @@ impl<'a> TcfString<'a> {
         Some(string)
     }
 
-    /// The categories that the visitor grants for a vendor with this IAB id; None for one that is not on IAB's list.
+    /// The categories whose purposes the visitor consents to.
     ///
-    /// Marketing needs purposes 1, 2, 3, 4 and 7, analytics 8 and 9, functional 5. A vendor on the list needs the
-    /// visitor's consent to itself besides. Legitimate interest counts for nothing.
-    pub(super) fn granted(&self, vendor: Option<u16>) -> Categories {
-        if vendor.is_some_and(|id| !self.consents_to_vendor(id)) {
-            return Categories::NONE;
-        }
+    /// Marketing needs purposes 1, 2, 3, 4 and 7, analytics 8 and 9, functional 5. Legitimate interest counts for nothing.
+    fn granted(&self) -> Categories {
         [
             (Category::Marketing, &[1, 2, 3, 4, 7][..]),
             (Category::Analytics, &[8, 9]),
@@ -68,17 +91,6 @@ impl<'a> TcfString<'a> {
     /// `purpose`: 1 to 24.
     fn consents_to_purpose(&self, purpose: u32) -> bool {
         24_u32.checked_sub(purpose).is_some_and(|bit| self.purposes >> bit & 1 == 1)
-    }
-
-    fn consents_to_vendor(&self, id: u16) -> bool {
-        if let Some((asked, consents)) = self.last_vendor.get()
-            && asked == id
-        {
-            return consents;
-        }
-        let consents = self.find_vendor(id).unwrap_or(false);
-        self.last_vendor.set(Some((id, consents)));
-        consents
     }
 
     /// Whether the vendor is among those consented to; None where the list is cut. No vendor has id 0.
@@ -117,6 +129,19 @@ impl<'a> TcfString<'a> {
     }
 }
 
+impl ConsentedVendors for TcfString<'_> {
+    fn contains(&self, id: u16) -> bool {
+        if let Some((asked, consents)) = self.last_vendor.get()
+            && asked == id
+        {
+            return consents;
+        }
+        let consents = self.find_vendor(id).unwrap_or(false);
+        self.last_vendor.set(Some((id, consents)));
+        consents
+    }
+}
+
 /// The bits of a base64url text, six to a digit, read where they stand: nothing is decoded ahead.
 #[derive(Clone, Copy, Debug)]
 struct Bits<'a>(&'a [u8]);
@@ -152,4 +177,4 @@ const fn sextet(digit: u8) -> Option<u8> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::consent) mod tests;

@@ -1,26 +1,45 @@
 //! Cookiebot's cookie (`CookieConsent`): a URL-encoded JavaScript object, bare keys and single quotes, so not JSON:
 //! `{stamp:'..',necessary:true,preferences:false,statistics:true,marketing:false,method:'explicit',ver:1,utc:..,region:'fr'}`.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 
-use percent_encoding::percent_decode;
+use crate::consent::cookie_value::percent_decoded;
+use crate::consent::source::{ConsentSource, CookieSetting, Location};
+use crate::consent::statement::Statement;
+use crate::consent::vocabulary::{Categories, Choices, Vocabulary};
 
-use super::MAX_COOKIE_BYTES;
-use super::vocabulary::{Answers, Categories, Vocabulary};
+/// The cookie of Cookiebot.
+pub struct Cookiebot;
 
-/// The categories that a cookie's value grants: any bytes, of which more than 4 KB are no cookie that a browser sent.
-/// Only the bare word `true` grants.
-///
-/// None where the value is no such object or names no category. That goes for `-1` too, which Cookiebot sets outside
-/// the regions that need consent: the visitor was not asked, so `when_absent` decides.
-pub(super) fn granted(value: &[u8], vocabulary: &Vocabulary) -> Option<Categories> {
-    if value.len() > MAX_COOKIE_BYTES {
-        return None;
+impl ConsentSource for Cookiebot {
+    fn name(&self) -> &'static str {
+        "Cookiebot's cookie"
     }
-    let value: Cow<[u8]> = percent_decode(value).into();
+
+    fn location(&self) -> Location {
+        Location::Cookie(CookieSetting {
+            key: "cookiebot",
+            default: "CookieConsent",
+            documentation: "Cookiebot's cookie.",
+        })
+    }
+
+    /// Only the bare word `true` grants. A value that is no such object, or names no category, says nothing. That goes for
+    /// `-1` too, which Cookiebot sets outside the regions that need consent: the visitor was not asked, so `when_absent`
+    /// decides.
+    fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
+        granted(value, vocabulary).map_or_else(Statement::silent, Statement::granting_only)
+    }
+
+    fn may_record_gpc(&self) -> bool {
+        false
+    }
+}
+
+fn granted(value: &[u8], vocabulary: &Vocabulary) -> Option<Categories> {
+    let value = percent_decoded(value);
     let members = value.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?;
-    let mut answers = Answers::default();
+    let mut choices = Choices::default();
     let quoted = Cell::new(false);
     let separates = |byte: &u8| {
         quoted.set(quoted.get() != (*byte == b'\''));
@@ -30,10 +49,10 @@ pub(super) fn granted(value: &[u8], vocabulary: &Vocabulary) -> Option<Categorie
         let mut parts = member.splitn(2, |byte| *byte == b':');
         let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
         if let Some(code) = vocabulary.code(key.trim_ascii()) {
-            answers.answer(code, value.trim_ascii() == b"true");
+            choices.record(code, value.trim_ascii() == b"true");
         }
     }
-    (!quoted.get() && !answers.is_empty()).then(|| vocabulary.granted(&answers))
+    (!quoted.get() && !choices.is_empty()).then(|| vocabulary.granted(&choices))
 }
 
 #[cfg(test)]
@@ -41,11 +60,13 @@ mod tests {
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
     use proptest::prelude::*;
 
-    use super::super::vocabulary::Category;
     use super::*;
+    use crate::consent::vocabulary::Category;
 
+    /// What is granted; None where the cookie is silent.
     fn read(value: &[u8]) -> Option<Categories> {
-        granted(value, &Vocabulary::new([("marketing", ["ads"])]).unwrap())
+        let statement = Cookiebot.read(value, &Vocabulary::new([("marketing", ["ads"])]).unwrap());
+        (!statement.is_silent()).then(|| statement.granted(None))
     }
 
     fn cookie(marketing: &str) -> String {
@@ -87,8 +108,6 @@ mod tests {
         {
             assert_eq!(read(value.as_bytes()), None, "{value}");
         }
-        let long = format!("{{stamp:'{}',marketing:true}}", "x".repeat(MAX_COOKIE_BYTES));
-        assert_eq!(read(long.as_bytes()), None);
     }
 
     proptest! {

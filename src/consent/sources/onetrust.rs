@@ -3,57 +3,60 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use crate::consent::cookie_value::{percent_decoded, split_once};
+use crate::consent::source::{ConsentSource, CookieSetting, Location};
+use crate::consent::statement::Statement;
+use crate::consent::vocabulary::{Categories, Choices, Code, Vocabulary};
 
-use super::MAX_COOKIE_BYTES;
-use super::vocabulary::{Answers, Categories, Code, Vocabulary};
+/// The cookie of OneTrust.
+pub struct OneTrust;
 
-/// What OneTrust's cookie says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct OneTrust {
-    /// The categories that it grants. None: it says nothing about categories, or is not OneTrust's.
-    pub(super) granted: Option<Categories>,
-    /// `isGpcEnabled=1`: OneTrust saw the browser's Global Privacy Control.
-    pub(super) gpc: bool,
-}
-
-/// Reads a cookie's value: any bytes, of which more than 4 KB are no cookie that a browser sent.
-///
-/// `groups` without a known group denies everything, and so does `AwaitingReconsent=true`: the banner is open again, and
-/// the groups are those of a consent that has lapsed. Only `1` grants a group.
-pub(super) fn read(value: &[u8], vocabulary: &Vocabulary) -> OneTrust {
-    let mut read = OneTrust::default();
-    if value.len() > MAX_COOKIE_BYTES {
-        return read;
+impl ConsentSource for OneTrust {
+    fn name(&self) -> &'static str {
+        "OneTrust's cookie"
     }
-    // Some frameworks encode a cookie's value once more as they write it.
-    let value: Cow<[u8]> = if value.contains(&b'=') { value.into() } else { percent_decode(value).into() };
-    let mut awaiting = false;
-    for field in value.split(|byte| *byte == b'&') {
-        let (name, value) = split_once(field, b'=');
-        let decoded = || Cow::<[u8]>::from(percent_decode(value));
-        match name {
-            b"groups" => read.granted = Some(groups(&decoded(), vocabulary)),
-            b"isGpcEnabled" => read.gpc |= *decoded() == *b"1",
-            b"AwaitingReconsent" => awaiting |= decoded().eq_ignore_ascii_case(b"true"),
-            _ => {}
+
+    fn location(&self) -> Location {
+        Location::Cookie(CookieSetting {
+            key: "onetrust",
+            default: "OptanonConsent",
+            documentation: "OneTrust's cookie.",
+        })
+    }
+
+    /// `groups` without a known group denies everything, and so does `AwaitingReconsent=true`: the banner is open again,
+    /// and the groups are those of a consent that has lapsed. Only `1` grants a group. Without either the cookie says
+    /// nothing about categories. `isGpcEnabled=1`: OneTrust saw the browser's Global Privacy Control, which some browsers
+    /// show to scripts only.
+    fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
+        // Some frameworks encode a cookie's value once more as they write it.
+        let value: Cow<[u8]> = if value.contains(&b'=') { value.into() } else { percent_decoded(value) };
+        let (mut granted, mut awaiting, mut gpc) = (None, false, false);
+        for field in value.split(|byte| *byte == b'&') {
+            let (name, value) = split_once(field, b'=');
+            match name {
+                b"groups" => granted = Some(groups(&percent_decoded(value), vocabulary)),
+                b"isGpcEnabled" => gpc |= *percent_decoded(value) == *b"1",
+                b"AwaitingReconsent" => awaiting |= percent_decoded(value).eq_ignore_ascii_case(b"true"),
+                _ => {}
+            }
         }
+        if awaiting {
+            granted = Some(Categories::NONE);
+        }
+        granted.map_or_else(Statement::silent, Statement::granting_only).with_gpc(gpc)
     }
-    if awaiting {
-        read.granted = Some(Categories::NONE);
-    }
-    read
 }
 
 fn groups(list: &[u8], vocabulary: &Vocabulary) -> Categories {
-    let mut answers = Answers::default();
+    let mut choices = Choices::default();
     for group in list.split(|byte| *byte == b',') {
         let (id, granted) = split_once(group, b':');
         if let Some(code) = code(id, vocabulary) {
-            answers.answer(code, granted == b"1");
+            choices.record(code, granted == b"1");
         }
     }
-    vocabulary.granted(&answers)
+    vocabulary.granted(&choices)
 }
 
 /// Old installations number the default groups 1 to 4 instead of C0001 to C0004.
@@ -64,25 +67,29 @@ fn code(id: &[u8], vocabulary: &Vocabulary) -> Option<Code> {
     }
 }
 
-/// What stands before and after the first separator; nothing stands after one that is not there.
-fn split_once(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
-    let mut parts = bytes.splitn(2, |byte| *byte == separator);
-    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::vocabulary::Category;
     use super::*;
+    use crate::consent::statement::Answer;
+    use crate::consent::vocabulary::Category;
 
     fn vocabulary() -> Vocabulary {
         Vocabulary::new([("marketing", ["BG12"])]).unwrap()
     }
 
+    fn read(value: &[u8]) -> Statement<'_> {
+        OneTrust.read(value, &vocabulary())
+    }
+
+    /// Whether marketing is granted; None where the cookie is silent.
     fn marketing(value: &str) -> Option<bool> {
-        read(value.as_bytes(), &vocabulary()).granted.map(|granted| granted.contains(Category::Marketing))
+        match read(value.as_bytes()).answer(Category::Marketing, None) {
+            Answer::Grants => Some(true),
+            Answer::Refuses => Some(false),
+            Answer::Silent => None,
+        }
     }
 
     #[test]
@@ -124,22 +131,15 @@ mod tests {
 
     #[test]
     fn the_gpc_that_onetrust_saw_is_read() {
-        assert!(read(b"isGpcEnabled=1&groups=C0004%3A1", &vocabulary()).gpc);
-        assert!(!read(b"isGpcEnabled=0&groups=C0004%3A1", &vocabulary()).gpc);
-    }
-
-    #[test]
-    fn more_than_4_kb_are_not_read() {
-        let fits = format!("groups=C0004%3A1&x={}", "x".repeat(MAX_COOKIE_BYTES - 19));
-        assert_eq!(marketing(&fits), Some(true));
-        assert_eq!(marketing(&format!("{fits}x")), None);
+        assert!(read(b"isGpcEnabled=1&groups=C0004%3A1").gpc());
+        assert!(!read(b"isGpcEnabled=0&groups=C0004%3A1").gpc());
+        assert!(read(b"isGpcEnabled=1").gpc() && read(b"isGpcEnabled=1").is_silent());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_and_without_groups_grant_nothing(value in prop::collection::vec(any::<u8>(), 0..5000)) {
-            let read = read(&value, &vocabulary());
-            prop_assert!(read.granted.is_none_or(Categories::is_empty));
+            prop_assert!(read(&value).granted(None).is_empty());
         }
 
         #[test]

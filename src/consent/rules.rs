@@ -1,0 +1,52 @@
+//! The `consent` part of the configuration, compiled.
+
+use serde::{Deserialize, Serialize};
+
+use super::cookie_names::CookieNames;
+use super::vocabulary::{Categories, Category, Requirement, Vocabulary};
+
+/// What happens to an event of which no source of consent says anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WhenAbsent {
+    /// It is dropped as `consent_absent`.
+    #[default]
+    Deny,
+    /// It is delivered.
+    Allow,
+}
+
+/// How many of an integration's categories must be granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Require {
+    /// All of them.
+    #[default]
+    All,
+    /// At least one.
+    Any,
+}
+
+impl Require {
+    /// Returns whether enough of what is required is granted. Essential always is.
+    pub(super) fn is_met(self, requirement: Requirement, granted: Categories) -> bool {
+        let required = requirement.categories();
+        let granted = granted.with(Category::Essential);
+        match self {
+            Require::All => granted.contains_all(required),
+            Require::Any => required.is_empty() || granted.intersects(required),
+        }
+    }
+}
+
+/// What counts as consent, for every request.
+#[derive(Clone, Debug)]
+pub struct ConsentRules {
+    pub when_absent: WhenAbsent,
+    pub require: Require,
+    pub respect_gpc: bool,
+    pub cookies: CookieNames,
+    pub vocabulary: Vocabulary,
+}
