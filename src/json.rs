@@ -1,16 +1,15 @@
 //! JSON as a client sent it: borrowed from the body, nothing decoded before somebody asks.
 //!
-//! A [`Json`] is a slice of the body that a [`Reader`] has found to be well-formed. Numbers keep the digits they came
-//! with, and nothing is copied unless a string holds escapes. This is all the JSON that the module has: a reader that
-//! knew types, as serde_json's does, is a large part of what Envoy compiles at every start.
-
-mod reader;
-mod string;
+//! serde_json reads and writes it. A [`Json`] is what serde_json calls a raw value: the text of one that it has found to be
+//! well-formed. Numbers keep the digits they came with, and nothing is copied unless a string holds escapes. No value is
+//! ever built of what a client sends, so its nesting is bounded by nothing and costs no recursion.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
 
-pub use reader::Reader;
-pub use string::{write_string, written};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// One well-formed JSON value, as its text.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +31,19 @@ pub enum Kind {
 #[error("not JSON")]
 pub struct NotJson;
 
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Json(raw.get()))
+    }
+}
+
 impl<'a> Json<'a> {
     /// Reads `text` as one JSON value with nothing but white space around it.
     pub fn parse(text: &'a str) -> Result<Self, NotJson> {
-        let mut reader = Reader::new(text);
-        let json = reader.value().ok_or(NotJson)?;
-        reader.end().map(|()| json).ok_or(NotJson)
+        serde_json::from_str(text).map_err(|_| NotJson)
     }
 
-    /// A text that [`Json::parse`] or a [`Reader`] has found to be one JSON value before: reading it again would be a pass
+    /// A text that [`Json::parse`] or serde_json has found to be one JSON value before: reading it again would be a pass
     /// over all of it. A text that is none has no members, items or text, and does no other harm.
     pub fn known(text: &'a str) -> Self {
         Json(text)
@@ -67,7 +70,18 @@ impl<'a> Json<'a> {
     /// a client cut off) becomes U+FFFD rather than an error, as in a browser.
     pub fn text(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        Some(string::decode(inner))
+        if inner.as_bytes().contains(&b'\\') {
+            self.decoded().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(inner))
+        }
+    }
+
+    /// The text of a string that holds escapes.
+    #[inline(never)] // rare, and so not in the way of what isn't
+    fn decoded(self) -> Option<String> {
+        let bytes = serde_json::Deserializer::from_str(self.0).deserialize_bytes(Bytes).ok()?;
+        String::from_utf8(bytes.into_owned()).ok()
     }
 
     /// True for what a client means as "nothing": null and the empty string.
@@ -113,28 +127,27 @@ impl<'a> Json<'a> {
     }
 }
 
+/// Where a part that was borrowed from `whole` lies in it.
+pub fn place(whole: &str, part: impl AsRef<[u8]>) -> Range<usize> {
+    let part = part.as_ref();
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start.saturating_add(part.len())
+}
+
 /// Calls `member` with each key, its escapes decoded, and its value. False where `object` is not one well-formed object;
 /// what came before the fault was seen by then.
 ///
-/// The closures are `dyn`, so that the reader is compiled once and not for each of them.
+/// The closures are `dyn`, so that the reading is compiled once and not for each of them.
 pub fn for_each_member<'a>(object: &'a str, member: &mut dyn FnMut(Cow<'a, str>, Json<'a>)) -> bool {
-    let mut reader = Reader::new(object);
-    let read = reader.object(&mut |reader, key| {
-        member(key, reader.value()?);
-        Some(())
-    });
-    read.and_then(|()| reader.end()).is_some()
+    let mut reader = serde_json::Deserializer::from_str(object);
+    reader.deserialize_map(Members(member)).and_then(|()| reader.end()).is_ok()
 }
 
 /// Calls `item` with each item of an array. False where `array` is not one well-formed array; what came before the fault
 /// was seen by then.
 pub fn for_each_item<'a>(array: &'a str, item: &mut dyn FnMut(Json<'a>)) -> bool {
-    let mut reader = Reader::new(array);
-    let read = reader.array(&mut |reader| {
-        item(reader.value()?);
-        Some(())
-    });
-    read.and_then(|()| reader.end()).is_some()
+    let mut reader = serde_json::Deserializer::from_str(array);
+    reader.deserialize_seq(Items(item)).and_then(|()| reader.end()).is_ok()
 }
 
 /// Calls `string` with each string of an array, its escapes decoded, and passes over what is no string. False as
@@ -147,82 +160,111 @@ pub fn for_each_string<'a>(array: &'a str, string: &mut dyn FnMut(Cow<'a, str>))
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+struct Members<'f, 'a>(&'f mut dyn FnMut(Cow<'a, str>, Json<'a>));
 
-    #[test]
-    fn a_number_keeps_the_digits_it_came_with() {
-        assert_eq!(Json::parse(" 129.990 ").unwrap().as_str(), "129.990");
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
     }
 
-    #[test]
-    fn a_lone_surrogate_becomes_one_replacement_character_in_values_and_keys() {
-        assert_eq!(Json::parse(r#""a\ud83db""#).unwrap().text().unwrap(), "a\u{FFFD}b");
-        let object = Json::parse(r#"{"k\udc00":1,"k\u00e9":"\ud83d\ude00"}"#).unwrap();
-        let members = object.members();
-        assert_eq!(members[0].0, "k\u{FFFD}");
-        assert_eq!(members[1].1.text().unwrap(), "😀");
-        for (halves, decoded) in [
-            (r"\ud83d\ud83d\ude00", "\u{FFFD}😀"),
-            (r"\ud83d\u0041", "\u{FFFD}A"),
-            (r"\ud83d\n", "\u{FFFD}\n"),
-            (r"\ude00\ud83d", "\u{FFFD}\u{FFFD}"),
-        ] {
-            assert_eq!(Json::parse(&format!("\"{halves}\"")).unwrap().text().unwrap(), decoded, "{halves}");
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = members.next_entry::<Json<'de>, Json<'de>>()? {
+            (self.0)(key.text().unwrap_or_default(), value);
         }
-    }
-
-    #[test]
-    fn of_two_members_with_one_key_the_last_counts_as_in_javascript() {
-        let object = Json::parse(r#"{"a":1,"b":2,"a":3}"#).unwrap();
-        assert_eq!(object.get("a").unwrap().as_str(), "3");
-        assert!(object.get("c").is_none());
-    }
-
-    #[test]
-    fn deep_nesting_is_no_recursion() {
-        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
-        assert_eq!(Json::parse(&deep).unwrap().kind(), Kind::Array);
-    }
-
-    proptest! {
-        #[test]
-        fn any_string_that_json_can_write_is_read_back(text in ".*") {
-            let written = serde_json::to_string(&text).unwrap();
-            let json = Json::parse(&written).unwrap();
-            prop_assert_eq!(json.text().unwrap(), text);
-        }
-
-        /// What is JSON and what is not: serde_json is the oracle, at everything that looks like JSON.
-        #[test]
-        fn what_serde_json_takes_is_taken_and_nothing_else(
-            text in "[\\[\\]{}\",:0-2.eE+\\- \\n]{0,12}|([\\[\\]{},:]|\"(\\\\[a-z\"/\\\\]|\\\\u[dD][8-9c-fC-F][0-9a-f]{1,2}|[a\u{1}\u{7f}é\"]){0,9}\"|true|fals|null|-?[0-9.eE+-]{1,5}| ){0,9}"
-        ) {
-            let oracle = serde_json::from_str::<&serde_json::value::RawValue>(&text);
-            prop_assert_eq!(Json::parse(&text).ok().map(Json::as_str), oracle.ok().map(|raw| raw.get()));
-        }
-
-        #[test]
-        fn a_string_means_what_it_means_to_serde_json(
-            inner in "([a-zé😀]{0,9}|\\\\[bfnrt\"/\\\\]|\\\\u00[0-9a-f][0-9A-F]|\\\\ud83[c-d]\\\\ude[0-9]{2}){0,6}"
-        ) {
-            let text = format!("\"{inner}\"");
-            let oracle: String = serde_json::from_str(&text).unwrap();
-            prop_assert_eq!(Json::parse(&text).unwrap().text().unwrap(), oracle);
-        }
-
-        #[test]
-        fn a_string_is_written_as_serde_json_writes_it(text in "[\u{0}-\u{ff}😀]{0,20}") {
-            prop_assert_eq!(written(&text), serde_json::to_string(&text).unwrap());
-        }
-
-        #[test]
-        fn any_text_at_all_is_read_or_refused_without_a_panic(text in ".{0,200}") {
-            if let Ok(json) = Json::parse(&text) {
-                let _ = (json.kind(), json.text(), json.members(), json.items(), json.get("a"), json.nth(3));
-            }
-        }
+        Ok(())
     }
 }
+
+struct Items<'f, 'a>(&'f mut dyn FnMut(Json<'a>));
+
+impl<'de> Visitor<'de> for Items<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            (self.0)(item);
+        }
+        Ok(())
+    }
+}
+
+/// A key, its escapes decoded, of an object that was found to be well-formed before. It is cheaper to read than a [`Json`],
+/// but serde_json does not look for the control characters that JSON forbids in it.
+pub struct Key<'a>(pub Cow<'a, [u8]>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Bytes).map(Key)
+    }
+}
+
+impl Key<'_> {
+    /// Whether the key's value is an object, by a look at what stands behind the key in the text that is being read. A
+    /// visitor learns it only by asking for an object, which fails for all else. False for a key that holds escapes: its
+    /// place is not known.
+    pub fn is_before_object(&self, text: &str) -> bool {
+        let Cow::Borrowed(key) = self.0 else { return false };
+        let behind = text.get(place(text, key).end..).and_then(|behind| behind.strip_prefix('"'));
+        let value = behind.and_then(|behind| behind.trim_ascii_start().strip_prefix(':'));
+        value.is_some_and(|value| value.trim_ascii_start().starts_with('{'))
+    }
+}
+
+/// The bytes that serde_json makes of a string. They are UTF-8 but for lone surrogates, each encoded in three bytes as if
+/// it were a character (WTF-8): as a text, it refuses those.
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Cow<'de, [u8]>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(bytes))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(without_surrogates(bytes).into_bytes()))
+    }
+}
+
+/// A string's bytes as text, with U+FFFD for each lone surrogate.
+fn without_surrogates(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // Each of a surrogate's three bytes is a chunk's invalid part. The first of them is always this one.
+        if chunk.invalid() == [0xED] {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    text
+}
+
+/// Appends a text as a JSON string.
+pub fn write_string(into: &mut String, text: &str) {
+    // Most texts need no escape. Looking at all bytes alike, without a way out, is done many at a time.
+    let needs_escape = |byte| matches!(byte, 0..0x20 | b'"' | b'\\');
+    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        return into.push_str(&written(text));
+    }
+    into.push('"');
+    into.push_str(text);
+    into.push('"');
+}
+
+/// A text as a JSON string.
+pub fn written(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default() // no text fails
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
 //! What surrounds the events of one body: a single event, `{"batch":[...]}`, `{"events":[...]}` or a bare array.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
-use crate::json::{Json, Kind, Reader};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::json::{Json, Kind, place};
 
 /// The items of a body and what it says for all of them, as places in the body's text, so that they can be worked
 /// through a few at a time while the body stays where it is.
@@ -43,14 +46,16 @@ impl Envelope {
         }
         let mut opening =
             Opening { body, max_events, envelope: Self::default(), is_batch: false, too_many: false };
-        let mut reader = Reader::new(body);
-        match opening.body(&mut reader).and_then(|()| reader.end()) {
-            None if opening.too_many => Err(Unreadable::TooManyEvents),
-            None => Err(Unreadable::Malformed),
-            Some(()) if opening.is_batch => Ok(opening.envelope),
+        let mut reader = serde_json::Deserializer::from_str(body);
+        // serde's word for what may be an object or an array.
+        let read = reader.deserialize_struct("", &[], &mut opening).and_then(|()| reader.end());
+        match read {
+            Err(_) if opening.too_many => Err(Unreadable::TooManyEvents),
+            Err(_) => Err(Unreadable::Malformed),
+            Ok(()) if opening.is_batch => Ok(opening.envelope),
             // An object, read to its end: nothing but white space is around it.
-            Some(()) if form == Form::Either => Ok(Self::of_one(body, body.trim_ascii())),
-            Some(()) => Err(Unreadable::Malformed),
+            Ok(()) if form == Form::Either => Ok(Self::of_one(body, body.trim_ascii())),
+            Ok(()) => Err(Unreadable::Malformed),
         }
     }
 
@@ -70,12 +75,6 @@ pub fn text<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>
     body.get(at?.clone()).map(Json::known)?.text()
 }
 
-/// Where a text that was borrowed from `body` lies in it.
-fn place(body: &str, part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
-    start..start.saturating_add(part.len())
-}
-
 /// An envelope while its body is read.
 struct Opening<'b> {
     body: &'b str,
@@ -86,38 +85,55 @@ struct Opening<'b> {
     too_many: bool,
 }
 
-impl<'b> Opening<'b> {
-    /// A body that may be a batch: an object, or the bare array of its items.
-    fn body(&mut self, reader: &mut Reader<'b>) -> Option<()> {
-        if reader.peek()? == b'[' {
-            return self.items(reader);
-        }
-        reader.object(&mut |reader, key| {
-            let into = match &*key {
-                "batch" | "events" => return self.items(reader),
+/// A body that may be a batch: an object, or the bare array of its items.
+impl<'b> Visitor<'b> for &mut Opening<'b> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an event or a batch of events")
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(key) = members.next_key::<Json<'b>>()? {
+            let into = match &*key.text().unwrap_or_default() {
+                "batch" | "events" => {
+                    members.next_value_seed(&mut *self)?;
+                    continue;
+                }
                 "context" => &mut self.envelope.context,
                 "writeKey" | "write_key" => &mut self.envelope.write_key,
                 "sentAt" | "sent_at" => &mut self.envelope.sent_at,
-                _ => return reader.skip(),
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
             };
-            *into = Some(place(self.body, reader.value()?.as_str()));
-            Some(())
-        })
+            *into = Some(place(self.body, members.next_value::<Json<'b>>()?.as_str()));
+        }
+        Ok(())
     }
 
     /// The array of a batch's items. Of two the last counts, as everywhere in JSON.
-    fn items(&mut self, reader: &mut Reader<'b>) -> Option<()> {
+    fn visit_seq<A: SeqAccess<'b>>(self, mut items: A) -> Result<(), A::Error> {
         self.is_batch = true;
         self.envelope.items.clear();
-        reader.array(&mut |reader| {
-            let item = reader.value()?;
+        while let Some(item) = items.next_element::<Json<'b>>()? {
             if self.envelope.items.len() == self.max_events {
                 self.too_many = true;
-                return None;
+                return Err(A::Error::custom("too many events"));
             }
             self.envelope.items.push(place(self.body, item.as_str()));
-            Some(())
-        })
+        }
+        Ok(())
+    }
+}
+
+/// The member that holds a batch's items.
+impl<'b> DeserializeSeed<'b> for &mut Opening<'b> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'b>>(self, items: D) -> Result<(), D::Error> {
+        items.deserialize_seq(self)
     }
 }
 

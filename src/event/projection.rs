@@ -3,7 +3,11 @@
 //! Every path that the stations or a mapping use gets a [`Slot`] when the configuration is compiled. Reading an event
 //! fills the slots with borrowed JSON; what has no slot is skipped without being looked at.
 
-use crate::json::{Json, Kind, Reader};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::json::{Json, Key, Kind};
 
 /// Where the value of one path is found once an event has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +44,11 @@ fn tag(key: &[u8]) -> u32 {
 }
 
 impl Node {
-    fn find(&self, key: &str) -> Option<NodeAt> {
-        let wanted = tag(key.as_bytes());
+    fn find(&self, key: &[u8]) -> Option<NodeAt> {
+        let wanted = tag(key);
         let from = self.children.partition_point(|child| child.tag < wanted);
         let mut alike = self.children.get(from..)?.iter().take_while(|child| child.tag == wanted);
-        alike.find(|child| *child.key == *key).map(|child| child.node)
+        alike.find(|child| child.key.as_bytes() == key).map(|child| child.node)
     }
 }
 
@@ -77,14 +81,14 @@ impl Projection {
 
     /// The node below another by a key, of which these are the spellings.
     pub fn child(&mut self, parent: NodeAt, spellings: &[&str]) -> NodeAt {
-        let known = spellings.iter().find_map(|key| self.find(parent, key));
+        let known = spellings.iter().find_map(|key| self.find(parent, key.as_bytes()));
         let child = known.unwrap_or_else(|| {
             self.nodes.push(Node::default());
             self.nodes.len() - 1
         });
         if let Some(node) = self.nodes.get_mut(parent) {
             for key in spellings {
-                if node.find(key).is_none() {
+                if node.find(key.as_bytes()).is_none() {
                     let tag = tag(key.as_bytes());
                     let at = node.children.partition_point(|child| child.tag < tag);
                     node.children.insert(at, Child { tag, key: (*key).into(), node: child });
@@ -94,7 +98,7 @@ impl Projection {
         child
     }
 
-    fn find(&self, parent: NodeAt, key: &str) -> Option<NodeAt> {
+    fn find(&self, parent: NodeAt, key: &[u8]) -> Option<NodeAt> {
         self.nodes.get(parent)?.find(key)
     }
 
@@ -108,58 +112,22 @@ impl Projection {
     ///
     /// `None` means that `event` is no object.
     pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
-        self.walk(Self::ROOT, 0, &mut Reader::new(event.as_str()), slots)
+        self.walk(Self::ROOT, 0, event, slots)
     }
 
     /// Fills `slots` from an object as [`Projection::read`] does, as if it stood under `key` in an event.
     pub fn read_member<'a>(&self, key: &str, member: Json<'a>, slots: &mut Slots<'a>) {
-        if let Some(node) = self.find(Self::ROOT, key) {
+        if let Some(node) = self.find(Self::ROOT, key.as_bytes()) {
             // A batch's context that is no object says nothing about its items.
-            _ = self.walk(node, 1, &mut Reader::new(member.as_str()), slots);
+            _ = self.walk(node, 1, member, slots);
         }
     }
 
-    /// Reads an object at a node, at a depth below the event. As deep as the configuration's longest path, whatever the
-    /// event.
-    fn walk<'a>(
-        &self,
-        node: NodeAt,
-        depth: u8,
-        reader: &mut Reader<'a>,
-        slots: &mut Slots<'a>,
-    ) -> Option<()> {
-        reader.object(&mut |reader, key| {
-            let Some(child) = self.find(node, &key) else {
-                return reader.skip();
-            };
-            if depth > 0 {
-                self.clear(child, slots);
-            }
-            self.field(child, depth.saturating_add(1), reader, slots)
-        })
-    }
-
-    /// Reads the value of a node. Where it should be an object and is something else, its paths have no value: that is no
-    /// error.
-    fn field<'a>(
-        &self,
-        node: NodeAt,
-        depth: u8,
-        reader: &mut Reader<'a>,
-        slots: &mut Slots<'a>,
-    ) -> Option<()> {
-        let Node { slot, children } = self.nodes.get(node)?;
-        if slot.is_none() && reader.peek()? == b'{' {
-            return self.walk(node, depth, reader, slots);
-        }
-        let json = reader.value()?;
-        if let Some(slot) = slot {
-            slots.set(*slot, Some(json));
-        }
-        if !children.is_empty() && json.kind() == Kind::Object {
-            return self.walk(node, depth, &mut Reader::new(json.as_str()), slots);
-        }
-        Some(())
+    /// Reads an object at a node, at a depth below the event.
+    fn walk<'a>(&self, node: NodeAt, depth: u8, object: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
+        let text = object.as_str();
+        let walk = Walk { projection: self, node, depth, text, slots };
+        walk.deserialize(&mut serde_json::Deserializer::from_str(text)).ok()
     }
 
     /// Empties every slot at or below a node, for a key that occurs twice: the last one counts, and counts alone.
@@ -171,6 +139,62 @@ impl Projection {
         for child in &node.children {
             self.clear(child.node, slots); // as deep as the configuration's longest path, whatever the event
         }
+    }
+}
+
+/// The reading of an object at a node. Nested as deep as the configuration's longest path, whatever the event.
+struct Walk<'p, 's, 'a> {
+    projection: &'p Projection,
+    node: NodeAt,
+    depth: u8,
+    /// The text that the object is in.
+    text: &'a str,
+    slots: &'s mut Slots<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, object: D) -> Result<(), D::Error> {
+        object.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let Self { projection, node, text, slots, .. } = self;
+        let depth = self.depth.saturating_add(1);
+        while let Some(key) = members.next_key::<Key<'de>>()? {
+            let child = projection.find(node, &key.0);
+            let Some((child, Node { slot, children })) =
+                child.and_then(|at| Some((at, projection.nodes.get(at)?)))
+            else {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if self.depth > 0 {
+                projection.clear(child, slots);
+            }
+            if slot.is_none() && key.is_before_object(text) {
+                members.next_value_seed(Walk { projection, node: child, depth, text, slots })?;
+                continue;
+            }
+            let value = members.next_value::<Json<'de>>()?;
+            if let Some(slot) = slot {
+                slots.set(*slot, Some(value));
+            }
+            // Where it should be an object and is something else, its paths have no value: that is no error.
+            if !children.is_empty() && value.kind() == Kind::Object {
+                _ = projection.walk(child, depth, value, slots);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -253,6 +277,37 @@ mod tests {
         let b = projection.slot(&[&["context"], &["consent"], &["b"]]);
         let slots = read(&projection, r#"{"context":{"consent":{"a":1},"consent":{"b":2}}}"#);
         assert!(slots.get(a).is_none() && slots.get(b).is_some());
+    }
+
+    #[test]
+    fn white_space_and_escapes_in_keys_change_nothing() {
+        let mut projection = Projection::new();
+        let url = projection.slot(&[&["context"], &["page"], &["url"]]);
+        for text in [
+            "{ \"context\" : { \"page\" :\n{\t\"url\" :\r\"u\" } } }",
+            r#"{"context":{"p\u0061ge":{"url":"u"}}}"#,
+            r#"{"\u0063ontext" : {"page":{"\u0075rl":"u"}}}"#,
+            r#"{"\ud83d":{"a":"\ud83d"},"context":{"\ude00":1,"page":{"url":"u","\ud83dx":[]}}}"#,
+        ] {
+            assert_eq!(read(&projection, text).get(url).unwrap().as_str(), "\"u\"", "{text}");
+        }
+    }
+
+    #[test]
+    fn half_an_emoji_in_a_key_is_a_replacement_character() {
+        let mut projection = Projection::new();
+        let slot = projection.slot(&[&["properties"], &["a\u{FFFD}b"]]);
+        assert!(read(&projection, r#"{"properties":{"a\ud83db":1}}"#).get(slot).is_some());
+        assert!(read(&projection, r#"{"properties":{"a\\ud83db":1}}"#).get(slot).is_none());
+    }
+
+    #[test]
+    fn deep_nesting_below_a_field_is_no_recursion() {
+        let mut projection = Projection::new();
+        let slot = projection.slot(&[&["properties"], &["a"]]);
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        let text = format!(r#"{{"x":{deep},"properties":{{"a":{deep}}}}}"#);
+        assert_eq!(read(&projection, &text).get(slot).unwrap().as_str(), deep);
     }
 
     proptest! {
