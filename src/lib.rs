@@ -1,40 +1,43 @@
 //! conversion-relay: an Envoy filter that watches the tracking requests of a gateway and delivers the conversions in
 //! them to Flashtalking and Podsights.
 //!
-//! The modules below are the stations of an event's way, in its order. All but `host` are pure: plain data in, plain data
-//! out, clock and randomness passed in. `plugin` is the clockwork around them, and `host` its connection to Envoy.
+//! The modules below stand in the order of an event's way. All but `host` are pure: they take plain data and give plain
+//! data, and the clock and randomness are passed in. No module uses one that uses it.
 
-pub mod config;
+// The ground floor, which everything may use.
+pub mod accounting;
+pub mod json;
+pub mod rank;
 pub mod settings;
+pub mod timestamp;
 
-// What a client sends: which requests count, capturing them, reading their events.
+// What a client sends: which requests count, how they are captured and answered, and how events are read from them.
 pub mod capture;
 pub mod decode;
 pub mod endpoints;
 pub mod event;
-pub mod json;
 pub mod pixel;
 pub mod reply;
 pub mod request;
 pub mod sources;
-pub mod timestamp;
 
-// Whom it is about, and what they allow.
+// The visitor: consent and identity.
 pub mod consent;
 pub mod identity;
 pub mod visitor;
 
-// What a vendor gets.
+// What a vendor receives.
 pub mod mapping;
 pub mod privacy;
 pub mod vendors;
 
-// How it gets there, and the books.
-pub mod accounting;
+// How it gets there.
 pub mod deduplication;
 pub mod delivery;
+
+// The whole: the configuration, the relay that runs an event through the modules above, and the plugin that lives in Envoy.
+pub mod config;
 pub mod plugin;
-pub mod rank;
 pub mod relay;
 
 // A host that sends nothing, for tests, benchmarks and previews.
