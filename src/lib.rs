@@ -9,6 +9,7 @@ pub mod settings;
 
 // What a client sends: which requests count, capturing them, reading their events.
 pub mod capture;
+pub mod codec;
 pub mod decode;
 pub mod endpoints;
 pub mod event;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::number;
 use super::value::Value;
-use crate::timestamp;
+use crate::{codec, timestamp};
 
 /// One transform, by its name in a mapping document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,23 +152,12 @@ impl Transform {
             Transform::Uppercase => Cow::Owned(text.chars().flat_map(char::to_uppercase).collect()),
             Transform::Trim => trimmed(text),
             Transform::Currency => currency(&text)?,
-            Transform::Sha256 => Cow::Owned(hex(&Sha256::digest(text.as_bytes()))),
+            Transform::Sha256 => Cow::Owned(codec::encode_hex(&Sha256::digest(text.as_bytes()))),
             Transform::UrlPath => url_path(text),
             Transform::UrlHost => Cow::Owned(url_host(&text)?.to_owned()),
             _ => text,
         })
     }
-}
-
-/// Lowercase hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xF));
-    }
-    text
 }
 
 fn as_text(value: Value<'_>) -> Option<Cow<'_, str>> {
