@@ -4,9 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
@@ -28,11 +25,6 @@ pub const SIGNATURE_MEMORY: Duration = Duration::from_millis(2 * SIGNATURE_WINDO
 
 /// The request headers that this station reads, in lowercase.
 pub const HEADERS: [&str; 4] = ["authorization", "x-write-key", "x-signature", "x-timestamp"];
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// One of `sources` as users write it.
 #[derive(Clone, Deserialize)]
@@ -240,7 +232,7 @@ fn key_of_authorization(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
-    let mut pair = BASE64.decode(given).ok()?;
+    let mut pair = codec::decode_base64(given)?;
     pair.truncate(pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len()));
     Some(Cow::Owned(pair))
 }
