@@ -19,6 +19,7 @@ pub mod reply;
 pub mod request;
 pub mod sources;
 pub mod timestamp;
+pub mod url;
 
 // Whom it is about, and what they allow.
 pub mod consent;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::accounting::{CalloutStatus, RetryReason};
+use crate::url::Url;
 
 /// What the host tells about a callout that called back; nothing in it is trusted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -139,13 +140,12 @@ fn retry_after(value: &[u8], wall_clock: SystemTime) -> Option<Duration> {
     Some(httpdate::parse_http_date(value).ok()?.duration_since(wall_clock).unwrap_or_default())
 }
 
-/// The host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into a
-/// log line.
+/// Returns the host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into
+/// a log line.
 fn location_host(url: &[u8]) -> Option<&str> {
-    let url = std::str::from_utf8(url).ok()?;
-    let rest = url.strip_prefix("//").or_else(|| url.split_once("://").map(|(_, rest)| rest))?;
-    let authority = rest.split(['/', '?', '#', '\\']).next()?;
-    let host = authority.rsplit('@').next()?.split(':').next()?;
+    // Who follows a redirect takes a backslash for a slash, so it ends a host.
+    let url = std::str::from_utf8(url).ok()?.split('\\').next()?;
+    let host = Url::split(url).host_name();
     let valid = (1..=253).contains(&host.len())
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     valid.then_some(host)
@@ -257,7 +257,15 @@ mod tests {
         let host = |url: &'static str| location_host(url.as_bytes());
         assert_eq!(host("https://ads.example.com:8443/a?email=jane@example.org"), Some("ads.example.com"));
         assert_eq!(host("//jane:secret@ads.example.com#x"), Some("ads.example.com"));
-        for url in ["/relative", "https://", "https://a\nb/", "https://b\u{fc}cher.example/"] {
+        assert_eq!(host("https://ads.example.com\\@b.example/"), Some("ads.example.com"));
+        for url in [
+            "/relative",
+            "/login?next=https://ads.example.com",
+            "https://",
+            "https://a\nb/",
+            "https://b\u{fc}cher.example/",
+            "https://[::1]:80/",
+        ] {
             assert_eq!(host(url), None, "{url}");
         }
     }
