@@ -6,10 +6,12 @@
 
 // The ground floor, which everything may use.
 pub mod accounting;
+pub mod codec;
 pub mod json;
 pub mod rank;
 pub mod settings;
 pub mod timestamp;
+pub mod url;
 
 // What a client sends: which requests count, how they are captured and answered, and how events are read from them.
 pub mod capture;

@@ -5,10 +5,7 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
+use crate::codec;
 use crate::decode::Undecodable;
 use crate::event::EventType;
 use crate::json;
@@ -17,14 +14,6 @@ use crate::timestamp;
 /// The most steps of a dotted parameter like `p.product.price`; a deeper one is left out. What is built here must not be
 /// nested as deep as a client likes.
 const MAX_DEPTH: usize = 8;
-
-/// Padded or not, and whatever the encoder left in the last character's unused bits.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
 
 /// The JSON of a pixel's event. `path` is the request's, with its query. The key is not in it: it is one of the
 /// request's, see [`crate::sources`].
@@ -52,7 +41,7 @@ fn segment(data: &str) -> Result<String, Undecodable> {
         other => other,
     };
     let data: Vec<u8> = data.bytes().map(standard).collect();
-    let json = BASE64.decode(data).map_err(|_| Undecodable::Malformed)?;
+    let json = codec::decode_base64(data).ok_or(Undecodable::Malformed)?;
     Ok(String::from_utf8_lossy(&json).into_owned())
 }
 
@@ -140,6 +129,7 @@ fn write(mut fields: &[Field<'_>], depth: usize, event: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::engine::Engine;
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
     use proptest::prelude::*;
     use serde_json::{Value, json};

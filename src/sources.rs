@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use crate::codec;
 use crate::deduplication::Id;
 use crate::identity::ClientFromContext;
 use crate::request::Request;
@@ -27,11 +25,6 @@ pub const SIGNATURE_MEMORY: Duration = Duration::from_millis(2 * SIGNATURE_WINDO
 
 /// The request headers that this station reads, in lowercase.
 pub const HEADERS: [&str; 4] = ["authorization", "x-write-key", "x-signature", "x-timestamp"];
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// One of `sources` as users write it.
 #[derive(Clone, Deserialize)]
@@ -149,7 +142,7 @@ impl Sources {
             return Err(Unauthorized);
         }
         let signature = request.header("x-signature").and_then(|value| value.strip_prefix(b"sha256="));
-        let signature = signature.and_then(unhex).ok_or(Unauthorized)?;
+        let signature = signature.and_then(codec::decode_digest).ok_or(Unauthorized)?;
         // With a key only its source is tried, so that a forged request costs one HMAC.
         let tried = self.0.iter().enumerate().map(|(at, source)| (SourceAt(at), source));
         let verified =
@@ -239,23 +232,9 @@ fn key_of_authorization(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
-    let mut pair = BASE64.decode(given).ok()?;
+    let mut pair = codec::decode_base64(given)?;
     pair.truncate(pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len()));
     Some(Cow::Owned(pair))
-}
-
-/// 64 hex digits of either case.
-fn unhex(text: &[u8]) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = (digit(high)? << 4) | digit(low)?;
-    }
-    Some(bytes)
 }
 
 /// Shows ids only.

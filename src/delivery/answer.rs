@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::accounting::{CalloutStatus, RetryReason};
-use crate::timestamp;
+use crate::url::Url;
 
 /// What the host tells about a callout that called back; nothing in it is trusted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,24 +128,24 @@ fn status_code(value: &[u8]) -> Option<u16> {
     (200..=599).contains(&code).then_some(code)
 }
 
-/// Seconds, or an HTTP date (RFC 9110, section 10.2.3). A date that has passed means now.
+/// Returns how long a Retry-After asks to wait: seconds, or until an HTTP-date in any of its three forms (RFC 9110, sections
+/// 10.2.3 and 5.6.7). A date that has passed means now. A date that isn't in the calendar, its day of the week included,
+/// is `None`, and so is any other text.
 fn retry_after(value: &[u8], wall_clock: SystemTime) -> Option<Duration> {
     let value = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t']);
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than a u64 holds still mean: not for a very long time.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = Duration::from_millis(u64::try_from(timestamp::parse_http_date(value)?).ok()?);
-    Some(SystemTime::UNIX_EPOCH.checked_add(date)?.duration_since(wall_clock).unwrap_or_default())
+    Some(httpdate::parse_http_date(value).ok()?.duration_since(wall_clock).unwrap_or_default())
 }
 
-/// The host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into a
-/// log line.
+/// Returns the host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into
+/// a log line.
 fn location_host(url: &[u8]) -> Option<&str> {
-    let url = std::str::from_utf8(url).ok()?;
-    let rest = url.strip_prefix("//").or_else(|| url.split_once("://").map(|(_, rest)| rest))?;
-    let authority = rest.split(['/', '?', '#', '\\']).next()?;
-    let host = authority.rsplit('@').next()?.split(':').next()?;
+    // Who follows a redirect takes a backslash for a slash, so it ends a host.
+    let url = std::str::from_utf8(url).ok()?.split('\\').next()?;
+    let host = Url::split(url).host_name();
     let valid = (1..=253).contains(&host.len())
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
     valid.then_some(host)
@@ -158,6 +158,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// `date -u -d '1994-11-06 12:00' +%s`.
+    const NOON: Duration = Duration::from_secs(784_123_200);
 
     fn read(status: &str, from_upstream: bool) -> Answer<'_> {
         let status = Some(status.as_bytes());
@@ -215,15 +218,38 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let noon = httpdate::parse_http_date("Sun, 06 Nov 1994 12:00:00 GMT").unwrap();
+        let noon = UNIX_EPOCH + NOON;
         assert_eq!(read_retry_after("120", noon), Some(Duration::from_secs(120)));
         assert_eq!(read_retry_after(" 7 ", noon), Some(Duration::from_secs(7)));
         assert_eq!(read_retry_after("Sun, 06 Nov 1994 12:00:37 GMT", noon), Some(Duration::from_secs(37)));
         assert_eq!(read_retry_after("Sun, 06 Nov 1994 11:59:59 GMT", noon), Some(Duration::ZERO));
         assert_eq!(read_retry_after("9".repeat(50).as_str(), noon), Some(Duration::from_secs(u64::MAX)));
-        for nonsense in ["", "-1", "+5", "1.5", "soon", "Sun, 06 Nov 1994"] {
+        for nonsense in [
+            "",
+            "-1",
+            "+5",
+            "1.5",
+            "soon",
+            "Sun, 06 Nov 1994",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 12:00:37 CET",
+            "Mon, 06 Nov 1994 12:00:37 GMT",
+            "a b c d e f g",
+        ] {
             assert_eq!(read_retry_after(nonsense, noon), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_date_is_read_in_each_form_of_http() {
+        let noon = UNIX_EPOCH + NOON;
+        for date in
+            ["Sun, 06 Nov 1994 12:00:37 GMT", "Sunday, 06-Nov-94 12:00:37 GMT", "Sun Nov  6 12:00:37 1994"]
+        {
+            assert_eq!(read_retry_after(date, noon), Some(Duration::from_secs(37)), "{date}");
+        }
+        let last = read_retry_after("Fri, 31 Dec 9999 23:59:59 GMT", UNIX_EPOCH);
+        assert_eq!(last, Some(Duration::from_secs(253_402_300_799)));
     }
 
     #[test]
@@ -231,7 +257,15 @@ mod tests {
         let host = |url: &'static str| location_host(url.as_bytes());
         assert_eq!(host("https://ads.example.com:8443/a?email=jane@example.org"), Some("ads.example.com"));
         assert_eq!(host("//jane:secret@ads.example.com#x"), Some("ads.example.com"));
-        for url in ["/relative", "https://", "https://a\nb/", "https://b\u{fc}cher.example/"] {
+        assert_eq!(host("https://ads.example.com\\@b.example/"), Some("ads.example.com"));
+        for url in [
+            "/relative",
+            "/login?next=https://ads.example.com",
+            "https://",
+            "https://a\nb/",
+            "https://b\u{fc}cher.example/",
+            "https://[::1]:80/",
+        ] {
             assert_eq!(host(url), None, "{url}");
         }
     }

@@ -1,11 +1,9 @@
 //! The visitor's anonymous id: of the event, else of the first configured cookie, else one that we issue.
 
 use super::{CookieName, Cookies};
+use crate::codec;
 use crate::json::Json;
 use crate::request::has_control;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::engine::{DecodePaddingMode, Engine};
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
@@ -21,11 +19,6 @@ const RUDDER_V3: &[u8] = b"RS_ENC_v3_";
 /// Its older form: AES with a public passphrase. Not read: it would need AES and MD5 in the filter, and that SDK sends the
 /// id in every event anyway.
 const RUDDER_V1: &[u8] = b"RudderEncrypt:";
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// An event's `anonymousId`, if it can be one: not empty, at most [`MAX_LENGTH`] bytes, no control characters.
 pub fn of_event(anonymous_id: &str) -> Option<&str> {
@@ -54,7 +47,7 @@ fn of_cookie(value: &[u8]) -> Option<Cow<'_, str>> {
         return None;
     }
     let decoded = match decoded.strip_prefix(RUDDER_V3) {
-        Some(base64) => Cow::Owned(BASE64.decode(base64).ok()?),
+        Some(base64) => Cow::Owned(codec::decode_base64(base64)?),
         None => decoded,
     };
     let text = match decoded {
@@ -76,6 +69,7 @@ fn of_cookie(value: &[u8]) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::prelude::{BASE64_STANDARD, Engine};
     use proptest::prelude::*;
 
     const ID: &str = "0bd5bf03-b9dd-442d-bab9-3f4f59a02173";
@@ -167,7 +161,7 @@ mod tests {
         fn any_id_survives_rudderstacks_cookie(id in "[!-~äöü]{1,60}") {
             prop_assume!(id != "null");
             let json = serde_json::to_string(&id).unwrap();
-            let value = format!("RS_ENC_v3_{}", BASE64.encode(json));
+            let value = format!("RS_ENC_v3_{}", BASE64_STANDARD.encode(json));
             let read = of_cookie(value.as_bytes());
             prop_assert_eq!(read.as_deref(), Some(id.as_str()));
         }

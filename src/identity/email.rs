@@ -1,5 +1,6 @@
 //! The one form in which an email address may be sent: its SHA-256.
 
+use crate::codec;
 use sha2::{Digest, Sha256};
 use std::{fmt, str};
 
@@ -18,27 +19,17 @@ impl EmailHash {
 
     /// From the 32 bytes of the digest.
     pub fn from_digest(digest: &[u8; 32]) -> Self {
-        let mut hex = [0; 64];
-        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(digest) {
-            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
-        }
-        Self(hex)
+        Self(codec::encode_digest(digest))
     }
 
     /// The 32 bytes of the digest.
     pub fn digest(&self) -> [u8; 32] {
-        let mut digest = [0; 32];
-        for (byte, [high, low]) in digest.iter_mut().zip(self.0.as_chunks::<2>().0) {
-            *byte = hex_value(*high) << 4 | hex_value(*low);
-        }
-        digest
+        codec::decode_digest(&self.0).unwrap_or_default() // there are 64 hex digits
     }
 
     /// From 64 hex digits in either case: somebody hashed the address already.
     fn from_hex(text: &str) -> Option<Self> {
-        let mut hex = <[u8; 64]>::try_from(text.as_bytes()).ok()?;
-        hex.make_ascii_lowercase();
-        hex.iter().all(u8::is_ascii_hexdigit).then_some(Self(hex))
+        codec::decode_digest(text.as_bytes()).map(|digest| Self::from_digest(&digest))
     }
 }
 
@@ -63,22 +54,6 @@ pub fn hash(raw: &str) -> Option<EmailHash> {
         return None;
     }
     Some(EmailHash::from_digest(&Sha256::digest(email.to_lowercase()).into()))
-}
-
-fn hex_digit(nibble: u8) -> u8 {
-    match nibble {
-        0..=9 => b'0'.saturating_add(nibble),
-        _ => (b'a' - 10).saturating_add(nibble),
-    }
-}
-
-/// The value of a lowercase hex digit, which is all that an [`EmailHash`] holds.
-fn hex_value(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::number;
 use super::value::Value;
-use crate::timestamp;
+use crate::url::Url;
+use crate::{codec, timestamp};
 
 /// One transform, by its name in a mapping document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,23 +153,12 @@ impl Transform {
             Transform::Uppercase => Cow::Owned(text.chars().flat_map(char::to_uppercase).collect()),
             Transform::Trim => trimmed(text),
             Transform::Currency => currency(&text)?,
-            Transform::Sha256 => Cow::Owned(hex(&Sha256::digest(text.as_bytes()))),
+            Transform::Sha256 => Cow::Owned(codec::encode_hex(&Sha256::digest(text.as_bytes()))),
             Transform::UrlPath => url_path(text),
             Transform::UrlHost => Cow::Owned(url_host(&text)?.to_owned()),
             _ => text,
         })
     }
-}
-
-/// Lowercase hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xF));
-    }
-    text
 }
 
 fn as_text(value: Value<'_>) -> Option<Cow<'_, str>> {
@@ -223,41 +213,18 @@ fn currency<'a>(text: &str) -> Option<Cow<'a, str>> {
         .then(|| Cow::Owned(text.to_ascii_uppercase()))
 }
 
-/// What follows `scheme://`, or `//`, if the text begins with either.
-fn after_scheme(text: &str) -> Option<&str> {
-    if let Some(rest) = text.strip_prefix("//") {
-        return Some(rest);
-    }
-    let (scheme, rest) = text.split_once("://")?;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    (!scheme.is_empty() && scheme.bytes().all(legal)).then_some(rest)
-}
-
+/// Returns the path of a URL; of a text that names no host, all before its query and fragment.
 fn url_path(text: Cow<'_, str>) -> Cow<'_, str> {
-    let end_of_path = |path: &str| path.find(['?', '#']).unwrap_or(path.len());
-    match after_scheme(&text) {
-        None => {
-            let end = end_of_path(&text);
-            head(text, end)
-        }
-        Some(rest) => match rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)) {
-            Some(path) if path.starts_with('/') => {
-                Cow::Owned(path.get(..end_of_path(path)).unwrap_or("/").to_owned())
-            }
-            _ => Cow::Borrowed("/"),
-        },
+    let url = Url::split(&text);
+    if url.scheme.is_empty() {
+        let length = url.path.len();
+        return head(text, length);
     }
+    if url.path.is_empty() { Cow::Borrowed("/") } else { Cow::Owned(url.path.to_owned()) }
 }
 
 fn url_host(text: &str) -> Option<&str> {
-    let rest = after_scheme(text)?;
-    let authority = rest.get(..rest.find(['/', '?', '#']).unwrap_or(rest.len()))?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.find(']') {
-        Some(end) => host.get(..=end)?,
-        None => host.split_once(':').map_or(host, |(host, _)| host),
-    };
-    (!host.is_empty()).then_some(host)
+    Some(Url::split(text).host_name()).filter(|host| !host.is_empty())
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub fn scrub(value: &str) -> Scrubbed {
         return Scrubbed::Clean;
     }
     let found = email_in(value.as_bytes());
-    match url::Parts::of(value) {
-        Some(parts) if found || parts.has_user_info() => parts.without_email(),
+    match url::of(value) {
+        Some(url) if found || !url.user_info.is_empty() => url::without_email(&url),
         None if found => Scrubbed::Dropped,
         _ => Scrubbed::Clean,
     }
