@@ -1,8 +1,8 @@
 //! conversion-relay: an Envoy filter that watches the tracking requests of a gateway and delivers the conversions in
 //! them to Flashtalking and Podsights.
 //!
-//! The modules below are the stations of an event's way, in its order. All but `host` are pure: plain data in, plain data
-//! out, clock and randomness passed in. `plugin` is the clockwork around them, and `host` its connection to Envoy.
+//! The modules below are the stages that an event passes through, in order. All but `host` are pure: plain data in, plain
+//! data out, clock and randomness passed in. `plugin` runs them from Envoy's callbacks, and `host` connects it to Envoy.
 
 pub mod config;
 pub mod settings;
@@ -19,7 +19,7 @@ pub mod request;
 pub mod sources;
 pub mod timestamp;
 
-// Whom it is about, and what they allow.
+// The visitor: identity and consent.
 pub mod consent;
 pub mod identity;
 pub mod visitor;
@@ -29,7 +29,7 @@ pub mod mapping;
 pub mod privacy;
 pub mod vendors;
 
-// How it gets there, and the books.
+// How it gets there, and the counters.
 pub mod accounting;
 pub mod deduplication;
 pub mod delivery;
