@@ -1,4 +1,4 @@
-//! How long to wait before trying again: exponential backoff with full jitter.
+//! The delay before a retry: exponential backoff with full jitter.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Exponential backoff with full jitter: the delay before attempt n+1 is uniform(0, min(max, base x 2^(n-1))).
 ///
-/// The jitter goes down to zero on purpose: workers and gateways that saw the same outage spread over the whole
-/// interval instead of coming back together.
+/// The jitter includes zero on purpose: workers and gateways that saw the same outage spread over the whole interval
+/// instead of retrying at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BackoffSettings")]
 pub struct Backoff {
