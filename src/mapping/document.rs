@@ -1,4 +1,4 @@
-//! A mapping document: Signal's version 2, as users write it and as the presets are shipped.
+//! A mapping document in Signal's version-2 format: what users write, and what the presets are.
 
 use std::collections::BTreeMap;
 use std::fmt;
