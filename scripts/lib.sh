@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the scripts share: where things are, and which toolchain and Envoy scripts/setup chose.
+# Shared by the scripts: paths, and the toolchain and Envoy that scripts/setup chose.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 TOOLS=$ROOT/.tools
@@ -11,22 +11,22 @@ die() {
     exit 1
 }
 
-# Make exports its variables even where they are empty, hence the colons.
+# Make exports its variables even if they are empty, hence the colons.
 ENVOY_VERSION=${ENVOY_VERSION:-1.40.0}
 ENVOY_FETCHED=$TOOLS/envoy-$ENVOY_VERSION/envoy
 ENVOY=${ENVOY:-$ENVOY_FETCHED}
 export ENVOY ENVOY_VERSION
 
-# Puts the toolchain that scripts/setup chose on PATH. .tools/env is its note of that.
+# Puts the toolchain that scripts/setup chose and recorded in .tools/env on PATH.
 use_toolchain() {
     WASM_WITH=target
     # shellcheck source=/dev/null
     . "$TOOLS/env" || die "run \`make setup\` first"
 }
 
-# What the SDK exports and the filter has nothing to say to: it is no TCP filter, speaks no gRPC, has no shared queue, looks at
-# no body on its way back, and learns of a stream's end by proxy_on_done. Envoy asks a module which callbacks it has: what
-# isn't exported is not called for every request, and what only it leads to is no part of the module.
+# The SDK's exports that the filter doesn't use: it is not a TCP filter, uses neither gRPC nor shared queues, reads no response
+# bodies, and learns of a stream's end from proxy_on_done. Envoy checks which callbacks a module exports: it doesn't call the
+# others, and the code that only they reach is not part of the module.
 UNUSED_EXPORTS=(
     proxy_on_new_connection proxy_on_downstream_data proxy_on_downstream_connection_close
     proxy_on_upstream_data proxy_on_upstream_connection_close
@@ -35,33 +35,33 @@ UNUSED_EXPORTS=(
     proxy_on_response_body proxy_on_response_trailers proxy_on_log
 )
 
-# Makes the cargo calls that follow build WebAssembly with that toolchain. Native ones need a process of their own.
+# Makes later cargo calls build WebAssembly with that toolchain. Native builds then need a separate process.
 wasm_environment() {
     local flags=()
     if [ "$WASM_WITH" = std-source ]; then
-        # Debian ships the standard library for WebAssembly as source only: build it along, with Debian's libc and linker.
+        # Debian ships the standard library for WebAssembly only as source: build it too, with Debian's libc and linker.
         export RUSTC_BOOTSTRAP=1                                 # -Zbuild-std is not stable yet
         export CARGO_UNSTABLE_BUILD_STD=std,panic_abort
         flags+=(-Lnative=/usr/lib/wasm32-wasi -Clink-self-contained=no)
-        # A folder of its own: build scripts look at RUSTC_BOOTSTRAP, so sharing one would rebuild half of it each time.
+        # A separate target folder: build scripts depend on RUSTC_BOOTSTRAP, so sharing one would rebuild half of it each time.
         TARGET_DIR=$TARGET_DIR/wasm
         export CARGO_TARGET_DIR=$TARGET_DIR
     fi
-    # V8 compiles the whole module at every start: little is inlined or unrolled beyond what makes it smaller.
+    # V8 compiles the whole module at every start, so little is inlined or unrolled unless that makes it smaller.
     flags+=(-Cllvm-args=-inline-threshold=75 -Cllvm-args=-unroll-threshold=0)
-    # V8 has it since 2021; the processor needs SSE4.1 or NEON for it. It makes the module smaller, too.
+    # V8 has had SIMD since 2021; the processor needs SSE4.1 or NEON for it. It also makes the module smaller.
     [ "${SIMD:-yes}" = no ] || flags+=(-Ctarget-feature=+simd128)
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$ROOT/scripts/wasm-ld
     flags+=("-Clink-arg=--leave-out=${UNUSED_EXPORTS[*]}")
-    # References are as short as they can be, not padded for a linker that comes after.
+    # References are encoded as short as possible, not padded for a later linker.
     flags+=(-Clink-arg=--compress-relocations)
-    # No path of this machine gets into the module: the same source gives the same bytes wherever it is checked out.
+    # Keeps the machine's paths out of the module, so that the same source gives the same bytes in any folder.
     flags+=("--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$ROOT=/conversion-relay")
     CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
     export CARGO_ENCODED_RUSTFLAGS
 }
 
-# The command that sends a purchase to the gateway at $1, as one would paste it. $2: the order's id.
+# Prints a command, ready to paste, that sends a purchase with the order id $2 to the gateway at $1.
 purchase_command() {
     cat <<END
 curl -i http://$1/v1/t \\

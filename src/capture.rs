@@ -1,7 +1,7 @@
-//! Capturing a stream: which of its moments hands the request over, and which ends it unrelayed.
+//! Capturing a stream: decides at which of its callbacks the request is handed over, or ends without being relayed.
 //!
-//! A request is handed over at the later of its end and the collector's answer below 400. Nothing here ever delays or
-//! changes the stream.
+//! A request is handed over when it has ended and the collector has answered below 400, whichever comes last. Nothing here
+//! ever delays or changes the stream.
 
 use crate::accounting::{Note, RequestIgnored};
 use crate::endpoints::{CaptureLimits, RelayWhen};
@@ -12,15 +12,15 @@ use crate::request::Request;
 pub struct Capture {
     request: Option<Request>,
     complete: bool,
-    /// Whether the collector answered below 400; None: not yet.
+    /// Whether the collector answered below 400; `None`: it has not answered yet.
     accepted: Option<bool>,
     relay_when: RelayWhen,
-    /// The answer is to carry a cookie, so the request is kept for it, also where it is relayed always.
+    /// The answer may carry a cookie, so the request waits for it, even if requests are always relayed.
     awaits_answer: bool,
     body_bytes: usize,
 }
 
-/// What a moment of the stream means for its request. At most one of a stream's moments means anything.
+/// What a callback of the stream means for its request. At most one callback of a stream has an effect.
 #[derive(Debug)]
 pub enum Moment {
     Nothing,
@@ -83,8 +83,8 @@ impl Capture {
         self.hand_over()
     }
 
-    /// The stream is gone. A complete request without an answer was left by its client, as a page that is navigated away
-    /// from after a purchase leaves it.
+    /// The stream has ended. If a complete request has no answer, its client has left, as happens when a visitor navigates
+    /// away after a purchase.
     pub fn gone(&mut self) -> Moment {
         if !self.complete {
             return self.ignore(RequestIgnored::Aborted);

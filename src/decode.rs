@@ -1,8 +1,8 @@
-//! From the bytes of a captured body to JSON text, under a hard cap: the filter's own copy is unfolded, the request that
-//! goes upstream keeps its encoding.
+//! Decodes the bytes of a captured body to JSON text, with a hard limit: the filter's own copy is decompressed, the request
+//! to the upstream keeps its encoding.
 //!
-//! The decompressor is miniz_oxide, flate2's own; flate2 around it would add 33 KB to the module, for what is two dozen
-//! lines of gzip framing here.
+//! The decompressor is miniz_oxide, which flate2 uses too; flate2 itself would add 33 KB to the module and save two dozen
+//! lines of gzip framing.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use miniz_oxide::inflate::TINFLStatus;
@@ -15,13 +15,13 @@ use crate::accounting::RequestIgnored;
 
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// The most members of one gzip body. Clients send one; each costs the set-up of a decompressor.
+/// The maximum number of members in one gzip body. Clients send one; each costs the set-up of a decompressor.
 const MAX_GZIP_MEMBERS: usize = 16;
 
-/// What a decompressed body is first given room for, in bytes.
+/// The initial capacity for a decompressed body, in bytes.
 const FIRST_ROOM: usize = 1024;
 
-/// Why a request has no text to read.
+/// Why a body can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
     #[error("an unknown content encoding, or not what its encoding says")]
@@ -39,7 +39,7 @@ impl From<Undecodable> for RequestIgnored {
     }
 }
 
-/// The text of a body.
+/// Returns the text of a body.
 ///
 /// `content_encoding` is the header's value: identity, gzip (RFC 1952, of which one body may hold several members) or
 /// deflate (RFC 9110: zlib; what older clients send, without zlib's frame, is read too). No more than `max_bytes` are
@@ -115,7 +115,7 @@ fn has_zlib_header(body: &[u8]) -> bool {
     matches!(body, [method, flags, ..] if method & 15 == 8 && u16::from_be_bytes([*method, *flags]) % 31 == 0)
 }
 
-/// Appends to `text`, up to `max_bytes` in all, what a deflate stream unfolds to. The number of bytes that the stream has.
+/// Appends a decompressed deflate stream to `text`, up to `max_bytes` in all. Returns the number of compressed bytes.
 fn inflate(packed: &[u8], zlib: bool, text: &mut Vec<u8>, max_bytes: usize) -> Result<usize, Undecodable> {
     let framing = if zlib { TINFL_FLAG_PARSE_ZLIB_HEADER } else { 0 };
     let flags = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | framing;

@@ -1,11 +1,11 @@
-//! What was seen before, by every worker of the process: messages that were queued, signatures that were used.
+//! Deduplication across all workers of the process: remembers messages that were queued and signatures that were used.
 //!
 //! Envoy's shared data is a map of byte strings whose keys can never be freed. So a [`Memory`] is a fixed number of
 //! *shards*, each of a bounded size; an [`Id`] belongs to one of them. A shard is a header and a row of entries, in any
 //! order: eight bytes of hash, four of the second at which it was seen. When a shard is full, what has expired is taken out,
 //! or else its oldest entry is forgotten.
 //!
-//! A look copies a shard out of Envoy and a change copies it back, so all deliveries of one event look once and write once.
+//! A read copies a shard out of Envoy and a write copies it back, so all deliveries of one event share one read and one write.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use smart_default::SmartDefault;
 
 use crate::settings::{DAY, MINUTE, Time};
 
-/// Events that arrive more than once.
+/// The handling of events that arrive more than once.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Deduplication"))]
 #[serde(deny_unknown_fields, default)]
 pub struct DeduplicationSettings {
-    /// How long a `messageId` is remembered; `0s`: not at all.
+    /// How long a `messageId` is remembered; `0s` turns deduplication off.
     #[default(Time::literal::<{ 10 * MINUTE }>())]
     pub window: Time<0, DAY>,
 }
@@ -31,16 +31,16 @@ pub const SHARDS: usize = 512;
 /// The most bytes of one shard, so that a memory takes 2 MiB and knows about 170,000 ids.
 pub const SHARD_BYTES: usize = 4096;
 
-/// What a shard begins with; anything else there is not ours, or of another version, and counts as an empty shard.
+/// The beginning of every shard; data with another beginning is not ours, or of another version, and counts as an empty shard.
 const HEADER: [u8; 4] = *b"cr1\n";
 const ENTRY_BYTES: usize = 12;
 const MOST_ENTRIES: usize = (SHARD_BYTES - HEADER.len()) / ENTRY_BYTES;
 
-/// How often an insertion is tried again when another worker was faster. Then it is given up: a duplicate may pass, which
+/// How often an insertion is retried after another worker was faster. Then it is given up: a duplicate may pass, which
 /// at-least-once delivery allows.
 const TRIES: usize = 8;
 
-/// What is remembered of a message or a signature: a hash of it.
+/// The hash by which a message or a signature is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id {
     shard: usize,
@@ -48,7 +48,7 @@ pub struct Id {
 }
 
 impl Id {
-    /// The id of something that is told apart by these parts, e.g. source and messageId.
+    /// The id of something that these parts identify, e.g. source and messageId.
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
@@ -61,8 +61,8 @@ impl Id {
         Self { shard, hash: [h0, h1, h2, h3, h4, h5, h6, h7] }
     }
 
-    /// The id of this for one of several takers, by its name. It belongs to the same shard, so that one look tells for
-    /// all of them. Names come from the configuration: no client can choose them to collide.
+    /// The id of this for one of several takers (integrations), by its name. It belongs to the same shard, so that one read
+    /// is enough for all of them. Names come from the configuration: no client can choose them to collide.
     #[must_use]
     pub fn for_taker(self, name: &str) -> Self {
         let hash = u64::from_le_bytes(self.hash) ^ fnv1a(name);
@@ -93,8 +93,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// `kind` tells the memories of one plugin apart (`dedup`, `signatures`), `plugin` is the plugin's name. A window of
-    /// zero: nothing is ever known. Windows are counted in whole seconds, begun ones in full.
+    /// `kind` distinguishes the memories of one plugin (`dedup`, `signatures`), `plugin` is the plugin's name. With a window of
+    /// zero nothing is remembered. Windows are rounded up to whole seconds.
     pub fn new(kind: &str, plugin: &str, window: Duration) -> Self {
         let seconds = window.as_secs().saturating_add(u64::from(window.subsec_nanos() > 0));
         Self {
@@ -103,7 +103,7 @@ impl Memory {
         }
     }
 
-    /// What is known of an id and all its takers, at `now` in Unix seconds.
+    /// Returns what is known about an id and all its takers, at `now` in Unix seconds.
     pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> Recollection {
         let mut recollection = Recollection {
             key: String::new(),
@@ -120,7 +120,7 @@ impl Memory {
         recollection
     }
 
-    /// Remembers `id` from now on. False: it was known already, maybe since a moment ago by another worker.
+    /// Remembers `id` from now on. Returns `false` if it was known already, perhaps just recorded by another worker.
     pub fn remember(&self, id: Id, now: u64, store: &impl Store) -> bool {
         let mut recollection = self.recall(id, now, store);
         if recollection.knows(id) {
@@ -131,7 +131,7 @@ impl Memory {
     }
 }
 
-/// One shard, as it was when it was looked at, and what is to be added to it.
+/// One shard as it was when it was read, and what is to be added to it.
 #[derive(Debug)]
 pub struct Recollection {
     /// In shared data.
@@ -161,8 +161,8 @@ impl Recollection {
         }
     }
 
-    /// Writes what was added. Another worker that wrote to the shard meanwhile is not overwritten; after some tries this
-    /// gives up. False: another worker has meanwhile remembered all of it.
+    /// Writes what was added, without overwriting what another worker has written meanwhile; gives up after some retries.
+    /// Returns `false` if another worker has meanwhile remembered all of it.
     pub fn keep(mut self, store: &impl Store) -> bool {
         let mut added = std::mem::take(&mut self.added);
         if added.is_empty() {
@@ -212,8 +212,8 @@ impl Recollection {
         }
     }
 
-    /// Seen less than a window ago. Where a clock was set back an entry may be from later than now: one that is less than
-    /// a window ahead counts, others don't, so that none counts for ever.
+    /// Whether an entry was seen less than a window ago. If the clock was set back, an entry may be from the future: it counts
+    /// only if it is less than a window ahead, so that none counts for ever.
     fn is_fresh(&self, entry: Entry) -> bool {
         entry.seen.abs_diff(self.now) < self.window_seconds
     }

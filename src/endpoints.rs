@@ -1,4 +1,4 @@
-//! Which requests are tracking requests: the paths of the clients that are already in place.
+//! Which requests are tracking requests: the paths that existing clients use.
 
 use std::time::Duration;
 
@@ -9,32 +9,32 @@ use crate::event::EventType;
 use crate::event::envelope::Form;
 use crate::settings::{HOUR, SECOND, Time, Whole, YEAR};
 
-/// Which requests are tracking requests, and how much of them is held.
+/// Which requests are tracking requests, and how much of them is buffered.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[cfg_attr(feature = "schema", schemars(rename = "Endpoints"))]
 pub struct EndpointSettings {
-    /// Stands before the tracking paths: with `/collect`, `/collect/v1/track` is one. Compared with the path as the client
-    /// sent it, before Envoy's `prefix_rewrite`.
+    /// The prefix of all tracking paths: with `/collect`, `/collect/v1/track` is a tracking path. Compared with the path as
+    /// the client sent it, before Envoy's `prefix_rewrite`.
     pub base_path: String,
     /// Who answers tracking requests.
     pub reply: ReplyFrom,
     /// Which requests are relayed, with `reply: upstream`.
     pub relay_when: RelayWhen,
-    /// The largest body that is read, in bytes after decompression. A larger one passes unread (`too_large`).
+    /// The largest body that is parsed, in bytes after decompression. A request with a larger one passes unparsed (`too_large`).
     #[default(Whole::literal::<512_000>())]
     pub max_body_bytes: Whole<1, { 16 << 20 }>,
-    /// The most events of one request (`too_many_events`).
+    /// The maximum number of events in one request (`too_many_events`).
     #[default(Whole::literal::<500>())]
     pub max_events: Whole<1, 100_000>,
-    /// Events that are older, by their own timestamp corrected by `sentAt`, are `stale`.
+    /// The maximum age of an event, by its own timestamp corrected by `sentAt`. Older events are `stale`.
     #[default(Time::literal::<{ 24 * HOUR }>())]
     pub max_event_age: Time<SECOND, YEAR>,
-    /// Whether `POST /v1/import`, historical data, is a tracking request at all.
+    /// Whether `POST /v1/import`, used for historical data, is a tracking request.
     pub import: bool,
-    /// The most bytes of open requests, and of requests not yet parsed, that one worker holds. Beyond it requests pass unread
-    /// (`overloaded`).
+    /// The maximum number of bytes that one worker buffers of open requests, and of requests not yet parsed. Beyond it requests
+    /// pass unparsed (`overloaded`).
     #[default(Whole::literal::<{ 32 << 20 }>())]
     pub max_captured_bytes: Whole<1024, { 512 << 20 }>,
 }
@@ -44,7 +44,7 @@ pub struct EndpointSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReplyFrom {
-    /// The collector answers, and requests pass on untouched.
+    /// The collector answers; requests pass to it unchanged.
     #[default]
     Upstream,
     /// The filter answers; there is no collector. Needs `allow_on_headers_stop_iteration: true` in Envoy's plugin configuration.
@@ -56,14 +56,14 @@ pub enum ReplyFrom {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RelayWhen {
-    /// Those that the collector answered below 400.
+    /// Those that the collector answered with a status below 400.
     #[default]
     Accepted,
-    /// All, whatever the collector answered.
+    /// All requests, whatever the collector answered.
     Always,
 }
 
-/// How much of the requests is held and read.
+/// The limits on what is buffered and parsed of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct CaptureLimits {
     /// Of one body, in bytes.
@@ -99,7 +99,7 @@ pub struct Endpoint {
     pub server: bool,
 }
 
-/// Where a request carries its events, which also decides the method that it is asked with.
+/// Where a request carries its events, which also determines its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
     Body,
@@ -120,7 +120,7 @@ impl Endpoint {
     const SERVER: Self = Self { form: Form::Either, server: true, ..Self::BATCH };
     const UNTYPED: Self = Self { form: Form::Single, ..Self::BATCH };
 
-    /// Whether the endpoint is asked with this method. With another one, a CORS preflight for example, the request is no
+    /// Whether the endpoint accepts this method. With another one, a CORS preflight for example, the request is not a
     /// tracking request.
     pub fn takes(&self, method: &[u8]) -> bool {
         match self.carrier {
@@ -138,7 +138,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// `base_path` is empty or begins with a slash and doesn't end with one. Historical data is no tracking data yet:
+    /// `base_path` is empty or begins with a slash and doesn't end with one. Historical data is not included:
     /// see [`Endpoints::with_import`].
     pub fn new(base_path: &str) -> Result<Self, String> {
         let legal = base_path.is_empty()
@@ -185,8 +185,7 @@ impl Endpoints {
     }
 }
 
-/// Jitsu's paths, for browsers and (`s2s/`) for servers. Some of its clients post to `event` and let the body say what
-/// type it is.
+/// Jitsu's paths, for browsers and (`s2s/`) for servers. Some of its clients post to `event` and name the type in the body.
 fn jitsu(name: &[u8]) -> Option<Endpoint> {
     let name = without_query(name);
     let name = name.strip_prefix(b"s2s/").unwrap_or(name);

@@ -1,8 +1,8 @@
-//! JSON as a client sent it: borrowed from the body, nothing decoded before somebody asks.
+//! JSON as a client sent it: borrowed from the body, decoded only where it is needed.
 //!
-//! serde_json reads and writes it. A [`Json`] is what serde_json calls a raw value: the text of one that it has found to be
-//! well-formed. Numbers keep the digits they came with, and nothing is copied unless a string holds escapes. No value is
-//! ever built of what a client sends, so its nesting is bounded by nothing and costs no recursion.
+//! serde_json reads and writes it. A [`Json`] is what serde_json calls a raw value: the text of a value that it has found to
+//! be well-formed. Numbers keep their digits, and nothing is copied unless a string has escapes. No tree of values is built
+//! from a client's input, so its nesting needs no limit and causes no recursion.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,7 +26,7 @@ pub enum Kind {
     Object,
 }
 
-/// A text that is no JSON.
+/// The error for a text that is not valid JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not JSON")]
 pub struct NotJson;
@@ -127,7 +127,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Where a part that was borrowed from `whole` lies in it.
+/// Returns the range of a part that was borrowed from `whole`.
 pub fn place(whole: &str, part: impl AsRef<[u8]>) -> Range<usize> {
     let part = part.as_ref();
     let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);

@@ -1,8 +1,9 @@
 //! conversion-relay: an Envoy filter that watches the tracking requests of a gateway and delivers the conversions in
 //! them to Flashtalking and Podsights.
 //!
-//! The modules below stand in the order of an event's way. All but `host` are pure: they take plain data and give plain
-//! data, and the clock and randomness are passed in. No module uses one that uses it.
+//! The modules below are in the order in which an event passes through them. All but `host` are pure: plain data in, plain
+//! data out, clock and randomness passed in. `plugin` runs them from Envoy's callbacks, and `host` connects it to Envoy. No
+//! module uses one that uses it.
 
 // The ground floor, which everything may use.
 pub mod accounting;
@@ -23,7 +24,7 @@ pub mod reply;
 pub mod request;
 pub mod sources;
 
-// The visitor: consent and identity.
+// The visitor: identity and consent.
 pub mod consent;
 pub mod identity;
 pub mod visitor;

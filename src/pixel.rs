@@ -1,6 +1,6 @@
-//! Pixels: from the query of an image request to the JSON of one event, so that the one event reader serves all.
+//! Pixels: converts the query of an image request to the JSON of one event, which is then read like any other.
 //!
-//! Two dialects: Signal's parameters (`wk e uid aid p.* t.* ts mid cb`, its pixel documentation) and Segment's
+//! Two formats: Signal's parameters (`wk e uid aid p.* t.* ts mid cb`, its pixel documentation) and Segment's
 //! `?data=` (its pixel tracking API: base64 of the JSON, or the JSON itself).
 
 use std::borrow::Cow;
@@ -11,12 +11,12 @@ use crate::event::EventType;
 use crate::json;
 use crate::timestamp;
 
-/// The most steps of a dotted parameter like `p.product.price`; a deeper one is left out. What is built here must not be
-/// nested as deep as a client likes.
+/// The maximum number of steps in a dotted parameter like `p.product.price`; a deeper one is left out, so that a client can't
+/// determine how deeply the result is nested.
 const MAX_DEPTH: usize = 8;
 
-/// The JSON of a pixel's event. `path` is the request's, with its query. The key is not in it: it is one of the
-/// request's, see [`crate::sources`].
+/// Returns the JSON of a pixel's event. `path` is the request's, with its query. The write key is not included: it belongs to
+/// the request, see [`crate::sources`].
 pub fn event(path: &[u8], event_type: Option<EventType>, max_bytes: usize) -> Result<String, Undecodable> {
     if path.len() > max_bytes {
         return Err(Undecodable::TooLarge);

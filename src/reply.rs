@@ -1,7 +1,7 @@
-//! What the filter itself answers, where it stands in for a collector (`reply: local`).
+//! The filter's own answers to tracking requests, if it takes the place of a collector (`reply: local`).
 //!
-//! SDKs compare the status with exactly 200 and parse the body. A pixel is an image in somebody's page or email: it always
-//! gets its image, whatever became of its event.
+//! SDKs expect the status 200 and parse the body. A pixel is an image in a page or email: the answer is always an image,
+//! whether or not its event was accepted.
 
 use crate::accounting::RequestIgnored;
 
@@ -11,11 +11,11 @@ pub enum Reply {
     Success,
     /// Not JSON, or not an event or a batch of events.
     Malformed,
-    /// No event of it has a source's key, or its signature is none.
+    /// None of its events has a source's write key, or its signature is invalid.
     Unauthorized,
     /// More bytes or events than are read.
     TooLarge,
-    /// The worker holds as much as it may: the client is to try again.
+    /// The worker has reached its limits: the client should retry.
     Overloaded,
 }
 

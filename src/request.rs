@@ -1,4 +1,4 @@
-//! A captured tracking request: what the stations may know of it once the stream is gone.
+//! A captured tracking request: the data that remains after its stream has ended.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -14,10 +14,10 @@ pub struct Request {
     pub path: Vec<u8>,
     /// Envoy's `source.address`: "ip:port" or "[v6]:port".
     pub source_address: Vec<u8>,
-    /// Names in lowercase; only those that some station can use.
+    /// Names in lowercase; only the headers that are needed later.
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// What the request takes up of the worker's budget; given back when the request is dropped.
+    /// The request's share of the worker's budget; returned when the request is dropped.
     pub lease: Lease,
 }
 

@@ -1,4 +1,4 @@
-//! Sources: whose keys and signatures make an event count.
+//! Sources: the write keys and signatures that authenticate events.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,16 +23,16 @@ const SIGNATURE_WINDOW_MS: u64 = 5 * 60 * 1000;
 /// is taken to the latest.
 pub const SIGNATURE_MEMORY: Duration = Duration::from_millis(2 * SIGNATURE_WINDOW_MS + 1000);
 
-/// The request headers that this station reads, in lowercase.
+/// The request headers that this module reads, in lowercase.
 pub const HEADERS: [&str; 4] = ["authorization", "x-write-key", "x-signature", "x-timestamp"];
 
-/// One of `sources` as users write it.
+/// A source as configured in `sources`.
 #[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Source"))]
 #[serde(deny_unknown_fields)]
 pub struct SourceSettings {
-    /// What an integration's `source_id` names.
+    /// The source's id, which an integration's `source_id` refers to.
     pub id: String,
     /// The write keys of its clients, sent in `Authorization` (Basic or Bearer), `X-Write-Key`, `?writeKey=` or the body.
     #[serde(default)]
@@ -54,16 +54,16 @@ struct Source {
     client_from_context: Option<ClientFromContext>,
 }
 
-/// One of the [`Sources`], by its place in them.
+/// One of the [`Sources`], by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceAt(usize);
 
-/// What a request as a whole says about its source.
+/// The credentials that a request as a whole carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: each event has to name its key.
+    /// None: each event has to carry its own key.
     None,
-    /// A key, of the source or of none.
+    /// A key, with the source that it belongs to, if any.
     Key(Option<SourceAt>),
     /// A signature, verified. It may be used once: a [`crate::deduplication::Memory`] of signatures knows those that were
     /// seen before.
@@ -120,15 +120,15 @@ impl Sources {
         self.0.get(source.0).map_or("", |source| &source.id)
     }
 
-    /// What overrides `identity.client_from_context` for a source.
+    /// Returns the source's override of `identity.client_from_context`.
     pub fn client_from_context(&self, source: SourceAt) -> Option<ClientFromContext> {
         self.0.get(source.0)?.client_from_context
     }
 
-    /// What a request says about its source. `request.body` still has to be as it was received.
+    /// Returns the credentials of a request. `request.body` must still be as it was received.
     ///
-    /// An error is for the endpoint of servers only, where the request as a whole needs a signature: then all of its
-    /// events are unauthorized. Everywhere else each event still may be ([`Sources::of_event`]).
+    /// Fails only for the endpoint for servers, where the request as a whole needs a signature: then all of its events are
+    /// unauthorized. On all other endpoints that is decided for each event ([`Sources::of_event`]).
     pub fn of_request(&self, request: &Request, now_unix_ms: i64) -> Result<Claim, Unauthorized> {
         let key = key_of(request);
         let keyed = key.as_deref().map(|key| self.of_key(key));
@@ -160,8 +160,8 @@ impl Sources {
         Ok(Claim::Signed { source, signature: Id::of(&[&signature]) })
     }
 
-    /// The source of one event, by what its request says, else by the `writeKey` of the event, else by that of its batch.
-    /// The first key that is there counts, even where it is wrong.
+    /// Returns the source of one event, by the credentials of its request, else by the `writeKey` of the event, else by that
+    /// of its batch. The first key that is present counts, even if it is wrong.
     pub fn of_event(
         &self,
         claim: Claim,
@@ -178,7 +178,7 @@ impl Sources {
         .ok_or(Unauthorized)
     }
 
-    /// Compares with every key there is, each in constant time, so that the time it takes says nothing about any of them.
+    /// Compares with every configured key, each in constant time, so that the time it takes reveals nothing about them.
     fn of_key(&self, key: &[u8]) -> Option<SourceAt> {
         let mut found = None;
         for (at, source) in self.0.iter().enumerate() {
@@ -221,7 +221,7 @@ fn key_of(request: &Request) -> Option<Cow<'_, [u8]>> {
         .or_else(|| query("wk"))
 }
 
-/// `Bearer K` or `Basic base64("K:")`, whose colon some clients forget. Another scheme is not about write keys.
+/// Reads `Bearer K` or `Basic base64("K:")`, whose colon some clients omit. Other schemes carry no write key.
 fn key_of_authorization(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let value = value.trim_ascii();
     let at = value.iter().position(|byte| *byte == b' ')?;

@@ -1,5 +1,5 @@
-//! A host for tests, benchmarks and previews of the relay: it sends nothing, keeps the books exactly, and records
-//! everything in its order.
+//! A host for tests, benchmarks and previews of the relay: it sends nothing, counts exactly, and records everything in
+//! order.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -83,7 +83,7 @@ pub struct SentCallout {
     pub body: Option<String>,
 }
 
-/// How many deliveries of one integration came to what.
+/// The number of deliveries of one integration by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     pub matched: usize,

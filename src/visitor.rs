@@ -1,4 +1,4 @@
-//! Who an event is about, as far as vendors may know.
+//! The visitor of an event, as far as vendors may know.
 
 use std::borrow::Cow;
 
@@ -22,19 +22,19 @@ pub struct Visitor<'a> {
     /// IP address and User-Agent.
     pub client: Client<'a>,
     pub anonymous_id: Option<Cow<'a, str>>,
-    /// As the event has it; only its hash ever leaves.
+    /// The email as in the event; only its hash is ever sent.
     raw_email: Option<Cow<'a, str>>,
     remembered: RememberedEmail<'a>,
 }
 
-/// What is known of a visitor's email from before an event that has none.
+/// A visitor's email from before an event that has none.
 #[derive(Debug, Default)]
 pub enum RememberedEmail<'a> {
     #[default]
     None,
     /// Of an identify event in the same request.
     Identified(EmailHash),
-    /// In the visitor's cookie, which is opened when its email is first asked for.
+    /// In the visitor's cookie, which is decrypted when the email is first needed.
     Sealed {
         keys: &'a Keys,
         value: &'a [u8],
@@ -60,7 +60,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// The visitor with the id that the answer to its request issues, where it has no other.
+    /// Sets the anonymous id that the response issues, if the visitor has no other.
     pub fn or_issued(mut self, id: Option<&'a str>) -> Self {
         self.anonymous_id = self.anonymous_id.or(id.map(Cow::Borrowed));
         self

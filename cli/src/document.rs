@@ -1,5 +1,5 @@
-//! Finding the plugin configurations in the file that somebody has: a bare configuration, an envoy.yaml, the file that
-//! Envoy loads a filter from, or Istio's WasmPlugin.
+//! Finds the plugin configurations in a user's file: a bare configuration, an envoy.yaml, the file that Envoy loads a
+//! filter from, or Istio's WasmPlugin.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub struct Document {
     pub file: Value,
     /// At least one, each once.
     pub filters: Vec<Found>,
-    /// What the reader did or couldn't do, for the user to know.
+    /// Notes for the user about how the file was read.
     pub notes: Vec<String>,
 }
 
@@ -171,7 +171,7 @@ fn of_wasm(name: &str, wasm: &Value, path: &Path) -> Result<Option<Found>, Failu
     Ok(Some(Found { name, path: path.to_owned(), configuration, plugin, loaded: None }))
 }
 
-/// Istio's WasmPlugin, in the words of Envoy's PluginConfig.
+/// Istio's WasmPlugin, converted to Envoy's PluginConfig.
 fn of_istio(file: &Value, path: &Path) -> Found {
     let (mut of_host, mut literal) = (Vec::new(), serde_json::Map::new());
     for variable in file.pointer("/spec/vmConfig/env").and_then(Value::as_array).into_iter().flatten() {
@@ -201,7 +201,7 @@ pub fn walk<'v>(value: &'v Value, visit: &mut dyn FnMut(&'v Value)) {
     }
 }
 
-/// What Envoy passes on of its environment to the filter, by name.
+/// How the filter gets an environment variable.
 pub enum Passed<'p> {
     /// A literal in the file.
     Literal(&'p str),

@@ -1,12 +1,12 @@
-//! What Envoy's own file says around a filter: is all there that the filter needs to work? Only what can't be otherwise is a
-//! problem; what another file or an option of the command line may still put right is a note.
+//! Checks that Envoy's own file has everything that the filter needs. Only what certainly can't work is a problem; what another
+//! file or a command-line option may provide is a note.
 
 use serde_json::Value;
 
 use super::document::walk;
 use conversion_relay::mapping::suggest::nearest;
 
-/// A whole gateway: an envoy.yaml, not a part of one.
+/// A complete gateway: an envoy.yaml, not a part of one.
 pub struct Gateway<'v>(&'v Value);
 
 impl<'v> Gateway<'v> {

@@ -1,4 +1,4 @@
-//! The command line, `conversion-relay`: what a configuration will do, before a gateway runs it. docs/cli.md is its manual.
+//! The command line tool, `conversion-relay`: shows what a configuration will do before a gateway runs it. See docs/cli.md.
 
 mod check;
 mod document;
@@ -17,16 +17,16 @@ use lexopt::prelude::*;
 use conversion_relay::config::{Compiled, schema};
 use document::{Found, Passed};
 
-/// Why a command did not come to its end.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Exit code 1: the configuration or the event is refused, or can't be read.
     #[error("{0}")]
     Refused(String),
-    /// Exit code 2: the command was given wrongly.
+    /// Exit code 2: incorrect usage.
     #[error("{0}\n\n{USAGE}")]
     Usage(String),
-    /// The output is gone; nobody is left to be told.
+    /// The output is closed, so nothing can be reported.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -93,13 +93,13 @@ pub fn run(
     }
 }
 
-/// A configuration, compiled by the code that the gateway runs, and what the user should know of how it came to be.
+/// A configuration, compiled by the code that the gateway runs, and notes for the user.
 struct Loaded {
     config: Compiled,
     notes: Vec<String>,
 }
 
-/// Stands in for a variable that is not set here: digits, so that an id can be read from it, and long enough for a secret.
+/// The placeholder for a variable that is not set here: digits, so that it is a valid id, and long enough for a secret.
 const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Compiles a configuration. `at` is where it stands, for the error.

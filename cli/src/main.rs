@@ -1,4 +1,4 @@
-//! The command line. See docs/cli.md.
+//! The command line tool. See docs/cli.md.
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;

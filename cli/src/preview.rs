@@ -1,4 +1,4 @@
-//! `preview`: the very requests that an event would cause, made by the relay of the gateway with a host that prints.
+//! `preview`: shows the requests that an event would cause, built by the gateway's own relay with a host that prints.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ use conversion_relay::relay::Relay;
 use conversion_relay::request::{Budget, Request};
 use conversion_relay::testing::FakeHost;
 
-/// The request that brings the event: what a browser would send beside the body.
+/// The request that carries the event: what a browser would send in addition to the body.
 #[derive(Default)]
 pub struct Visit {
     headers: Vec<(String, Vec<u8>)>,
@@ -111,7 +111,7 @@ fn read(event: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// What the events of a body call themselves, for the headings.
+/// The names of the events in a body, for the headings.
 fn names(body: &str) -> Vec<String> {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     let list =

@@ -1,4 +1,4 @@
-//! What a preview prints: the record of a host that sends nothing, in words.
+//! Prints the record of a host that sends nothing, for a preview.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use conversion_relay::testing::{Recorded, SentCallout};
 
 pub struct Printing {
     config: Rc<Compiled>,
-    /// What the events call themselves, in their order.
+    /// The names of the events, in order.
     names: Vec<String>,
     /// What was written about the event at hand.
     lines: String,

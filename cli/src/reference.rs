@@ -1,4 +1,4 @@
-//! The tables of docs/configuration.md, made from the JSON Schema, that is from the types that read the configuration.
+//! The tables of docs/configuration.md, generated from the JSON Schema, and so from the types that read the configuration.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,6 @@
 //! The enums that are values of a metric's label.
 
-/// An enum of labels: each variant with its label, `ALL` to define the counters of, and `label`.
+/// Defines an enum of labels: each variant with its label, `ALL` to define the counters from, and `label`.
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
         $(#[$doc])*
@@ -28,11 +28,11 @@ labels! {
         Gpc = "gpc",
         /// Consent was stated, and a required category is not granted.
         ConsentDenied = "consent_denied",
-        /// Nothing says anything about consent.
+        /// Neither the event nor a cookie states consent.
         ConsentAbsent = "consent_absent",
         /// The visitor has the vendor's own opt-out cookie.
         OptedOut = "opted_out",
-        /// The integration was sent the same messageId before.
+        /// The same messageId was accepted for the integration before.
         Duplicate = "duplicate",
         /// The event is older than max_event_age.
         Stale = "stale",
@@ -52,7 +52,7 @@ labels! {
 }
 
 labels! {
-    /// What a callout ended with.
+    /// The result of a callout.
     CalloutStatus {
         Success = "2xx",
         Redirect = "3xx",
@@ -76,7 +76,7 @@ labels! {
         TooLarge = "too_large",
         /// The batch has more than max_events.
         TooManyEvents = "too_many_events",
-        /// The worker holds as much as it may.
+        /// The worker has reached its limit of captured bytes.
         Overloaded = "overloaded",
         /// The collector did not accept it.
         NotAccepted = "not_accepted",
@@ -86,11 +86,11 @@ labels! {
 }
 
 labels! {
-    /// Why no integration was offered an event of a relayed request.
+    /// Why an event of a relayed request was offered to no integration.
     EventIgnored {
-        /// It is no event.
+        /// It is not a valid event.
         Malformed = "malformed",
-        /// It has no key or signature of a configured source.
+        /// It has no write key or signature of a configured source.
         Unauthorized = "unauthorized",
         /// Its request's signature was seen before.
         Replayed = "replayed",
@@ -100,11 +100,11 @@ labels! {
 }
 
 labels! {
-    /// Something odd that cost no delivery.
+    /// An anomaly that prevented no delivery.
     Note {
         /// The client left after its whole request, before the collector's answer.
         ClientGone = "client_gone",
-        /// A server's event whose context is not believed went without IP address and User-Agent.
+        /// A server's event whose context is not trusted was sent without IP address and User-Agent.
         ClientUntrusted = "client_untrusted",
         /// The visitor's IP address is a private one.
         PrivateClientIp = "private_client_ip",

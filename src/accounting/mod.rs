@@ -1,9 +1,9 @@
-//! The books: everything that is counted or logged, and the names under which it is.
+//! Accounting: everything that is counted or logged, and the names under which it is.
 //!
-//! For every integration, for the life of a VM: matched = delivered + dropped + dry_run + pending. Pending is what the
-//! counters leave over; there is no gauge, because all VMs of a process would share it.
+//! For every integration, over the life of a VM: matched = delivered + dropped + dry_run + pending. Pending is the difference
+//! of the counters; there is no gauge, because all VMs of a process would share it.
 //!
-//! This is a ground floor: every station can count, so nothing here imports another module of the crate.
+//! Every other module can count, so nothing here imports another module of the crate.
 
 mod labels;
 mod ledger;

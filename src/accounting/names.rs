@@ -1,4 +1,4 @@
-//! The names of the metrics, as Envoy is given them.
+//! The names of the metrics in Envoy.
 //!
 //! A filter can't give its metrics labels. It writes them into the name, `_deliveries_total.integration.X.vendor.Y...`,
 //! and Envoy's `stats_config.stats_tags` turn them into Prometheus labels. `integration` is the name as a label.

@@ -1,13 +1,13 @@
-//! What deserves a log line about an integration's deliveries, and the causes that such a line names.
+//! Events in an integration's deliveries that are logged, and their causes.
 
 use std::fmt;
 
 use super::labels::DropReason;
 
-/// What is worth a log line.
+/// Something that is logged about an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// WARN: five failures in a row, from now on one probe at a time. The last failure is given.
+    /// WARN: five failures in a row, from now on one probe at a time. Carries the last failure.
     Failing(RetryReason),
     /// INFO: the vendor answers again.
     Recovered,
@@ -21,7 +21,7 @@ pub enum Notice<'a> {
     Lost(DropReason),
 }
 
-/// Why a delivery is tried again. Displays as a few words for a log line.
+/// Why a delivery is retried. Displays as a few words for a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryReason {
     Status(u16),
@@ -30,12 +30,12 @@ pub enum RetryReason {
     Refused(Refusal),
 }
 
-/// Why the host did not send a callout. That is no attempt at the delivery.
+/// Why the host did not send a callout. This does not count as an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// No healthy host, or the cluster's circuit breaker is open.
     NoHost,
-    /// Not known to Envoy; it may be on its way by CDS.
+    /// The cluster is unknown to Envoy; it may still come by CDS.
     UnknownCluster,
 }
 

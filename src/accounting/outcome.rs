@@ -1,13 +1,13 @@
-//! What became of a delivery.
+//! The outcomes of a delivery.
 
 use super::labels::DropReason;
 
-/// What became of a delivery. Every delivery is `Matched` first, and then exactly one of the others.
+/// The state of a delivery as it is counted. Every delivery is `Matched` first, and then exactly one of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// An integration sends the event, or would.
     Matched,
-    /// The vendor has it.
+    /// The vendor accepted it.
     Delivered,
     /// It was made and not sent, because the integration is a dry run.
     DryRun,

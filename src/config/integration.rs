@@ -1,4 +1,4 @@
-//! One integration: what users write of it, and what runs.
+//! One integration: its settings as users write them, and its compiled form.
 
 use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
@@ -19,21 +19,22 @@ use crate::vendors::{self, Destination, Vendor};
 #[cfg_attr(feature = "schema", schemars(rename = "Integration", transform = super::vendor_schema::integration))]
 #[serde(deny_unknown_fields)]
 pub struct IntegrationSettings {
-    /// Unique, also as a metric label, in which anything but letters, digits, `_` and `-` becomes `_`.
+    /// The integration's name. Must be unique, also as a metric label, in which anything but letters, digits, `_` and `-`
+    /// becomes `_`.
     pub name: String,
-    /// Whose requests it makes.
+    /// The vendor that it delivers to.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::vendor_schema::VendorName>"))]
     pub vendor: Option<String>,
-    /// `false`: it sends nothing, as if it were not there.
+    /// `false`: it sends nothing, as if it were not configured.
     #[serde_inline_default(true)]
     pub enabled: bool,
-    /// `true`: everything but the sending. A debug log line shows what would go out, masked.
+    /// `true`: everything is done except the sending. A debug log line shows what would be sent, masked.
     #[serde(default)]
     pub dry_run: bool,
-    /// With `sources`: only that source's events. Without, a label and nothing more.
+    /// With `sources`: restricts the integration to that source's events. Without `sources` it has no effect.
     pub source_id: Option<String>,
-    /// The vendor's [mapping document](../src/vendors/presets) that applies without `field_mappings`. Absent: the vendor's
-    /// first, `default` of Flashtalking and `retail` of Podsights.
+    /// The vendor's [mapping document](../src/vendors/presets) to which `field_mappings` is applied. Absent: the vendor's
+    /// first preset, `default` for Flashtalking and `retail` for Podsights.
     pub preset: Option<String>,
     /// Restricts the integration to these events of `preset` and `field_mappings`. Absent: all of them.
     pub events: Option<Vec<String>>,
@@ -41,12 +42,12 @@ pub struct IntegrationSettings {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "super::vendor_schema::VendorSettings"))]
     pub config: Map<String, Value>,
-    /// What a visitor must have granted. None: no consent is needed.
+    /// The consent categories that a visitor must have granted; see `consent.require`. None: no consent is needed.
     #[serde(default)]
     pub consent_categories: Vec<String>,
-    /// Mappings laid over the preset's.
+    /// Mappings that are applied on top of the preset's.
     pub field_mappings: Option<FieldMappings>,
-    /// Signal's id of the integration, by which it is known where its name changes.
+    /// Signal's id of the integration, which identifies it even if its name changes.
     pub id: Option<String>,
     /// Another name for `vendor`, in Signal's older documents.
     #[serde(rename = "type")]
@@ -63,9 +64,9 @@ pub struct IntegrationSettings {
 /// One enabled integration.
 pub struct Integration {
     pub name: String,
-    /// Signal's id, by which the integration is known where its name changes.
+    /// Signal's id, which identifies the integration even if its name changes.
     pub id: Option<String>,
-    /// What tells it from all others when events are deduplicated: its id, else its name.
+    /// Identifies the integration in deduplication: its id, else its name.
     pub identity: String,
     pub vendor: &'static dyn Vendor,
     pub dry_run: bool,
@@ -82,7 +83,7 @@ pub fn label(name: &str) -> String {
     name.chars().map(|character| if legal(character) { character } else { '_' }).collect()
 }
 
-/// What the integrations of a configuration are compiled with.
+/// The parts of a configuration that its integrations are compiled with.
 pub(super) struct Compiler<'c> {
     pub document: &'c Document,
     pub sources: Option<&'c Sources>,
@@ -129,7 +130,7 @@ impl Compiler<'_> {
         Ok(Integration { name, id, identity, vendor, dry_run, source, plan, requirement, destination })
     }
 
-    /// Returns the source that an integration listens to.
+    /// Returns the source whose events an integration gets.
     fn source(&self, source_id: Option<&str>, at: &str) -> Result<Option<SourceAt>, Invalid> {
         let (Some(sources), Some(id)) = (self.sources, source_id) else { return Ok(None) };
         let unknown =
@@ -155,7 +156,7 @@ fn vendor(settings: &IntegrationSettings, at: &str) -> Result<&'static dyn Vendo
     })
 }
 
-/// Refuses two integrations with one name, or whose names are one as metric labels, and two with one id.
+/// Refuses two integrations with the same name, with the same name as metric labels, or with the same id.
 fn unique_names(integrations: &[IntegrationSettings]) -> Result<(), Invalid> {
     for (at, integration) in integrations.iter().enumerate() {
         let before = || integrations.iter().take(at);
@@ -178,7 +179,7 @@ fn unique_names(integrations: &[IntegrationSettings]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Refuses two integrations that would send one event to the same place and so count it twice.
+/// Refuses two integrations that would send the same event to the same account and so count it twice.
 fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> Result<(), Invalid> {
     let same = |other: &&Integration| {
         other.vendor.name() == new.vendor.name()

@@ -1,5 +1,5 @@
-//! The plugin configuration as a whole: read, checked and compiled once, so that nothing is worked out per event that could
-//! have been decided before. Each section stands with the module that it configures.
+//! The plugin configuration as a whole: read, checked and compiled once, so that nothing is computed per event that can be
+//! decided in advance. Each section is defined in the module that it configures.
 
 mod integration;
 #[cfg(feature = "schema")]
@@ -31,25 +31,25 @@ pub use integration::{Integration, IntegrationSettings, label};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Which requests are tracking requests, and how much of them is held.
+    /// Which requests are tracking requests, and how much of them is buffered.
     #[serde(default)]
     pub endpoints: EndpointSettings,
-    /// Who an event is about.
+    /// How the visitor of an event is identified.
     #[serde(default)]
     pub identity: IdentitySettings,
-    /// Whose keys and signatures make an event count. Absent: any tracking request is taken, so the gateway in front has to
-    /// authenticate.
+    /// The sources whose write keys and signatures authenticate events. Absent: every tracking request is accepted, so something
+    /// in front of the gateway has to authenticate.
     pub sources: Option<Vec<SourceSettings>>,
     /// What counts as consent.
     #[serde(default)]
     pub consent: ConsentSettings,
-    /// Events that arrive more than once.
+    /// The handling of events that arrive more than once.
     #[serde(default)]
     pub deduplication: DeduplicationSettings,
     /// How deliveries are queued, sent and retried.
     #[serde(default)]
     pub delivery: DeliverySettings,
-    /// The vendors' destinations. The list may be empty: then nothing is delivered.
+    /// The destinations at vendors. If the list is empty, nothing is delivered.
     pub integrations: Vec<IntegrationSettings>,
 }
 
@@ -65,7 +65,7 @@ pub struct Compiled {
     pub issue_anonymous_id: Option<IssueAnonymousId>,
     /// `None`: off.
     pub remember_email: Option<RememberEmail>,
-    /// `None`: no sources are configured, and any tracking request is taken.
+    /// `None`: no sources are configured, and every tracking request is accepted.
     pub sources: Option<Sources>,
     pub consent: ConsentRules,
     /// How long a messageId is remembered.
@@ -75,7 +75,7 @@ pub struct Compiled {
     pub delivery: delivery::Limits,
     /// The enabled ones, in the order of the configuration. A lane of the delivery engine has the same index.
     pub integrations: Vec<Integration>,
-    /// Paths of secrets that are written out; each deserves a warning.
+    /// Paths of secrets in plain text; each causes a warning.
     pub plain_secrets: Vec<String>,
     kept_headers: Vec<Box<str>>,
 }
@@ -147,8 +147,8 @@ impl Compiled {
     }
 }
 
-/// Returns the paths of secrets that are written out. The keys of a source are secret where they let anybody speak for any
-/// visitor; others are in every visitor's browser.
+/// Returns the paths of secrets in plain text. The write keys of a source are secret only if they allow a client to send events
+/// for any visitor; others are in every visitor's browser.
 fn plain_secrets(config: &Config, document: &Document) -> Vec<String> {
     let mut paths = document.take_plain_secrets();
     for (at, source) in config.sources.iter().flatten().enumerate() {
@@ -177,5 +177,5 @@ fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<
     kept
 }
 
-/// The request headers that are of use whatever the configuration.
+/// The request headers that are needed whatever the configuration.
 const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding"];

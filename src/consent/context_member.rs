@@ -1,7 +1,7 @@
-//! What sources of consent share that read a member of an event's `context`.
+//! Helpers for sources of consent that read a member of an event's `context`.
 
-/// The JSON text of a member that is present, or `None` for `null`, which says nothing. A text that is not UTF-8, which no
-/// event holds, becomes empty: malformed JSON.
+/// Returns the JSON text of a member that is present, or `None` for `null`, which states nothing. A text that is not UTF-8,
+/// which no event contains, becomes empty, that is malformed JSON.
 pub fn present(value: &[u8]) -> Option<&str> {
     let json = std::str::from_utf8(value).unwrap_or_default();
     (json.trim_ascii() != "null").then_some(json)

@@ -1,5 +1,5 @@
-//! `consent.cookies`: the names of the cookies that sources of consent are found in. Keys, defaults and documentation come
-//! from the table of sources.
+//! `consent.cookies`: the names of the cookies that sources of consent read. Keys, defaults and documentation come from the
+//! table of sources.
 
 use serde::de::{Deserialize, Deserializer};
 
@@ -13,7 +13,7 @@ use crate::settings::members_of_table;
 pub struct CookieNames(BySource<String>);
 
 impl CookieNames {
-    /// The settings that there are, in the order in which their sources are asked.
+    /// All settings, in the order in which their sources are consulted.
     pub fn settings() -> impl Iterator<Item = CookieSetting> {
         SOURCES.iter().filter_map(|source| source.location().cookie())
     }

@@ -1,10 +1,10 @@
-//! What sources of consent share that read a cookie's value: the bound on its length, and taking it apart.
+//! Helpers for sources of consent that read a cookie: the limit on its length, decoding and splitting.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// No browser keeps a longer cookie (RFC 6265 section 6.1), so no consent tool set one, and no source is asked about it.
+/// Browsers keep no longer cookies (RFC 6265 section 6.1), so no consent tool sets one, and sources never see one.
 pub const MAX_COOKIE_BYTES: usize = 4096;
 
 /// Decodes percent-encoding (`%3A`), once. What is not properly encoded stays as it is.
@@ -12,7 +12,7 @@ pub fn percent_decoded(value: &[u8]) -> Cow<'_, [u8]> {
     percent_decode(value).into()
 }
 
-/// Splits at the first separator. Without one, everything stands before it and nothing after.
+/// Splits at the first separator. If there is none, the first part is the whole value and the second is empty.
 pub fn split_once(value: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let mut parts = value.splitn(2, |byte| *byte == separator);
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! Decides whether an event may be delivered, or a cookie set, by the first source of consent that says anything.
+//! Decides whether an event may be delivered, or a cookie set, by the first source of consent that states a choice.
 
 use std::cell::OnceCell;
 
@@ -10,7 +10,7 @@ use super::statement::Statement;
 use super::vocabulary::{Categories, Category, Requirement, Vocabulary};
 use crate::accounting::DropReason;
 
-/// Where Global Privacy Control is found beside what the sources of consent recorded.
+/// Where Global Privacy Control is found, in addition to what consent tools recorded.
 const GPC_HEADER: &str = "the Sec-GPC header";
 
 /// Whether a delivery or a cookie is permitted, and which source decided.
@@ -18,7 +18,7 @@ const GPC_HEADER: &str = "the Sec-GPC header";
 pub struct Decision {
     /// `Ok`: permitted. Otherwise one of `Gpc`, `ConsentDenied` and `ConsentAbsent`.
     pub outcome: Result<(), DropReason>,
-    /// The name of the source that decided; `None` if no consent is required, or no source says anything.
+    /// The name of the source that decided; `None` if no consent is required, or no source states a choice.
     pub source: Option<&'static str>,
 }
 
@@ -54,7 +54,7 @@ pub struct RequestConsent<'a> {
     cookies: BySource<Found<'a>>,
 }
 
-/// What stands where a source of consent is found.
+/// The value found at the location of a source of consent.
 #[derive(Debug)]
 struct Found<'a> {
     value: &'a [u8],
@@ -96,8 +96,8 @@ impl EventConsent<'_, '_> {
         self.decide(requirement, self.request.rules.require, iab_vendor)
     }
 
-    /// Decides whether a cookie of our own may be set: all of what it requires is granted, and marketing is not against
-    /// Global Privacy Control. A refusal other than [`DropReason::ConsentAbsent`] is the visitor's no.
+    /// Decides whether a cookie of our own may be set: everything it requires must be granted, and with Global Privacy Control
+    /// it must not require marketing. Any refusal other than [`DropReason::ConsentAbsent`] is the visitor's own choice.
     pub fn for_cookie(&self, requirement: Requirement) -> Decision {
         if requirement.categories().contains(Category::Marketing)
             && let Some(source) = self.gpc()
@@ -123,8 +123,8 @@ impl EventConsent<'_, '_> {
         Decision { outcome, source: Some(source) }
     }
 
-    /// Where Global Privacy Control is on, if it counts: in the header, or in what a consent tool recorded of the same
-    /// setting in the browser, because some browsers offer it to scripts only.
+    /// Returns where Global Privacy Control is on, if it is respected: in the header, or in a consent tool's record of the
+    /// same browser setting, because some browsers expose it to scripts only.
     fn gpc(&self) -> Option<&'static str> {
         if !self.request.rules.respect_gpc {
             return None;

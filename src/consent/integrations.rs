@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use crate::json::for_each_member;
 
-/// An event's `integrations` object, read once and asked for each integration.
+/// An event's `integrations` object, parsed once and consulted for each integration.
 #[derive(Clone, Debug, Default)]
 pub struct EventIntegrations<'j> {
     all: Option<bool>,
-    /// Every name but `All`, with what the event says of it.
+    /// Every name but `All`, with its value in the event.
     named: Vec<(Cow<'j, str>, bool)>,
 }
 
 impl<'j> EventIntegrations<'j> {
     /// Reads the raw JSON text of the event's `integrations`. False disables; true enables, and so does an object (the
-    /// destination's options, in Segment's protocol). Everything else says nothing, as does a value that is no object.
+    /// destination's options, in Segment's protocol). Everything else is ignored, as is a value that is not an object.
     pub fn read(integrations: Option<&'j str>) -> Self {
         let mut read = EventIntegrations::default();
         let Some(integrations) = integrations else { return read };

@@ -2,8 +2,8 @@
 //! `integrations` object.
 //!
 //! A visitor's consent may be stated in several places, and each is a [`ConsentSource`](source::ConsentSource). They are
-//! listed in one table, [`SOURCES`], in the order in which they are asked. The first that says anything decides: a category
-//! that it does not grant is denied, whatever the sources after it say. Nothing else in the filter knows a source by name.
+//! listed in one table, [`SOURCES`], in order of precedence. The first that states a choice decides: a category that it does
+//! not grant is denied, whatever later sources state. The rest of the filter does not depend on any particular source.
 
 pub mod by_source;
 pub mod context_member;

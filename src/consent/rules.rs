@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::cookie_names::CookieNames;
 use super::vocabulary::{Categories, Category, Requirement, Vocabulary};
 
-/// What happens to an event of which no source of consent says anything.
+/// What happens to an event for which no source states consent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -16,7 +16,7 @@ use crate::settings::Invalid;
 #[cfg_attr(feature = "schema", schemars(rename = "Consent"))]
 #[serde(deny_unknown_fields, default)]
 pub struct ConsentSettings {
-    /// What counts when neither the event nor a cookie says anything about consent.
+    /// What happens to an event if neither it nor a cookie states consent.
     pub when_absent: WhenAbsent,
     /// How many of an integration's `consent_categories` must be granted.
     pub require: Require,

@@ -1,4 +1,4 @@
-//! What every source of consent is to the rest of the filter: a name, a location, and a way to read what stands there.
+//! The interface of a source of consent: a name, a location, and a way to read the value found there.
 
 use super::statement::Statement;
 use super::vocabulary::Vocabulary;
@@ -7,22 +7,21 @@ use super::vocabulary::Vocabulary;
 ///
 /// A new one is a file in `src/consent/sources/` and a line in the table there; docs/adding-a-consent-source.md shows one.
 pub trait ConsentSource: Sync {
-    /// Names the source where a decision is explained, for example "OneTrust's cookie".
+    /// Returns the name of the source for explanations of a decision, for example "OneTrust's cookie".
     fn name(&self) -> &'static str;
 
-    /// Says where a visitor's statement is found.
+    /// Returns where a visitor's statement is found.
     fn location(&self) -> Location;
 
-    /// Reads what stands at the location: the raw JSON text of a member of the event's `context`, or the value of a cookie
-    /// as it was sent. A client sends any bytes. What cannot be read is for each source to judge: it is silent, or it
-    /// refuses.
+    /// Reads the value at the location: the raw JSON text of a member of the event's `context`, or the undecoded value of a
+    /// cookie. A client may send any bytes. Each source decides whether a value that cannot be parsed is silent or refuses.
     ///
     /// It is called at most once for an event or a request, and only when a decision needs it. It never gets a cookie
     /// longer than [`MAX_COOKIE_BYTES`](super::cookie_value::MAX_COOKIE_BYTES).
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a>;
 
     /// Returns `false` if no statement of this source ever records Global Privacy Control. Then the source need not be
-    /// read where an earlier one decides.
+    /// read if an earlier one decides.
     fn may_record_gpc(&self) -> bool {
         true
     }
@@ -42,9 +41,9 @@ pub enum Location {
 pub struct CookieSetting {
     /// The setting's key.
     pub key: &'static str,
-    /// The cookie's name where the configuration does not set one.
+    /// The cookie's name if the configuration does not set one.
     pub default: &'static str,
-    /// What the JSON Schema says of the setting, as a whole sentence.
+    /// The description of the setting in the JSON Schema, as a whole sentence.
     pub documentation: &'static str,
 }
 

@@ -1,21 +1,21 @@
-//! What one source of consent says about a visitor.
+//! The statement of one source of consent about a visitor.
 
 use std::fmt;
 
 use super::vocabulary::{Categories, Category};
 
-/// What a source says of one category.
+/// What a source states about one category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Grants,
     Refuses,
-    /// The source says nothing about the category.
+    /// The source is silent about the category.
     Silent,
 }
 
-/// What a source says of every category, and what else it tells.
+/// What a source states about every category, about Global Privacy Control and about vendors.
 ///
-/// Essential is always granted, so what a statement says of it does not matter.
+/// Essential is always granted, whatever a statement says about it.
 #[derive(Debug, Default)]
 pub struct Statement<'a> {
     /// Shares no category with `refused`.
@@ -32,7 +32,7 @@ pub trait ConsentedVendors: fmt::Debug {
 }
 
 impl<'a> Statement<'a> {
-    /// A statement that says nothing about any category.
+    /// A statement that is silent about every category.
     pub fn silent() -> Self {
         Self::default()
     }
@@ -59,7 +59,7 @@ impl<'a> Statement<'a> {
         Self { vendors: Some(vendors), ..self }
     }
 
-    /// Returns what the statement says of a category for a vendor, given by its id on IAB's list; `None`: it has none.
+    /// Returns the answer for a category and a vendor, given by its id on IAB's list; `None`: it is not on the list.
     pub fn answer(&self, category: Category, vendor: Option<u16>) -> Answer {
         if self.granted(vendor).contains(category) {
             Answer::Grants
@@ -78,7 +78,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Returns whether the statement says nothing about any category. It may have recorded Global Privacy Control.
+    /// Returns whether the statement is silent about every category. It may still have recorded Global Privacy Control.
     pub fn is_silent(&self) -> bool {
         self.granted.union(self.refused).is_empty()
     }

@@ -1,10 +1,10 @@
-//! What the names and codes of consent categories mean.
+//! The names and codes of consent categories, and the category that each belongs to.
 
 use std::cmp::Ordering;
 
 use thiserror::Error;
 
-/// The five canonical consent categories. Everything that a site, a CMP or a standard calls otherwise means one of these.
+/// The five canonical consent categories. The names of sites, consent tools and standards are mapped to these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
     Essential,
@@ -83,7 +83,7 @@ impl FromIterator<Category> for Categories {
     }
 }
 
-/// The names that are known without configuration: the canonical ones, Cookiebot's, and the default groups of OneTrust
+/// The names that are known without configuration: the canonical ones, Cookiebot's, and OneTrust's default groups
 /// (C0005 is its group of social media cookies).
 const BUILT_IN: [(&str, Category); 15] = [
     ("essential", Category::Essential),
@@ -110,7 +110,7 @@ const MAX_CODES: usize = u128::BITS as usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(u8);
 
-/// A visitor's choices, code by code, as one object or cookie holds them. Of a repeated code the last choice counts, as in
+/// A visitor's choices by code, as one object or cookie states them. For a repeated code the last choice counts, as in
 /// `JSON.parse`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choices {
@@ -133,7 +133,7 @@ impl Choices {
     }
 }
 
-/// An alias that the configuration must not have. The path (`consent.aliases`) is for the caller to put before it.
+/// An invalid alias. The caller prefixes the path (`consent.aliases`).
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AliasError {
     #[error(
@@ -194,7 +194,7 @@ impl Vocabulary {
         self.codes.get(index).map(|(_, category)| *category)
     }
 
-    /// Looks up a name or code, in any ASCII case, to record a choice for it. `None`: it means nothing.
+    /// Looks up a name or code, in any ASCII case, to record a choice for it. `None`: it is unknown.
     pub fn code(&self, name: &[u8]) -> Option<Code> {
         position(&self.codes, name).ok().and_then(|index| u8::try_from(index).ok()).map(Code)
     }
@@ -244,7 +244,7 @@ fn compare(lowercased: &[u8], name: &[u8]) -> Ordering {
     by_length.then_with(|| lowercased.iter().copied().cmp(name.iter().map(u8::to_ascii_lowercase)))
 }
 
-/// A category that nothing knows. The path (`integrations[0].consent_categories`) is for the caller to put before it.
+/// An unknown category. The caller prefixes the path (`integrations[0].consent_categories`).
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "`{0}` is no known consent category: use essential, functional, analytics, marketing or personalization, or say \

@@ -1,19 +1,19 @@
-//! What came back from a callout, and what that means for the delivery.
+//! The answer to a callout, and what it means for the delivery.
 
 use std::time::{Duration, SystemTime};
 
 use crate::accounting::{CalloutStatus, RetryReason};
 use crate::url::Url;
 
-/// What the host tells about a callout that called back; nothing in it is trusted.
+/// The facts that the host reports when a callout ends; nothing in it is trusted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Facts<'a> {
     /// Number of response headers. 0: there is no response, and none of its headers may be read.
     pub num_headers: usize,
     /// `:status`.
     pub status: Option<&'a [u8]>,
-    /// Whether `x-envoy-upstream-service-time` is there. Envoy adds it to what an upstream answered, and not to the
-    /// 503 and 504 that it makes itself.
+    /// Whether `x-envoy-upstream-service-time` is present. Envoy adds it to an upstream's answer, but not to the 503 and 504
+    /// that it generates itself.
     pub from_upstream: bool,
     /// `retry-after`.
     pub retry_after: Option<&'a [u8]>,
@@ -27,9 +27,9 @@ pub enum Answer<'a> {
     /// The vendor answered.
     Status {
         code: u16,
-        /// How long from now the vendor wants to be left alone; as the vendor says, without an upper bound.
+        /// The vendor's Retry-After, from now, without an upper bound.
         retry_after: Option<Duration>,
-        /// The host that a redirect points to. Never the whole URL: it can hold what the visitor typed.
+        /// The host that a redirect points to. Never the whole URL: it can contain the visitor's input.
         location_host: Option<&'a str>,
     },
     /// Envoy gave up waiting for the vendor.
@@ -39,10 +39,10 @@ pub enum Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Reads the facts. Envoy makes a 503 itself for a connection that was refused or reset, and a 504 for a timeout;
+    /// Interprets the facts. Envoy generates a 503 for a connection that was refused or reset, and a 504 for a timeout;
     /// a response that broke off midway has no headers at all.
     ///
-    /// `wall_clock` is asked where a Retry-After is there, which may name a date.
+    /// `wall_clock` is called if there is a Retry-After, which may be a date.
     pub fn read(facts: &Facts<'a>, wall_clock: impl FnOnce() -> SystemTime) -> Self {
         if facts.num_headers == 0 {
             return Self::Transport;
@@ -103,23 +103,23 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// What a 3xx means to a vendor.
+/// What a vendor means by a 3xx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirects {
-    /// The hit was counted and the redirect leads on to somebody else's pixel (Flashtalking).
+    /// The conversion was counted, and the redirect leads to a third party's pixel (Flashtalking).
     Delivered,
-    /// The endpoint has moved, and nothing was taken (Podsights).
+    /// The endpoint has moved, and nothing was accepted (Podsights).
     Rejected,
 }
 
 /// What an answer means for a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The vendor has it.
+    /// The vendor accepted it.
     Delivered,
-    /// Worth another attempt.
+    /// It should be retried.
     Retry(RetryReason),
-    /// The vendor is alive and does not want it: final.
+    /// The vendor is available and rejects it: final.
     Rejected,
 }
 
@@ -140,8 +140,8 @@ fn retry_after(value: &[u8], wall_clock: SystemTime) -> Option<Duration> {
     Some(httpdate::parse_http_date(value).ok()?.duration_since(wall_clock).unwrap_or_default())
 }
 
-/// Returns the host of an absolute or scheme-relative URL, without user and port. Nothing else that a vendor sends gets into
-/// a log line.
+/// Returns the host of an absolute or scheme-relative URL, without user and port. No other text from a vendor gets into a
+/// log line.
 fn location_host(url: &[u8]) -> Option<&str> {
     // Who follows a redirect takes a backslash for a slash, so it ends a host.
     let url = std::str::from_utf8(url).ok()?.split('\\').next()?;

@@ -1,4 +1,4 @@
-//! How long to wait before trying again: exponential backoff with full jitter.
+//! The delay before a retry: exponential backoff with full jitter.
 
 use std::time::Duration;
 
@@ -12,32 +12,32 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
 /// Exponential backoff with full jitter: the delay before attempt n+1 is uniform(0, min(max, base x 2^(n-1))).
 ///
-/// The jitter goes down to zero on purpose: workers and gateways that saw the same outage spread over the whole
-/// interval instead of coming back together.
+/// The jitter includes zero on purpose: workers and gateways that saw the same outage spread over the whole interval
+/// instead of retrying at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BackoffSettings")]
 pub struct Backoff {
-    /// The upper bound of the first delay. More than zero, or a dead vendor would be tried without any pause.
+    /// The upper bound of the first delay. More than zero, otherwise a dead vendor would be retried without any pause.
     base: Duration,
     /// The upper bound of every delay; at least `base`.
     max: Duration,
 }
 
-/// How long to wait before the next attempt: a random time between zero and a bound that doubles with each attempt.
+/// The delay before the next attempt: a random time between zero and a bound that doubles with each attempt.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Backoff"))]
 #[serde(deny_unknown_fields, default)]
 pub struct BackoffSettings {
-    /// The longest delay before the second attempt; it doubles from there.
+    /// The upper bound of the delay before the second attempt; it doubles with each further attempt.
     #[default(Time::literal::<SECOND>())]
     pub base: Time<MILLISECOND, DAY>,
-    /// The longest delay of all. At least `base`.
+    /// The upper bound of all delays. Must be at least `base`.
     #[default(Time::literal::<{ 5 * MINUTE }>())]
     pub max: Time<MILLISECOND, DAY>,
 }
 
-/// Why two durations are no backoff.
+/// Why two durations don't make a valid backoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
     #[error("base must be more than zero")]
@@ -58,7 +58,7 @@ impl Backoff {
         Ok(Self { base, max })
     }
 
-    /// The upper bound of every delay. A vendor's Retry-After is believed up to it, too.
+    /// The upper bound of every delay, and of a vendor's Retry-After.
     pub fn max(&self) -> Duration {
         self.max
     }

@@ -1,4 +1,4 @@
-//! The engine: the lanes of the newest configuration, and what is in flight.
+//! The engine: the lanes of the newest configuration, and the callouts in flight.
 
 use fastrand::Rng;
 
@@ -15,17 +15,17 @@ use crate::rank::Rank;
 #[derive(Debug)]
 pub struct Engine<P> {
     limits: Limits,
-    /// With a key that is never used again. Those not in `order` are retired, and gone once their last flight is settled.
-    /// Few, so that a list does.
+    /// Each with a key that is never reused. Those not in `order` are retired, and removed once their last flight is settled.
+    /// There are few, so a list is enough.
     lanes: Vec<(u64, Lane<P>)>,
     /// The lanes of the newest configuration, in its order.
     order: Vec<u64>,
     flights: Flights<P>,
-    /// The latest time seen: time never goes back here, so that the order of offers is the order of ages.
+    /// The latest time seen. Time never goes back here, so that deliveries expire in the order in which they were offered.
     clock: Instant,
     next_lane: u64,
     next_delivery: u64,
-    /// Whose turn it is to dispatch.
+    /// The lane whose turn it is to dispatch.
     turn: usize,
 }
 
@@ -49,9 +49,9 @@ impl<P: Parcel> Engine<P> {
     /// Puts a new configuration in force: its limits, and its enabled integrations in its order. No two of them may
     /// have the same name and vendor.
     ///
-    /// Lanes go on with what they hold. Of an integration that is no longer there, what is queued is dropped as
-    /// `removed`; what is in flight is `delivered` or `removed` when it is settled, unless the integration is back by
-    /// then. Nothing is dropped because a limit shrank.
+    /// Lanes keep their deliveries. If an integration is no longer configured, its queued deliveries are dropped as `removed`;
+    /// those in flight end as `delivered` or `removed` when they are settled, unless the integration is configured again by
+    /// then. Nothing is dropped because a limit was lowered.
     pub fn configure<L: DeliveryLedger>(
         &mut self,
         limits: Limits,
@@ -91,8 +91,8 @@ impl<P: Parcel> Engine<P> {
         self.order.push(self.next_lane);
     }
 
-    /// Queues a delivery. In a full lane a conversion replaces the newest queued ordinary delivery; any other newcomer
-    /// is dropped. Both are booked as `queue_full`.
+    /// Queues a delivery. In a full lane a conversion replaces the newest queued ordinary delivery; any other new delivery
+    /// is dropped. Either drop is counted as `queue_full`.
     pub fn offer<L: DeliveryLedger>(
         &mut self,
         lane: LaneId,
@@ -121,8 +121,8 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
-    /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. What is left over makes
-    /// [`next_due`](Self::next_due) a time that has passed.
+    /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. If work remains,
+    /// [`next_due`](Self::next_due) is a time that has passed.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     pub fn step<H: Callouts<P> + DeliveryLedger>(
         &mut self,
@@ -175,8 +175,8 @@ impl<P: Parcel> Engine<P> {
         Some(())
     }
 
-    /// Settles the callout that the host answers. False: the token belongs to nothing in flight here, because it is
-    /// another's, or because its answer comes later than [`Limits::timeout`] + 1 s and was given up on.
+    /// Settles the callout that the host answers. Returns `false` if the token is not in flight here, because it is another
+    /// engine's, or because the answer comes later than [`Limits::timeout`] + 1 s and is no longer awaited.
     pub fn settle<L: DeliveryLedger>(
         &mut self,
         token: Token,
@@ -226,12 +226,12 @@ impl<P: Parcel> Engine<P> {
         &self.limits
     }
 
-    /// What every lane holds, the retired ones included: their deliveries in flight are still pending.
+    /// Returns the deliveries of every lane, including retired ones, whose deliveries in flight are still pending.
     pub fn lanes(&self) -> impl Iterator<Item = (IntegrationRef<'_>, Held)> {
         self.lanes.iter().map(|(_, lane)| (lane.reference(), lane.held()))
     }
 
-    /// Whether any lane holds its full share of deliveries, so that its next one could be dropped.
+    /// Whether any lane has its full share of deliveries, so that its next one could be dropped.
     pub fn is_full(&self) -> bool {
         let share = self.limits.share(self.order.len());
         let lanes = self.lanes.iter().filter(|(key, _)| self.order.contains(key));

@@ -1,4 +1,4 @@
-//! The callouts in flight, of all lanes: by token, and by when to stop waiting for them.
+//! The callouts in flight of all lanes, by token and by deadline.
 
 use slab::Slab;
 
@@ -6,16 +6,16 @@ use super::order::{Order, at};
 use super::queue::Delivery;
 use super::terms::{Instant, Token};
 
-/// One delivery on its way.
+/// One delivery in flight.
 #[derive(Debug)]
 pub(super) struct Flight<P> {
     /// The lane's key, which no reconfiguration changes.
     pub lane: u64,
     pub delivery: Delivery<P>,
     pub started: Instant,
-    /// From then on its answer counts as lost.
+    /// The deadline after which its answer counts as lost.
     pub deadline: Instant,
-    /// Started while its lane was failing: it uses up no attempt.
+    /// Started while its lane was failing: it does not count as an attempt.
     pub probe: bool,
 }
 
@@ -35,8 +35,7 @@ impl<P> Flights<P> {
         self.flights.len()
     }
 
-    /// Adds a flight. If the host has given its token to another one that is still in flight, that one can never be
-    /// answered any more and is handed back.
+    /// Adds a flight. If the host has reused the token of another flight, that one can no longer be answered and is returned.
     #[must_use]
     pub fn insert(&mut self, token: Token, flight: Flight<P>) -> Option<Flight<P>> {
         let displaced = self.remove(token);

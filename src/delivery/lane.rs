@@ -1,4 +1,4 @@
-//! The lane of one integration: what it holds, how fast it sends, and what becomes of each delivery.
+//! The lane of one integration: its deliveries, its sending rate, and the outcome of each delivery.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::rank::Rank;
 #[derive(Debug, Clone)]
 pub struct LaneSpec {
     pub name: Rc<str>,
-    /// By which it is known where its name changes, together with its vendor. `None`: name and vendor are its identity.
+    /// Identifies the integration, together with its vendor, even if its name changes. `None`: name and vendor identify it.
     pub id: Option<Rc<str>>,
     pub vendor: &'static str,
     /// What a 3xx means to the vendor.
     pub redirects: Redirects,
 }
 
-/// What a lane holds.
+/// The number and size of a lane's deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// Queued and in flight.
@@ -37,7 +37,7 @@ pub struct Held {
     pub bytes: usize,
 }
 
-/// What every operation of a lane is done with.
+/// What every operation of a lane needs.
 pub(super) struct Context<'a, L> {
     pub now: Instant,
     pub limits: &'a Limits,
@@ -55,7 +55,7 @@ enum Cluster {
 #[derive(Debug)]
 pub(super) struct Lane<P> {
     spec: LaneSpec,
-    /// None: retired. Its integration is no longer configured, and what is in flight is all that it still holds.
+    /// `None`: retired. Its integration is no longer configured, and only deliveries in flight are left.
     id: Option<LaneId>,
     queue: Queue<P>,
     pace: Pace,
@@ -79,12 +79,12 @@ impl<P> Lane<P> {
         IntegrationRef { name: &self.spec.name, vendor: self.spec.vendor }
     }
 
-    /// How a delivery stands in the books: under the name that the integration had when it was matched.
+    /// Returns the integration that a delivery is counted for: under the name that it had when the delivery was matched.
     fn booked<'a>(&self, delivery: &'a Delivery<P>) -> IntegrationRef<'a> {
         IntegrationRef { name: &delivery.booked_as, vendor: self.spec.vendor }
     }
 
-    /// Returns the name that the next delivery is booked under.
+    /// Returns the name that the next delivery is counted under.
     pub fn name(&self) -> Rc<str> {
         Rc::clone(&self.spec.name)
     }
@@ -110,7 +110,7 @@ impl<P> Lane<P> {
         }
     }
 
-    /// Puts the lane at its place in a new configuration, revived if it was retired.
+    /// Sets the lane's position in a new configuration, and revives it if it was retired.
     pub fn enlist(&mut self, id: LaneId, spec: LaneSpec, limits: &Limits, now: Instant) {
         self.id = Some(id);
         self.spec = spec;
@@ -133,7 +133,7 @@ impl<P> Lane<P> {
         }
     }
 
-    /// Takes a delivery into the queue, or drops it as `queue_full`. Tells whether it was taken.
+    /// Queues a delivery, or drops it as `queue_full`. Returns whether it was queued.
     pub fn offer<L: DeliveryLedger>(
         &mut self,
         delivery: Delivery<P>,
@@ -150,7 +150,7 @@ impl<P> Lane<P> {
         room
     }
 
-    /// For a conversion the newest ordinary deliveries make way, as few as possible and none in vain.
+    /// Drops the newest ordinary deliveries to make room for a conversion: as few as possible, and none if that isn't enough.
     fn make_room<L: DeliveryLedger>(
         &mut self,
         rank: Rank,
@@ -185,7 +185,7 @@ impl<P> Lane<P> {
         true
     }
 
-    /// When the next delivery may be dispatched; none if there is none, or if an answer has to come first.
+    /// Returns when the next delivery may be dispatched; `None` if there is none, or if an answer has to come first.
     pub fn next_dispatch(&self, limits: &Limits) -> Option<Instant> {
         let (due, _) = self.queue.next(self.pace.is_failing())?;
         Some(self.pace.opens_at(limits.max_in_flight.get())?.max(due))
@@ -231,8 +231,8 @@ impl<P> Lane<P> {
         Some(Flight { lane: key, delivery, started: now, deadline: limits.deadline(now), probe })
     }
 
-    /// The host refused to dispatch the delivery that was due: the lane waits, and it goes behind the others that are
-    /// due, in case it is to blame.
+    /// The host refused to dispatch the delivery that was due: the lane waits, and the delivery is queued behind the others
+    /// that are due, in case it is the cause.
     pub fn refuse<L: DeliveryLedger>(&mut self, refusal: Refusal, cx: &mut Context<'_, L>) {
         cx.ledger.callout(self.reference(), CalloutStatus::Refused, Instant::ZERO);
         self.cluster = match (refusal, self.cluster) {

@@ -12,11 +12,11 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The limits of one engine, that is of one worker: section `delivery` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Of a callout. Envoy takes zero as no timeout at all.
+    /// The timeout of a callout. For Envoy zero means no timeout.
     pub timeout: Duration,
-    /// Attempts at one delivery, the first included. Refusals and probes are none.
+    /// The maximum number of attempts at one delivery, including the first. Refused callouts and probes don't count.
     pub max_attempts: NonZeroU32,
-    /// From the offer. What is older is dropped instead of tried again.
+    /// The maximum age of a delivery since it was offered. An older one is dropped instead of retried.
     pub max_age: Duration,
     pub backoff: Backoff,
     /// Callouts in flight, for each lane.

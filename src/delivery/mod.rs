@@ -1,16 +1,16 @@
-//! The delivery engine: bounded queues, retries, isolation of the integrations from each other, and exact books.
+//! The delivery engine: bounded queues, retries, isolation of the integrations from each other, and exact accounting.
 //!
-//! A pure state machine, made to live in a single-threaded VM: the clock, randomness, the callouts and the books are
-//! passed in. The host adapter
+//! A pure state machine for a single-threaded VM: the clock, randomness, the callouts and the ledger are passed in. The host
+//! adapter
 //!
-//! * calls [`Engine::configure`] with every new configuration, on the same engine: it is the VM's, not a root's,
+//! * calls [`Engine::configure`] with every new configuration, on the same engine, which belongs to the VM and not to a root,
 //! * [`offer`](Engine::offer)s it deliveries,
 //! * calls [`Engine::settle`] with what comes back from a callout,
 //! * and calls [`Engine::step`] when the time that [`Engine::next_due`] names has come. It asks for that time after
 //!   each of the other calls, and arms its timer for it, rounded up.
 //!
-//! Every integration has a lane of its own (`lane.rs`): a queue, a pace, a share of the limits. What is in flight is kept
-//! across lanes (`flights.rs`), because an answer names nothing but a token.
+//! Every integration has its own lane (`lane.rs`): a queue, a pace, a share of the limits. Flights are kept for all lanes
+//! together (`flights.rs`), because an answer only carries a token.
 //!
 //! For each lane, at any time: offered = delivered + dropped + pending.
 

@@ -1,13 +1,13 @@
-//! Orders of what lies in a slab.
+//! Ordered indexes over the items of a slab.
 
 use std::collections::BTreeMap;
 
 use super::terms::Instant;
 
-/// Places in a slab, in the order of a time or number and, where that is the same, of a second number.
+/// Keys of a slab, ordered by a time or number and, if that is equal, by a second number.
 ///
-/// All orders of the engine are of this one type: the code of every kind of B-tree is kilobytes of the module, which Envoy
-/// compiles at each start. Every operation takes O(log n), and B-trees give their memory back as they drain.
+/// All ordered indexes of the engine have this type: each further type of B-tree adds kilobytes of code to the module, which
+/// Envoy compiles at each start. Every operation takes O(log n), and B-trees free their memory as they drain.
 #[derive(Debug, Default)]
 pub(super) struct Order(BTreeMap<(u64, u64), usize>);
 

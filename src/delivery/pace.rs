@@ -1,17 +1,17 @@
-//! When a lane may send: its in-flight limit, its holds and pauses, and what it does while its vendor fails.
+//! When a lane may send: its in-flight limit, its holds and pauses, and its behavior while its vendor fails.
 
 use fastrand::Rng;
 
 use super::backoff::Backoff;
 use super::terms::Instant;
 
-/// That many retryable outcomes in a row, and the vendor counts as failing.
+/// After this many retryable outcomes in a row the vendor counts as failing.
 pub(super) const FAILURES_TO_FAIL: u32 = 5;
 
 /// The pace of one lane.
 ///
-/// * Open: up to the in-flight limit. A refusal by the host holds the lane back, because it says nothing about the
-///   delivery and all about the cluster.
+/// * Open: up to the in-flight limit. A refusal by the host holds the whole lane, because its cause is the cluster and not
+///   the delivery.
 /// * Failing: one probe at a time, each followed by a growing hold.
 /// * Recovering: open, with an in-flight limit that starts at 1 and grows by one with every answer, so that it doubles
 ///   with every round trip.
@@ -37,7 +37,7 @@ impl Pace {
         self.in_flight
     }
 
-    /// From when on the next callout may start; none if one in flight has to come back first.
+    /// Returns when the next callout may start; `None` if one in flight has to end first.
     pub fn opens_at(&self, max_in_flight: usize) -> Option<Instant> {
         let limit = match self.ramp {
             Some(ramp) if !self.failing => ramp.min(max_in_flight),
@@ -47,20 +47,20 @@ impl Pace {
         room.then(|| self.held_until.max(self.paused_until))
     }
 
-    /// A callout starts. Tells whether it is a probe.
+    /// A callout starts. Returns whether it is a probe.
     pub fn started(&mut self) -> bool {
         self.in_flight = self.in_flight.saturating_add(1);
         self.probes = self.probes.saturating_add(usize::from(self.failing));
         self.failing
     }
 
-    /// A callout ended, whatever came of it.
+    /// A callout ended, with any result.
     pub fn ended(&mut self, probe: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.probes = self.probes.saturating_sub(usize::from(probe));
     }
 
-    /// The vendor answered, be it with a rejection. Tells whether it has thereby recovered.
+    /// The vendor answered, perhaps with a rejection. Returns whether it has thereby recovered.
     pub fn answered(&mut self, max_in_flight: usize) -> bool {
         let recovered = self.failing;
         self.ramp = match self.ramp {
@@ -75,7 +75,7 @@ impl Pace {
         recovered
     }
 
-    /// A callout ended with a retryable outcome. Tells whether the vendor counts as failing from now on.
+    /// A callout ended with a retryable outcome. Returns whether the vendor counts as failing from now on.
     pub fn failed(&mut self, probe: bool, backoff: &Backoff, now: Instant, rng: &mut Rng) -> bool {
         let begins = self.count_failure();
         // What was started before the failing began and ends after it tells nothing new: only probes set the pace.
@@ -85,7 +85,7 @@ impl Pace {
         begins
     }
 
-    /// The host refused a callout. Tells whether the vendor counts as failing from now on.
+    /// The host refused a callout. Returns whether the vendor counts as failing from now on.
     pub fn refused(&mut self, backoff: &Backoff, now: Instant, rng: &mut Rng) -> bool {
         let begins = self.count_failure();
         self.hold(backoff, now, rng);
@@ -96,7 +96,7 @@ impl Pace {
         self.failing
     }
 
-    /// The vendor asked to be left alone until then.
+    /// The vendor asked for no requests until then (Retry-After).
     pub fn pause(&mut self, until: Instant) {
         self.paused_until = self.paused_until.max(until);
     }
@@ -107,7 +107,7 @@ impl Pace {
         self.paused_until = self.paused_until.min(latest);
     }
 
-    /// What the host refused may be mended: no reason to hold back any longer.
+    /// The cause of the host's refusals may be fixed: ends the hold.
     pub fn end_hold(&mut self) {
         self.held_until = Instant::ZERO;
     }

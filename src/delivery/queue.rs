@@ -1,4 +1,4 @@
-//! The queued deliveries of one lane, in the orders in which they are sent, expire and make way.
+//! The queued deliveries of one lane, ordered by when they are sent, when they expire, and which are displaced first.
 
 use std::rc::Rc;
 
@@ -11,29 +11,29 @@ use crate::rank::Rank;
 /// A delivery that the engine holds.
 #[derive(Debug)]
 pub(super) struct Delivery<P> {
-    /// The integration's name when the delivery was matched; its end is booked under the same.
+    /// The integration's name when the delivery was matched; its outcome is counted under the same name.
     pub booked_as: Rc<str>,
     /// Its place in the order of all that were ever offered.
     pub seq: u64,
     pub rank: Rank,
-    /// The size of the parcel when it was offered: what is booked in is booked out.
+    /// The size of the parcel when it was offered, so that the same size is added and subtracted.
     pub bytes: usize,
     pub offered_at: Instant,
     /// Attempts that count towards max_attempts.
     pub attempts: u32,
-    /// Dispatched before, be it as a probe or in vain.
+    /// Whether it was dispatched before, including as a probe and refused dispatches.
     pub tried: bool,
     pub parcel: P,
 }
 
-/// A delivery that waits, and when it may be sent.
+/// A queued delivery, and when it may be sent.
 #[derive(Debug)]
 struct Waiting<P> {
     due: Instant,
     delivery: Delivery<P>,
 }
 
-/// What is queued in one lane. Every operation takes O(log n).
+/// The queue of one lane. Every operation takes O(log n).
 #[derive(Debug)]
 pub(super) struct Queue<P> {
     deliveries: Slab<Waiting<P>>,
@@ -63,7 +63,7 @@ impl<P> Queue<P> {
         self.bytes
     }
 
-    /// Number and bytes of those that make way for a conversion.
+    /// Number and bytes of those that a conversion may displace.
     pub fn ordinary(&self) -> (usize, usize) {
         (self.ordinary.len(), self.ordinary_bytes)
     }
@@ -84,8 +84,8 @@ impl<P> Queue<P> {
         }
     }
 
-    /// The delivery to send next, and when it is due: the one due first, or for a `probe` an untried one if there is
-    /// any, so that those which the vendor chokes on do not keep the others from showing that it is well.
+    /// Returns the delivery to send next, and when it is due: the one due first, or for a `probe` preferably an untried one,
+    /// so that deliveries on which the vendor fails don't prevent others from showing that it has recovered.
     pub fn next(&self, probe: bool) -> Option<(Instant, &Delivery<P>)> {
         let waiting = self.deliveries.get(self.next_place(probe)?)?;
         Some((waiting.due, &waiting.delivery))

@@ -15,19 +15,19 @@ use crate::settings::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, Time, Whole};
 #[cfg_attr(feature = "schema", schemars(rename = "Delivery"))]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliverySettings {
-    /// How long a vendor has to answer.
+    /// The timeout of a callout.
     #[default(Time::literal::<{ 5 * SECOND }>())]
     pub timeout: Time<MILLISECOND, { 5 * MINUTE }>,
-    /// The most attempts at one delivery; then `retries_exhausted`.
+    /// The maximum number of attempts at one delivery; then it is dropped as `retries_exhausted`.
     #[default(Whole::literal::<8>())]
     pub max_attempts: Whole<1, 1000>,
-    /// How long a delivery is tried at all; then `expired`.
+    /// The maximum age of a delivery; then it is dropped as `expired`.
     #[default(Time::literal::<HOUR>())]
     pub max_age: Time<SECOND, { 30 * DAY }>,
-    /// How long to wait before the next attempt.
+    /// The delay before the next attempt.
     #[cfg_attr(feature = "schema", schemars(with = "super::backoff::BackoffSettings"))]
     pub backoff: Backoff,
-    /// The most callouts under way at once, per integration and worker.
+    /// The maximum number of concurrent callouts, per integration and worker.
     #[default(Whole::literal::<64>())]
     pub max_in_flight: Whole<1, 1024>,
     /// The queue of one worker. Each enabled integration has an equal share of it.
@@ -43,10 +43,10 @@ const MOST_DELIVERIES: u64 = 1_000_000;
 #[cfg_attr(feature = "schema", schemars(rename = "Queue"))]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSettings {
-    /// The most deliveries; at least one for each enabled integration.
+    /// The maximum number of deliveries; at least one for each enabled integration.
     #[default(Whole::literal::<10_000>())]
     pub max_deliveries: Whole<1, MOST_DELIVERIES>,
-    /// The most bytes of all deliveries together.
+    /// The maximum size of all deliveries together, in bytes.
     #[default(Whole::literal::<{ 16 << 20 }>())]
     pub max_bytes: Whole<1024, { 512 << 20 }>,
 }
@@ -67,7 +67,7 @@ impl DeliverySettings {
     }
 }
 
-/// The limits of a configuration that says nothing about them.
+/// The limits of a configuration that does not set any.
 impl Default for Limits {
     fn default() -> Self {
         DeliverySettings::default().limits()

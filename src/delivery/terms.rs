@@ -1,4 +1,4 @@
-//! What the engine and those who use it speak of.
+//! Types that the engine and its callers share.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use crate::accounting::Refusal;
 /// Time on a monotonic clock, from the VM's start.
 pub type Instant = Duration;
 
-/// What is delivered. The engine never looks inside, and never changes it.
+/// The content of a delivery. The engine never inspects or changes it.
 pub trait Parcel {
-    /// What it takes up of the share of max_bytes, asked once, when it is offered.
+    /// Returns its size, which counts towards the share of max_bytes. Called once, when it is offered.
     fn bytes(&self) -> usize;
 }
 
@@ -21,7 +21,7 @@ pub trait Callouts<P> {
     fn dispatch(&mut self, lane: LaneId, parcel: &P) -> Result<Token, Refusal>;
 }
 
-/// The place of an integration among those that the newest [`Engine::configure`](super::Engine::configure) was called with.
+/// The index of an integration among those that the newest [`Engine::configure`](super::Engine::configure) was called with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LaneId(pub usize);
 
@@ -29,13 +29,13 @@ pub struct LaneId(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token(pub u32);
 
-/// A delivery that was offered and not taken.
+/// A delivery that was offered but not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotTaken {
-    /// The lane's share is full; the delivery is booked as `queue_full`.
+    /// The lane's share is full; the delivery is counted as `queue_full`.
     #[error("the integration's share of the queue is full")]
     QueueFull,
-    /// There is no such lane in the newest configuration; nothing is booked.
+    /// There is no such lane in the newest configuration; nothing is counted.
     #[error("no such integration in the newest configuration")]
     NoSuchLane,
 }

@@ -1,4 +1,4 @@
-//! How old an event is, by the clock of the client that sent it.
+//! The age of an event, by the clock of the client that sent it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,14 +12,14 @@ pub struct Times<'a> {
 }
 
 impl Times<'_> {
-    /// The event's age when it was received, at least zero; `None` where it doesn't say when it happened.
+    /// Returns the event's age when it was received, at least zero; `None` if it has no timestamp.
     ///
-    /// A client's clock may be wrong by years, but it is wrong for both of its times: where the event says when it was sent, its
-    /// age is `sentAt` minus the time at which it happened. That is how Segment corrects timestamps
-    /// (its documentation of the common fields). `received` is Unix time in milliseconds, `parse` gives that of a text.
+    /// A client's clock may be wrong by years, but equally for both of its times: if the event has a `sentAt`, its age is
+    /// `sentAt` minus the time at which it happened. That is how Segment corrects timestamps (its documentation of the common
+    /// fields). `received` is Unix time in milliseconds, to which `parse` converts a text.
     ///
-    /// An event has `timestamp` from its client, `originalTimestamp` from RudderStack's SDKs, and both when a server has
-    /// handed it on. Then the larger age counts: historical data is marked in either.
+    /// An event has `timestamp` from its client, `originalTimestamp` from RudderStack's SDKs, and both if a server has
+    /// forwarded it. Then the larger age counts, because historical data may use either.
     pub fn age(&self, received: i64, parse: impl Fn(&str) -> Option<i64>) -> Option<Duration> {
         let parse = |text: &Option<Cow<'_, str>>| text.as_deref().and_then(&parse);
         let (timestamp, original) = (parse(&self.timestamp), parse(&self.original_timestamp));

@@ -1,4 +1,4 @@
-//! What surrounds the events of one body: a single event, `{"batch":[...]}`, `{"events":[...]}` or a bare array.
+//! The structure around the events of one body: a single event, `{"batch":[...]}`, `{"events":[...]}` or a bare array.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::json::{Json, Kind, place};
 
-/// The items of a body and what it says for all of them, as places in the body's text, so that they can be worked
-/// through a few at a time while the body stays where it is.
+/// The items of a body and the members that apply to all of them, as ranges of the body's text, so that the items can be
+/// processed a few at a time without moving the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     pub items: Vec<Range<usize>>,
-    /// The batch's own `context`, for each item whatever that item's context lacks.
+    /// The batch's own `context`, which supplies what an item's context lacks.
     pub context: Option<Range<usize>>,
     /// The batch's `writeKey`, for items that have none.
     pub write_key: Option<Range<usize>>,
@@ -21,7 +21,7 @@ pub struct Envelope {
     pub sent_at: Option<Range<usize>>,
 }
 
-/// Why a body holds no events.
+/// Why a body can't be read as events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     #[error("not JSON, or not an event or a batch of events")]
@@ -30,7 +30,7 @@ pub enum Unreadable {
     TooManyEvents,
 }
 
-/// Whether the path promises one event, a batch, or either.
+/// Whether the path expects one event, a batch, or either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Single,
@@ -70,17 +70,17 @@ impl Envelope {
     }
 }
 
-/// The text of a member that an [`Envelope`] of this body has the place of; `None` where it has none or it is no string.
+/// Returns the text of a member whose range an [`Envelope`] of this body has; `None` if it has none or it is not a string.
 pub fn text<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
     body.get(at?.clone()).map(Json::known)?.text()
 }
 
-/// An envelope while its body is read.
+/// An envelope while its body is parsed.
 struct Opening<'b> {
     body: &'b str,
     max_events: usize,
     envelope: Envelope,
-    /// Whether items were found, of whatever number.
+    /// Whether a list of items was found, even an empty one.
     is_batch: bool,
     too_many: bool,
 }
@@ -113,7 +113,7 @@ impl<'b> Visitor<'b> for &mut Opening<'b> {
         Ok(())
     }
 
-    /// The array of a batch's items. Of two the last counts, as everywhere in JSON.
+    /// The array of a batch's items. If there are two, the last counts, as usual for repeated keys in JSON.
     fn visit_seq<A: SeqAccess<'b>>(self, mut items: A) -> Result<(), A::Error> {
         self.is_batch = true;
         self.envelope.items.clear();

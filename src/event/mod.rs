@@ -1,4 +1,4 @@
-//! Events: from the body of a tracking request to one event after the other, borrowed from that body.
+//! Events: reads the body of a tracking request into events, one after the other, borrowed from that body.
 
 pub mod age;
 pub mod envelope;
@@ -12,7 +12,7 @@ use crate::json::Json;
 use age::Times;
 use projection::{Projection, Slot, Slots};
 
-/// What a client calls an event: the method of its SDK.
+/// The type of an event: the SDK method that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventType {
     Track,
@@ -49,7 +49,7 @@ impl EventType {
     }
 }
 
-/// The fields that the stations themselves read; mappings add theirs to the same [`Projection`].
+/// The fields that the filter itself reads; mappings add theirs to the same [`Projection`].
 #[derive(Clone, Copy, Debug)]
 pub struct Fields {
     pub event_type: Slot,
@@ -102,16 +102,16 @@ pub const ANONYMOUS_ID: &[&str] = &["anonymous_id", "anonymousId"];
 pub const USER_ID: &[&str] = &["user_id", "userId"];
 pub const MESSAGE_ID: &[&str] = &["message_id", "messageId"];
 
-/// One event, read.
+/// One event.
 #[derive(Debug)]
 pub struct Event<'a> {
     pub event_type: EventType,
-    /// What mappings are filed under: the event's name for `track`, its type for the others.
+    /// The name that mappings use: the event's name for `track`, its type for other types.
     pub name: Cow<'a, str>,
     pub slots: Slots<'a>,
 }
 
-/// Why an item of a request is no event.
+/// Why an item of a request is not a valid event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("not a JSON object")]
@@ -121,8 +121,8 @@ pub enum Malformed {
 }
 
 impl<'a> Event<'a> {
-    /// Reads one item. `slots` holds what the batch says for all its items; `fallback` is the type that the path names
-    /// (the body's `type` wins).
+    /// Reads one item. `slots` has the members that the batch sets for all its items; `fallback` is the type in the path (the
+    /// body's `type` wins).
     pub fn read(
         item: Json<'a>,
         projection: &Projection,

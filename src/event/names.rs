@@ -1,6 +1,6 @@
-//! Event names in their dialects.
+//! Event names in their common spellings.
 //!
-//! `Order Completed`, `order_completed`, `orderCompleted` and GA4's `purchase` are one event. The names are those of
+//! `Order Completed`, `order_completed`, `orderCompleted` and GA4's `purchase` are the same event. The names are those of
 //! Segment's ecommerce specification and of GA4's recommended events.
 
 /// GA4's names and the names they stand for. `generate_lead` is both leads, because a site on GA4 has only one.
@@ -11,10 +11,10 @@ const GA4: &[(&str, &[&str])] = &[
     ("generate_lead", &["lead_generated", "lead_submitted"]),
 ];
 
-/// The longest name that is compared by dialect, in bytes; a longer one matches only to the letter.
+/// The longest name that is compared in other spellings, in bytes; a longer one only matches exactly.
 const LONGEST: usize = 200;
 
-/// What matters of a character where words are told apart.
+/// The class of a character, as far as it matters for word boundaries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Lowercase, or a digit.
@@ -99,8 +99,8 @@ impl Dialects {
     }
 }
 
-/// The name under which a mapping is filed: GA4's name where it stands for exactly one event, else snake_case.
-/// So a mapping written for `purchase` also sees `Order Completed`.
+/// The name under which a mapping is stored: the Segment name of a GA4 name that stands for exactly one event, else the name
+/// itself in snake_case. So a mapping written for `purchase` also applies to `Order Completed`.
 pub fn filed_under(name: &str) -> String {
     let snake = snake_case(name);
     match GA4.iter().find(|(ga4, _)| *ga4 == snake) {

@@ -1,7 +1,7 @@
-//! Which fields of an event anybody will ask for, compiled once, so that an event is read in one pass.
+//! The fields of an event that are needed, compiled once, so that an event is read in one pass.
 //!
-//! Every path that the stations or a mapping use gets a [`Slot`] when the configuration is compiled. Reading an event
-//! fills the slots with borrowed JSON; what has no slot is skipped without being looked at.
+//! Every path that the filter itself or a mapping uses gets a [`Slot`] when the configuration is compiled. Reading an event
+//! fills the slots with borrowed JSON; everything else is skipped.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::json::{Json, Key, Kind};
 
-/// Where the value of one path is found once an event has been read.
+/// The index of the value of one path, once an event has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u16);
 
@@ -34,10 +34,10 @@ struct Child {
     node: NodeAt,
 }
 
-/// A node by its place.
+/// A node, by its index.
 pub type NodeAt = usize;
 
-/// A number that tells most keys apart, so that they are compared whole only where they are probably the same.
+/// A number that differs for most keys, so that keys are only compared completely if they are probably equal.
 fn tag(key: &[u8]) -> u32 {
     let byte = |at: usize| key.get(at).copied().unwrap_or_default();
     u32::from_le_bytes([byte(0), byte(key.len() / 2), byte(key.len().saturating_sub(1)), key.len() as u8])
@@ -107,10 +107,10 @@ impl Projection {
         Slots(vec![None; usize::from(self.slots)])
     }
 
-    /// Fills `slots` from an object. What `slots` already holds stays where the object says nothing, so that an item of
-    /// a batch starts from what the batch says for all; a member of `context` replaces that member as a whole.
+    /// Fills `slots` from an object. Values that `slots` already has remain where the object has none, so that an item of a
+    /// batch starts with the batch's own members; a member of `context` replaces that member as a whole.
     ///
-    /// `None` means that `event` is no object.
+    /// Returns `None` if `event` is not an object.
     pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
         self.walk(Self::ROOT, 0, event, slots)
     }
@@ -203,7 +203,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
 pub struct Slots<'a>(Vec<Option<Json<'a>>>);
 
 impl<'a> Slots<'a> {
-    /// The value of a path, `None` where the event lacks it or says null or the empty string.
+    /// Returns the value of a path; `None` if the event lacks it, or has null or the empty string.
     pub fn get(&self, slot: Slot) -> Option<Json<'a>> {
         self.0.get(usize::from(slot.0)).copied().flatten().filter(|json| !json.is_absent())
     }

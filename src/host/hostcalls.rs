@@ -1,4 +1,4 @@
-//! Envoy itself, by way of hostcalls.
+//! Implements the plugin's interface to Envoy with proxy-wasm hostcalls.
 
 use std::fmt;
 use std::time::{Duration, Instant as Clock, SystemTime};

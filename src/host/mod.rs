@@ -1,7 +1,7 @@
-//! All that touches the host (Envoy) through proxy-wasm. Compiled for wasm32 only.
+//! Everything that calls the host (Envoy) through proxy-wasm. Compiled for wasm32 only.
 //!
 //! A [`root::RootContext`] is one configuration of the plugin, a [`stream::Stream`] one HTTP request: their callbacks read
-//! what Envoy has and hand it on to the VM's [`Plugin`](crate::plugin::Plugin), which calls Envoy back through
+//! data from Envoy and pass it to the VM's [`Plugin`](crate::plugin::Plugin), which calls Envoy through
 //! [`hostcalls::Hostcalls`].
 
 mod hostcalls;

@@ -1,5 +1,5 @@
-//! The stream context: one HTTP request. Where a collector stands behind, it only captures, and never delays or changes
-//! anything; with `reply: local` it answers at the end of the request.
+//! The stream context: one HTTP request. With `reply: upstream` it only captures, and never delays or changes the request;
+//! with `reply: local` it answers at the end of the request.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ pub struct Stream {
 
 /// What the filter does for a stream.
 enum Part {
-    /// It carries no tracking request, or none any more.
+    /// Nothing: it carries no tracking request, or that request is already dealt with.
     Bystander,
     Captures(Capture),
     Answers(Answering),
@@ -70,7 +70,7 @@ impl Stream {
         }
     }
 
-    /// Tells the capture, if there is one, of a moment of the stream.
+    /// Passes a callback of the stream to the capture, if there is one.
     fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> Moment) {
         let Part::Captures(capture) = &mut self.part else { return };
         let moment = happen(capture);
@@ -103,7 +103,7 @@ impl Stream {
         }
     }
 
-    /// The end of the request: a capture is told, anything else of ours is answered.
+    /// The end of the request: a capture is informed, a request of ours is answered.
     fn end_of_request(&mut self) -> Action {
         self.moment(Capture::end_of_request);
         let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) else { return Action::Continue };

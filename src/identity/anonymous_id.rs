@@ -1,4 +1,4 @@
-//! The visitor's anonymous id: of the event, else of the first configured cookie, else one that we issue.
+//! The visitor's anonymous id: from the event, else from the first configured cookie that has one, else issued by the filter.
 
 use super::{CookieName, Cookies};
 use crate::codec;
@@ -7,13 +7,13 @@ use crate::request::has_control;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
-/// The longest anonymous id that is taken, in bytes. A UUID has 36.
+/// The longest anonymous id that is accepted, in bytes. A UUID has 36.
 pub const MAX_LENGTH: usize = 256;
 
-/// The longest cookie value that is looked at: an id of [`MAX_LENGTH`] bytes in base64, each byte percent-encoded.
+/// The longest cookie value that is read: an id of [`MAX_LENGTH`] bytes in base64, each byte percent-encoded.
 const MAX_COOKIE_VALUE: usize = 1100;
 
-/// What RudderStack's JavaScript SDK (from version 3 of its storage encryption) puts before the base64 of a JSON string.
+/// The prefix that RudderStack's JavaScript SDK (from version 3 of its storage encryption) adds to the base64 of a JSON string.
 const RUDDER_V3: &[u8] = b"RS_ENC_v3_";
 
 /// Its older form: AES with a public passphrase. Not read: it would need AES and MD5 in the filter, and that SDK sends the

@@ -1,4 +1,4 @@
-//! Whose IP address and User-Agent an event carries: those of the request, or those that a server sent on a visitor's
+//! Determines the IP address and User-Agent of an event: those of the request, or those that a server sent on a visitor's
 //! behalf in the event's context.
 
 use std::borrow::Cow;
@@ -34,17 +34,17 @@ const SERVER_LIBRARIES: [&str; 13] = [
     "rudder-analytics-python",
 ];
 
-/// When an event's `context.ip` and `context.userAgent` are believed.
+/// When an event's `context.ip` and `context.userAgent` are trusted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientFromContext {
-    /// Only where the request's signature was verified.
+    /// Only if the request's signature was verified.
     #[default]
     Signed,
     /// For every event. Meant for sources whose keys never reach a browser.
     Always,
-    /// For none: the connection's address and the request's header count.
+    /// For no event: the connection's address and the request's header are used.
     Never,
 }
 
@@ -68,15 +68,15 @@ impl EventContext<'_> {
     }
 }
 
-/// The client of an event, as vendors may hear of it.
+/// The client of an event, as it may be sent to vendors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Client<'a> {
     pub ip: Option<IpAddr>,
     /// Without control characters, not empty, at most [`MAX_USER_AGENT`] bytes.
     pub user_agent: Option<&'a str>,
-    /// A server's event whose context is not believed: it has neither IP nor User-Agent. Counted `client_untrusted`.
+    /// The context of a server's event is not trusted: the event has neither IP nor User-Agent. Counted as `client_untrusted`.
     pub untrusted: bool,
-    /// The IP is that of the connection and a private one: a proxy in front is not trusted yet. Counted
+    /// The IP is the connection's and is private: a proxy in front is not configured as trusted yet. Counted as
     /// `private_client_ip`.
     pub private_ip: bool,
 }
@@ -84,9 +84,9 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// Decides for one event. `request` is the client of the tracking request itself ([`Client::of_request`]).
     ///
-    /// A context that is believed wins. What it lacks is taken from the request, but not where a server sent the event: the
-    /// server's own IP and User-Agent would make all its visitors one.
-    /// `context.ip: 0.0.0.0` means that no IP is sent, believed or not: nobody gains by forging it.
+    /// A trusted context takes precedence. What it lacks is taken from the request, unless a server sent the event: with the
+    /// server's own IP and User-Agent all its visitors would look like one.
+    /// `context.ip: 0.0.0.0` means that no IP is sent, trusted or not: forging it gains nothing.
     pub fn of_event(event: &'a EventContext<'_>, request: &Client<'a>, policy: ClientFromContext) -> Self {
         let believed = match policy {
             ClientFromContext::Signed => event.signed,
@@ -123,7 +123,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Whether the address is none of the public Internet: private, loopback, link-local or carrier-grade NAT.
+/// Whether the address is not a public one: private, loopback, link-local or carrier-grade NAT.
 pub fn is_private(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared(ip),
@@ -148,7 +148,7 @@ fn ip_without_port(address: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// An IPv6 zone (`fe80::1%eth0`) says nothing outside its host and is cut off.
+/// An IPv6 zone (`fe80::1%eth0`) is meaningless outside its host and is cut off.
 fn parse_ip(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     if let Some((ip, _zone)) = text.split_once('%') {

@@ -1,6 +1,6 @@
-//! Reading the request's cookies. A client sends whatever it likes, so these are bytes.
+//! Reads the request's cookies. A client may send anything, so their values are bytes.
 
-/// Cookies beyond so many are not seen. Browsers keep fewer for a site.
+/// The maximum number of cookies that are read; later ones are ignored. Browsers keep fewer for a site.
 const MOST: usize = 1024;
 
 /// The cookies of a request, over its `cookie` header lines in their order. HTTP/2 may split them over several lines.

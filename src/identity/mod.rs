@@ -1,4 +1,4 @@
-//! Who an event is about: anonymous id, email digest, client IP and User-Agent, and the two cookies that we may set.
+//! The visitor's identity: anonymous id, email digest, client IP and User-Agent, and the two cookies that the filter may set.
 //!
 //! Everything here is a pure function: the clock and random bytes are passed in.
 

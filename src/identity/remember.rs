@@ -1,9 +1,9 @@
-//! `remember_email`: a purchase that comes after `identify()` carries no email, so the visitor's browser keeps its digest
-//! in a cookie that only we can read.
+//! `remember_email`: a purchase that follows an `identify()` usually carries no email, so the visitor's browser keeps the
+//! email's digest in a cookie that only the filter can decrypt.
 //!
-//! The cookie is base64url (unpadded) of nonce, ciphertext and tag of XChaCha20-Poly1305. Sealed inside: version, expiry
-//! and the 32 bytes of the digest. Bound to it, but not inside: the anonymous id, so that the cookie is worth nothing to
-//! another visitor. There is no store: every gateway with the same secret can open it.
+//! The cookie is base64url (unpadded) of nonce, ciphertext and tag of XChaCha20-Poly1305. The plain text is version, expiry
+//! and the 32 bytes of the digest. The anonymous id is the associated data, so that the cookie is useless to another visitor.
+//! There is no store: every gateway with the same secret can decrypt it.
 
 use super::EmailHash;
 use crate::settings::Secret;
@@ -13,8 +13,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// Put before a secret when the key is derived, and before the anonymous id in the associated data: a secret that is used
-/// elsewhere too gives another key, and nothing else that is ever sealed under this key is taken for an email.
+/// Prefixed to a secret when the key is derived, and to the anonymous id in the associated data: a secret that is also used
+/// elsewhere gives another key, and nothing else that is encrypted under this key can be mistaken for an email.
 const PURPOSE: &[u8] = b"conversion-relay remember_email v1\0";
 
 const VERSION: u8 = 1;
@@ -23,10 +23,10 @@ const NONCE: usize = 24;
 const TAG: usize = 16;
 const PLAIN: usize = 1 + 8 + 32;
 const SEALED: usize = NONCE + PLAIN + TAG;
-/// Of the cookie's value, in characters. Every value has the same length.
+/// The length of the cookie's value, in characters. Every value has the same length.
 const VALUE: usize = (SEALED * 4).div_ceil(3);
 
-/// The keys of the cookie: the first seals, all open. So a secret is rotated by putting the new one first.
+/// The keys of the cookie: the first encrypts, all decrypt. So a secret is rotated by putting the new one first.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Keys(Vec<[u8; 32]>);
 
@@ -69,10 +69,10 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The cookie's value for this visitor, sealed under the first secret.
+/// The cookie's value for this visitor, encrypted under the first secret.
 ///
-/// `expires_at` is Unix time in seconds. `nonce` is random and used only once: 24 bytes are enough that random ones never
-/// meet, without any state. Never None with secrets from [`Keys::new`]: the cipher refuses only texts of gigabytes.
+/// `expires_at` is Unix time in seconds. `nonce` is random and used only once: with 24 bytes random nonces don't collide, so
+/// no state is needed. Never `None` with secrets from [`Keys::new`]: the cipher only refuses texts of gigabytes.
 pub fn seal(
     keys: &Keys,
     anonymous_id: &str,
@@ -90,8 +90,8 @@ pub fn seal(
     Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
 }
 
-/// The email digest in a cookie's value. None if it is forged, damaged, expired at `now` (Unix time in seconds), sealed
-/// for another anonymous id or under a secret that is no longer listed: nobody needs to know which.
+/// The email digest in a cookie's value. `None` if it is forged, damaged, expired at `now` (Unix time in seconds), or encrypted
+/// for another anonymous id or under a secret that is no longer listed; the caller need not know which.
 pub fn open(keys: &Keys, anonymous_id: &str, value: &[u8], now: u64) -> Option<EmailHash> {
     if value.len() != VALUE {
         return None;

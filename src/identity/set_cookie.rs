@@ -1,4 +1,4 @@
-//! The `set-cookie` lines for the cookies that we set. Names and domains are checked when the configuration is loaded, so
+//! The `set-cookie` headers for the filter's own cookies. Names and domains are checked when the configuration is loaded, so
 //! that nothing can be injected later.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct CookieName(String);
 #[serde(try_from = "String")]
 pub struct CookieDomain(String);
 
-/// Why a cookie cannot be configured like that. The texts say what was expected.
+/// Why a cookie's settings are invalid. The texts say what was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCookie {
     #[error("expected a cookie name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~")]

@@ -10,38 +10,38 @@ use super::set_cookie::{CookieDomain, CookieName, InvalidCookie, SetCookie};
 use crate::consent::{Requirement, Vocabulary};
 use crate::settings::{DAY, Invalid, SECOND, Secret, Time};
 
-/// Who an event is about.
+/// How the visitor of an event is identified.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "Identity"))]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentitySettings {
-    /// Where the anonymous id is when the event has none: the first of these cookies that is present.
+    /// The cookies that may hold the anonymous id if the event has none; the first that is present is used.
     #[default(names(&["_dfid", "ajs_anonymous_id", "rl_anonymous_id"]))]
     pub anonymous_id_cookies: Vec<CookieName>,
-    /// When `context.ip` and `context.userAgent` of an event are believed instead of the connection's.
+    /// When an event's `context.ip` and `context.userAgent` are trusted instead of the request's.
     pub client_from_context: ClientFromContext,
-    /// Gives a visitor without an anonymous id one (a UUID), in an HttpOnly cookie on the answer to an accepted tracking
+    /// Issues a visitor without an anonymous id a UUID, in an HttpOnly cookie on the response to an accepted tracking
     /// request; that request's own events carry it already.
     pub issue_anonymous_id: Option<IssueAnonymousIdSettings>,
-    /// Keeps the digest of an `identify`'s email in the visitor's browser, sealed, so that a later purchase carries it: see
-    /// [consent](consent.md#remembering-an-email).
+    /// Keeps the digest of an `identify`'s email, encrypted, in the visitor's browser, so that a later purchase carries it:
+    /// see [consent](consent.md#remembering-an-email).
     pub remember_email: Option<RememberEmailSettings>,
 }
 
 /// The longest `max_age`: no browser keeps a cookie longer (RFC 6265bis, section 5.5).
 const LONGEST: u64 = 400 * DAY;
 
-/// The cookie that an anonymous id is issued in.
+/// The cookie for an issued anonymous id.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "IssueAnonymousId"))]
 #[serde(deny_unknown_fields, default)]
 pub struct IssueAnonymousIdSettings {
-    /// One of `anonymous_id_cookies`.
+    /// The cookie's name. Must be one of `anonymous_id_cookies`.
     #[default(name("_dfid"))]
     pub cookie: CookieName,
-    /// Like `.example.com`: the cookie is for that domain and all below it. Absent: for the gateway's own host alone.
+    /// The cookie's domain, like `.example.com`, which includes its subdomains. Absent: only the gateway's own host.
     pub domain: Option<CookieDomain>,
     /// How long the browser keeps it. Browsers keep no cookie longer than 400 days.
     #[default(Time::literal::<LONGEST>())]
@@ -51,18 +51,18 @@ pub struct IssueAnonymousIdSettings {
     pub requires: Vec<String>,
 }
 
-/// The cookie that an email's digest is remembered in.
+/// The cookie for a remembered email's digest.
 #[serde_inline_default]
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "RememberEmail"))]
 #[serde(deny_unknown_fields)]
 pub struct RememberEmailSettings {
-    /// Not one of `anonymous_id_cookies`.
+    /// The cookie's name. Must not be one of `anonymous_id_cookies`.
     #[serde_inline_default(name("_cr_em"))]
     pub cookie: CookieName,
-    /// Secrets as `${NAME}`, each 32 bytes or more, such as `openssl rand -base64 32` prints. The first seals, all open: to rotate,
-    /// put a new one first, and take the old one away after `max_age`. All gateways of a fleet need the same.
+    /// Secrets as `${NAME}`, each 32 bytes or more, such as `openssl rand -base64 32` prints. The first encrypts, all decrypt: to
+    /// rotate, put a new one first, and remove the old one after `max_age`. All gateways of a fleet need the same secrets.
     pub secrets: Vec<Secret>,
     /// How long the browser keeps it.
     #[serde_inline_default(Time::literal::<{ 30 * DAY }>())]
@@ -73,7 +73,7 @@ pub struct RememberEmailSettings {
 #[derive(Debug)]
 pub struct IssueAnonymousId {
     pub cookie: SetCookie,
-    /// What a visitor must have granted.
+    /// The consent that a visitor must have granted.
     pub requirement: Requirement,
 }
 

@@ -1,4 +1,4 @@
-//! Compiling mapping documents: paths split, targets checked, transforms resolved.
+//! Compiles mapping documents: splits paths, checks targets, resolves transforms.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,8 +33,8 @@ impl BadMapping {
 impl Plan {
     /// Compiles a preset with a user's document over it. `only` is the integration's own `events`.
     ///
-    /// The document is laid over the preset: of two mappings for a target the user's counts, and of two of the same
-    /// document the event's own counts over that of `global`.
+    /// The document is applied on top of the preset: of two mappings for a target the user's wins, and within a document the
+    /// event's own wins over that of `global`.
     pub fn compile(
         preset: &Document,
         user: Option<&Document>,
@@ -68,7 +68,7 @@ impl Plan {
     }
 }
 
-/// A document whose mappings are compiled, not yet laid over another.
+/// A document with compiled mappings, not yet applied on top of another.
 struct Layer {
     action: Option<Action>,
     global: Fields,
@@ -83,7 +83,7 @@ struct LayerEvent {
 }
 
 impl Layer {
-    /// The event of this document that another document's event is about, in whatever dialect.
+    /// Returns this document's entry for the event that another document names, in any spelling.
     fn like(&self, event: &LayerEvent) -> Option<&LayerEvent> {
         let dialects = Dialects::of(&event.name);
         let same = |own: &&LayerEvent| filed_under(&own.name) == filed_under(&event.name);
@@ -264,10 +264,10 @@ impl Compiler<'_> {
     }
 }
 
-/// The key of a value map that stands for every other value.
+/// The key of a value map that matches every other value.
 const OTHER: &str = "*";
 
-/// A vendor's name for an event, in bytes.
+/// The longest vendor's name for an event, in bytes.
 const LONGEST_EVENT_NAME: usize = 200;
 
 fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMapping> {
@@ -319,7 +319,7 @@ fn written(scalar: &Scalar) -> String {
     }
 }
 
-/// What a mapping makes of its constant, worked out once.
+/// Returns a mapping's value for its constant, computed once.
 fn folded(value: Value<'static>, reading: &Reading) -> Option<Value<'static>> {
     let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
     Some(match reading.change(value)? {

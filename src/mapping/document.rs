@@ -1,4 +1,4 @@
-//! A mapping document: Signal's version 2, as users write it and as the presets are shipped.
+//! A mapping document in Signal's version-2 format: what users write, and what the presets are.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::number;
 use super::transform::DateFormat;
 use crate::settings::OneOrMore;
 
-/// A mapping document, applied over the preset, which is itself one.
+/// A mapping document that is applied on top of the preset, itself a mapping document.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(rename = "FieldMappings"))]
@@ -19,12 +19,12 @@ use crate::settings::OneOrMore;
 pub struct Document {
     /// Always 2.
     pub version: Version,
-    /// What happens to events that are not named under `events`. Absent: what the preset does.
+    /// What happens to events that are not named under `events`. Absent: the preset's action.
     pub defaults: Option<Defaults>,
-    /// What every event gets.
+    /// Applies to every event.
     #[serde(default)]
     pub global: Global,
-    /// Mappings by the event's name or type (`page`, `identify`).
+    /// Settings and mappings of single events, by name or type (`page`, `identify`).
     #[serde(default)]
     pub events: BTreeMap<String, EventMapping>,
 }
@@ -38,7 +38,7 @@ pub struct Version;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
-    /// What happens to them.
+    /// The action for these events.
     pub action: Action,
 }
 
@@ -47,7 +47,7 @@ pub struct Defaults {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// None of them is sent, and of the preset's others none either.
+    /// None of them is sent, not even those that the preset names.
     Drop,
     /// All of them are sent, with the global mappings and their name in snake_case.
     Send,
@@ -68,12 +68,12 @@ pub struct Global {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EventMapping {
-    /// `false`: this event is not sent, although the preset would.
+    /// `false`: this event is not sent, even if the preset sends it.
     #[serde_inline_default(true)]
     pub enabled: bool,
     /// The vendor's name for the event. Podsights only. Absent: the preset's, else the event's name in snake_case.
     pub vendor_event_name: Option<String>,
-    /// One for a target replaces the preset's for it.
+    /// Mappings for this event. Each replaces the preset's mapping for the same target.
     #[serde(default)]
     pub mappings: Vec<Mapping>,
 }
@@ -83,20 +83,21 @@ pub struct EventMapping {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// A dotted path over the event and the request, or a list of which the first that is present wins.
+    /// A dotted path into the event or the request, or a list of paths of which the first that is present wins.
     pub source: Option<OneOrMore>,
     /// A constant, instead of a source.
     pub value: Option<Scalar>,
     /// A Flashtalking parameter, or a dotted path of the Podsights body.
     pub target: String,
-    /// A transform or a list of them, applied in their order.
+    /// A transform, or a list of transforms, applied in order.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Transforms>"))]
     pub transform: Option<OneOrMore>,
-    /// What `date_format` writes, always in UTC. Only with it.
+    /// The output format of the transform `date_format`, always in UTC. Only allowed with it.
     pub format: Option<DateFormat>,
-    /// After the transforms: the value for each text; `*` stands for every other. Without `*` an unknown value is left out.
+    /// Applied after the transforms: maps each text to a value; `*` matches every other text. Without `*` other values are left
+    /// out.
     pub value_map: Option<BTreeMap<String, Scalar>>,
-    /// Makes an object of each item of a list, by mappings of its own, whose sources start at the item.
+    /// Creates an object from each item of a list, with its own mappings, whose sources are paths into the item.
     pub each: Option<Vec<Mapping>>,
 }
 

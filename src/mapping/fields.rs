@@ -18,7 +18,7 @@ enum Node {
 }
 
 impl Fields {
-    /// The values of one event, in order. `left_out` is told of each that the event has but the target doesn't take.
+    /// The values of one event, in order. Calls `left_out` for each value that the event has but its target doesn't accept.
     pub fn map<'a>(&'a self, subject: &Subject<'a>, left_out: &mut dyn FnMut()) -> Vec<(&'a str, Value<'a>)> {
         let mut values = Vec::with_capacity(self.0.len());
         for (target, node) in &self.0 {
@@ -64,7 +64,7 @@ impl Fields {
         }
     }
 
-    /// Puts a rule at a dotted target. An error if there is one already, or one of them is a part of the other.
+    /// Adds a rule for a dotted target. Fails if there is one already, or if one target is below the other.
     pub(super) fn put(&mut self, target: &str, rule: Rule) -> Result<(), String> {
         let (head, rest) = match target.split_once('.') {
             Some((head, rest)) => (head, Some(rest)),
@@ -90,7 +90,7 @@ impl Fields {
         }
     }
 
-    /// Lays other fields over these: for each target of theirs, theirs counts.
+    /// Merges other fields into these: for each of their targets, theirs replaces ours.
     pub(super) fn overlay(&mut self, over: &Fields) {
         for (target, node) in &over.0 {
             match (self.0.iter_mut().find(|(known, _)| known == target), node) {
@@ -101,7 +101,7 @@ impl Fields {
         }
     }
 
-    /// By insertion, which is all that a dozen fields take: the standard library's sort is 4 KB for each type.
+    /// An insertion sort, which is enough for a dozen fields: the standard library's sort takes 4 KB of code for each type.
     pub(super) fn sort(&mut self, targets: &dyn Targets) {
         let mut sorted: Vec<(Box<str>, Node)> = Vec::with_capacity(self.0.len());
         for (target, node) in std::mem::take(&mut self.0) {

@@ -1,7 +1,7 @@
-//! Field mappings: from an event to the fields of a vendor's request.
+//! Field mappings: turn an event into the fields of a vendor's request.
 //!
-//! A [`document`] is what users and presets write; [`compile`] makes a [`plan`] of it; a [`Rule`] is one compiled mapping.
-//! There is no other way by which a value of an event gets into a vendor's request.
+//! Users and presets write a [`document`]; [`compile`] turns it into a [`plan`]; a [`Rule`] is one compiled mapping. There is no
+//! other way for a value of an event to get into a vendor's request.
 
 mod compile;
 pub mod document;
@@ -36,7 +36,7 @@ pub struct Rule(Origin);
 
 #[derive(Debug)]
 enum Origin {
-    /// Worked out when the document was compiled.
+    /// A constant, computed when the document was compiled.
     Constant(Value<'static>),
     Read(Reading),
     Each(Vec<Source>, Each),
@@ -48,11 +48,11 @@ struct Reading {
     sources: Vec<Source>,
     transforms: Vec<Transform>,
     value_map: Option<ValueMap>,
-    /// What the target takes, whatever the mapping says.
+    /// The transform that the target always applies, whatever the mapping says.
     kind: Option<Transform>,
 }
 
-/// `each`: what becomes of every item of a list. An item is read once, like an event.
+/// `each`: the mappings for every item of a list. An item is read once, like an event.
 #[derive(Debug)]
 struct Each {
     projection: Projection,
@@ -66,13 +66,13 @@ struct ValueMap {
     other: Option<Value<'static>>,
 }
 
-/// What a rule makes of an event.
+/// The result of a rule for an event.
 #[derive(Debug)]
 pub enum Mapped<'a> {
     Value(Value<'a>),
     /// The event has no such value.
     Absent,
-    /// The event has one, but not of the kind that the target takes.
+    /// The event has one, but not of the kind that the target accepts.
     LeftOut,
 }
 
@@ -107,7 +107,7 @@ impl Rule {
 }
 
 impl Reading {
-    /// Transforms, then the value map, then what the target takes.
+    /// Applies the transforms, then the value map, then the target's own transform.
     fn change<'a>(&'a self, found: Value<'a>) -> Option<Value<'a>> {
         let value = self.transforms.iter().try_fold(found, |value, transform| transform.apply(value))?;
         let value = match &self.value_map {
@@ -130,7 +130,7 @@ impl ValueMap {
 }
 
 impl Each {
-    /// An object of each item of a list; items that are no objects, or of which nothing is known, are dropped.
+    /// Creates an object from each item of a list; items that are not objects, or give no value, are dropped.
     fn map<'a>(&'a self, list: Value<'a>, subject: &Subject<'a>) -> Option<Value<'a>> {
         let mut objects = Vec::new();
         let mut slots = self.projection.empty();

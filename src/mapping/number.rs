@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-/// More digits than this are no amount of anything that a shop sells.
+/// The maximum number of significant digits, more than any amount in a shop has.
 const MOST_SIGNIFICANT_DIGITS: usize = 17;
-/// Values reach up to, not including, 10^15.
+/// Values must be below 10^15.
 const MOST_INTEGER_DIGITS: i32 = 15;
-/// The longest text that is looked at: 17 digits, a point, an exponent, and generous room for zeros.
+/// The longest text that is read: 17 digits, a point, an exponent, and generous room for zeros.
 const LONGEST: usize = 64;
 
 /// A JSON number as plain decimal digits: `129.99` stays `129.99`, `129.90` stays `129.90`, `1e2` becomes `100`.
@@ -57,7 +57,7 @@ pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(shift(&format!("{whole}{fraction}"), point)))
 }
 
-/// A JSON number as any target may have it: [`plain`] where it can be, else as it came if it is finite at all.
+/// A JSON number for targets without a kind: [`plain`] if possible, else unchanged if it is finite.
 pub fn finite(json: &str) -> Option<Cow<'_, str>> {
     let as_it_came = || json.len() <= LONGEST && is_finite(json);
     plain(json).or_else(|| as_it_came().then_some(Cow::Borrowed(json)))

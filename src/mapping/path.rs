@@ -1,4 +1,4 @@
-//! Sources: where in the event or the request a value comes from.
+//! Sources: the paths from which mappings read values of the event or the request.
 
 use std::borrow::Cow;
 
@@ -50,7 +50,7 @@ pub enum BadSource {
     Credentials(String),
 }
 
-/// Headers that authenticate somebody, and the cookie header, of which single cookies are taken by name.
+/// Headers that authenticate a client, and the cookie header, from which single cookies can be read by name.
 const CREDENTIAL_HEADERS: &[&str] =
     &["authorization", "proxy-authorization", "cookie", "x-signature", "x-timestamp", "x-write-key"];
 
@@ -200,7 +200,7 @@ fn steps(path: &str) -> Result<Vec<Step>, BadSource> {
     if steps.len() > MOST_STEPS { Err(bad()) } else { Ok(steps) }
 }
 
-/// Walks `steps` into a value. Behind `[*]` the values that are there make a list; an empty list is absent.
+/// Follows `steps` into a value. After `[*]` the values that are present form a list; an empty list counts as absent.
 fn follow<'a>(json: Json<'a>, steps: &[Step]) -> Option<Value<'a>> {
     let Some((step, rest)) = steps.split_first() else {
         return Value::of(json);

@@ -10,7 +10,7 @@ use crate::rank::Rank;
 #[derive(Debug)]
 pub struct Plan {
     pub(super) entries: Vec<Entry>,
-    /// `defaults: {action: send}`: what events get that nobody named.
+    /// `defaults: {action: send}`: the mappings for events that no document names.
     pub(super) others: Option<Fields>,
 }
 
@@ -34,7 +34,7 @@ pub struct Planned<'p> {
     pub fields: &'p Fields,
 }
 
-/// Events that are no conversion by themselves, as they are filed.
+/// Events that are not conversions, by the name under which they are stored.
 const ORDINARY: [&str; 6] = ["page", "screen", "identify", "group", "alias", "product_added"];
 
 impl Entry {
@@ -52,8 +52,8 @@ impl Entry {
 }
 
 impl Plan {
-    /// What is to be done with an event of this name; `None`: nothing. An exact name wins over a dialect, and a dialect of
-    /// the name itself over what GA4 means by it.
+    /// Returns what to do with an event of this name; `None`: nothing. An exact name wins over another spelling, and another
+    /// spelling of the name itself over GA4's equivalents.
     pub fn find<'p>(&'p self, name: &str, dialects: &Dialects) -> Option<Planned<'p>> {
         let exact = || self.entries.iter().find(|entry| *entry.name == *name);
         let own = || self.entries.iter().find(|entry| dialects.is_own(&entry.filed_under));
@@ -107,7 +107,7 @@ impl Plan {
         })
     }
 
-    /// Keeps only the events that the integration's own `events` names. The error is one of them, and why.
+    /// Keeps only the events that the integration's own `events` names. Fails with an invalid one and the reason.
     pub(super) fn restrict(&mut self, only: &[String]) -> Result<(), (usize, String)> {
         for (at, name) in only.iter().enumerate() {
             if self.find(name, &Dialects::of(name)).is_none() {

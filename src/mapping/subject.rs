@@ -1,11 +1,11 @@
-//! What mappings read from.
+//! The input of mappings: the event and its request.
 
 use crate::event::Event;
 use crate::identity::Cookies;
 use crate::request::Request;
 use crate::visitor::Visitor;
 
-/// What a mapping reads from.
+/// The event and the request that a mapping reads from.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub event: &'a Event<'a>,

@@ -1,6 +1,6 @@
-//! "did you mean": the name that somebody probably meant.
+//! "did you mean": suggests a similar name for an unknown one.
 
-/// Names less alike than this are taken for different words, on Jaro and Winkler's scale of 0 to 1.
+/// The minimum Jaro-Winkler similarity (0 to 1) for a suggestion.
 const ALIKE: f64 = 0.75;
 
 /// The known name that is most like `name`, if any is.

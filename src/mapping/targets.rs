@@ -1,9 +1,9 @@
-//! What may stand as the target of a mapping.
+//! Which targets a mapping may have.
 
 use super::transform::Transform;
 use crate::event::names::snake_case;
 
-/// What a vendor says about targets when a document is compiled.
+/// A vendor's rules for targets, used when a document is compiled.
 pub trait Targets {
     /// Returns the targets that the filter sets itself, in lowercase. A mapping must not set them, nor anything below them.
     fn reserved(&self) -> &'static [&'static str];
@@ -11,16 +11,16 @@ pub trait Targets {
     /// Refuses a target with the reason and the fix. Those that are [reserved](Targets::reserved) are refused already.
     fn check(&self, target: &str) -> Result<(), String>;
 
-    /// Where a target stands among the others; equal ones keep the document's order.
+    /// Returns the sort key of a target among the others; equal ones keep the document's order.
     fn order(&self, target: &str) -> usize;
 
-    /// What a target takes whatever a mapping says, as the transform that makes it; `None`: anything.
+    /// Returns the transform that always applies to a target, whatever a mapping says; `None`: it accepts any value.
     fn kind(&self, target: &str) -> Option<Transform>;
 
-    /// false: no email and no phone number, hashed or not, may be a source.
+    /// Returns `false` if no email and no phone number, hashed or not, may be a source.
     fn takes_contact_data(&self) -> bool;
 
-    /// false: only text, numbers and booleans, so that `each` is of no use.
+    /// Returns `false` if values are only text, numbers and booleans, so that `each` is not allowed.
     fn takes_objects(&self) -> bool;
 }
 
@@ -30,8 +30,8 @@ pub fn is_reserved(target: &str, targets: &dyn Targets) -> bool {
     targets.reserved().iter().any(|reserved| reserved.eq_ignore_ascii_case(first))
 }
 
-/// Whether a path names an email address or a phone number. Rather too many than one too few: a vendor that must not
-/// have them must not have them hashed either, which nobody could tell from the value.
+/// Whether a path names an email address or a phone number. Errs on the side of privacy: a vendor that must not get them must
+/// not get them hashed either, and a hash can't be recognized by its value.
 pub fn names_contact_data(path: &str) -> bool {
     path.split(['.', '[']).any(|part| {
         let part = snake_case(part).replace('_', "");

@@ -1,4 +1,4 @@
-//! The values that mappings work on, borrowed from the event wherever nothing had to be changed.
+//! The values that mappings process, borrowed from the event wherever possible.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! `reply: local`: the filter stands in for a collector, and answers at the end of the request.
+//! `reply: local`: the filter takes the place of a collector, and answers at the end of the request.
 
 use super::awaiting_body::BodySeen;
 use super::envoy::Envoy;

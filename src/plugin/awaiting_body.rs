@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use crate::delivery::Instant;
 
-/// How long the first body callback of a request may take. It never comes where Envoy holds it back for want of
-/// allow_on_headers_stop_iteration.
+/// The timeout for the first body callback of a request. Without allow_on_headers_stop_iteration Envoy never makes it.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether a stream has had its first body callback: held by the stream, and by what waits for that.
@@ -26,7 +25,7 @@ impl BodySeen {
     }
 }
 
-/// Streams whose body was not seen yet, the oldest first.
+/// Streams that have not had a body callback yet, oldest first.
 #[derive(Debug, Default)]
 pub struct AwaitingBody(VecDeque<Waiting>);
 

@@ -1,4 +1,4 @@
-//! What the plugin needs of Envoy.
+//! The plugin's interface to Envoy.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub trait Envoy: Store {
     /// Answers the request of the effective context, a stream.
     fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]);
 
-    /// Asks Envoy for the log level in force, and logs by it from now on.
+    /// Reads Envoy's current log level, and uses it from now on.
     fn read_log_level(&self);
 
     /// Writes a log line, unless its level is switched off; then `line` is not even formatted.

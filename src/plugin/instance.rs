@@ -1,4 +1,4 @@
-//! The one instance of a plugin in a VM, through all of its configurations.
+//! The single instance of a plugin in a VM, across all of its configurations.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct Plugin<E> {
     relay: Relay,
     metrics: Metrics,
     log: LogLimiter,
-    /// The root context of the configuration in force: it has the timer and sends all callouts.
+    /// The root context of the configuration in force, which owns the timer and sends all callouts.
     newest: u32,
     /// The roots that Envoy has not given up, with their configurations; the one that was used last comes last.
     roots: Vec<(u32, Rc<Compiled>)>,
@@ -48,7 +48,7 @@ impl Current {
     }
 }
 
-/// How old the log level may be that is logged by, so that a change by Envoy's admin takes effect.
+/// How often the log level is read again, so that a change through Envoy's admin interface takes effect.
 const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
 
 const MISCONFIGURED: &[u8] =
@@ -184,7 +184,7 @@ impl<E: Envoy> Plugin<E> {
         self.step(stream, |relay, host| relay.hand_over_answered(request, host))
     }
 
-    /// A stream asks what its client is to be told, and with which `set-cookie` lines.
+    /// Returns the answer to a stream's client, and the values of its `set-cookie` headers.
     pub fn answer(&mut self, stream: Current, request: Request) -> (Reply, Vec<String>) {
         self.step(stream, |relay, host| relay.answer(request, host))
     }

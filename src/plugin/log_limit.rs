@@ -1,4 +1,4 @@
-//! Log lines that a flood can't turn into a flood: of a kind, at most one a second.
+//! Rate limit for log lines: at most one line of a kind per second.
 
 use std::time::Duration;
 

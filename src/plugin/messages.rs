@@ -1,4 +1,4 @@
-//! The texts of log lines. WARN where nothing is lost, ERROR where a delivery is.
+//! The texts of log lines: WARN if nothing is lost, ERROR if a delivery is lost.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! The counters as Envoy knows them: defined once for each configuration, then increased by number.
+//! The counters in Envoy: defined once for each configuration, then increased by their numeric ids.
 //!
-//! Each increase is a call into Envoy, and one purchase makes ten of them. So they are added up, and flushed with the next
-//! tick or a tenth of a second later: all at once, so that at any time matched = delivered + dropped + pending.
+//! Each increase is a call into Envoy, and one purchase causes ten of them. So they are summed, and flushed with the next tick
+//! or a tenth of a second later: all at once, so that at any time matched = delivered + dropped + dry_run + pending.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::accounting::{CalloutStatus, EventIgnored, IntegrationRef, Note, Outco
 use crate::config::{Compiled, label};
 use crate::delivery::Instant;
 
-/// How long a count may stay pending.
+/// The longest delay before a count is flushed.
 pub const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Every metric of one plugin. Integrations that were removed stay: their last deliveries may still be in flight.
@@ -104,7 +104,7 @@ impl Metrics {
         Some(*self.pending.due.get_or_insert(now.saturating_add(FLUSH_INTERVAL)))
     }
 
-    /// Tells Envoy what has been counted.
+    /// Passes the counts to Envoy.
     pub fn flush(&mut self, envoy: &impl Envoy) {
         self.pending.due = None;
         for (metric, count) in self.pending.counts.drain(..) {

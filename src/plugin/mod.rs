@@ -1,9 +1,9 @@
-//! The plugin: what a VM keeps through all configurations of a plugin, and the clockwork around the relay.
+//! The plugin: the state that a VM keeps across all configurations of a plugin, and what drives the relay.
 //!
-//! Envoy makes a root context for each configuration and a stream context for each request, and both come and go. One
-//! [`Plugin`] outlives them: the relay with its queue, the metrics, and the timer that always belongs to the newest root.
+//! Envoy creates a root context for each configuration and a stream context for each request. One [`Plugin`] outlives them: the
+//! relay with its queue, the metrics, and the timer, which always belongs to the newest root.
 //!
-//! Pure like the stations: it talks to Envoy through the trait [`Envoy`], whose one real implementation is in `src/host`.
+//! Pure like the pipeline: it calls Envoy through the trait [`Envoy`], whose only real implementation is in `src/host`.
 
 mod answering;
 mod awaiting_body;

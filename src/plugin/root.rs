@@ -1,4 +1,4 @@
-//! The life of a root context: one configuration of the plugin, until nothing needs it any more.
+//! The lifecycle of a root context: one configuration of the plugin, until it is no longer needed.
 
 use std::cell::RefCell;
 use std::rc::Rc;

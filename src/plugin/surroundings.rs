@@ -1,4 +1,4 @@
-//! The relay's host, by way of Envoy: what the relay asks for while one callback runs.
+//! The relay's host, implemented with Envoy, for the duration of one callback.
 
 use std::time::Duration;
 

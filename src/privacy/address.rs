@@ -1,4 +1,4 @@
-//! What looks like an email address, in a text that may be percent-encoded.
+//! Finds email addresses in a text that may be percent-encoded.
 
 use percent_encoding::percent_decode;
 use std::borrow::Cow;

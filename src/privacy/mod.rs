@@ -1,8 +1,8 @@
-//! The last station before the queue: no raw email address leaves to any vendor.
+//! The last stage before the queue: ensures that no raw email address is sent to any vendor.
 //!
-//! It looks at the values of a finished request, whatever mapping put them there. What counts as an address is
-//! [`email_in`]; what becomes of a value that holds one is [`scrub`]. Only a Podsights body's `key` and `em` are exempt:
-//! the first is the customer's own, the second is already a digest.
+//! It checks the values of a finished request, whatever mapping they come from. [`email_in`] detects addresses; [`scrub`]
+//! removes them from a value. Only a Podsights body's `key` and `em` are exempt: the first is the customer's own, the second is
+//! already a digest.
 
 mod address;
 mod scrubbed;
@@ -14,13 +14,13 @@ mod tests;
 pub use address::email_in;
 pub use scrubbed::Scrubbed;
 
-/// Takes the email addresses out of a value that is about to be sent.
+/// Removes email addresses from a value that is about to be sent.
 ///
 /// `value` is the decoded text: JSON escapes resolved, not yet percent-encoded for the request. A URL (`scheme://...`,
 /// `//host...` or `/path...`) loses its user information, and those path segments, query parameters and the fragment
 /// that hold an address. Any other value with an address in it is dropped whole.
 ///
-/// Whatever comes back has no address in it: `email_in` is false for a `Clean` value and for the text of a `Cut`.
+/// The result never contains an address: `email_in` is false for a `Clean` value and for the text of a `Cut`.
 pub fn scrub(value: &str) -> Scrubbed {
     if !address::can_hold_one(value.as_bytes()) {
         return Scrubbed::Clean;

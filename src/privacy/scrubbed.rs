@@ -1,6 +1,6 @@
-//! What scrubbing makes of a value.
+//! The result of scrubbing a value.
 
-/// What [`scrub`](super::scrub) made of a value.
+/// The result of [`scrub`](super::scrub).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scrubbed {
     /// Holds no address: send the value as it is. The normal case, which allocates nothing.

@@ -1,4 +1,4 @@
-//! The plugin configuration as Envoy hands it over: parsed, with `${NAME}` replaced, ready to be read into its types.
+//! The plugin configuration from Envoy: parsed, with `${NAME}` replaced, ready to be read into its types.
 
 use std::fmt::Write as _;
 
@@ -42,7 +42,7 @@ impl Document {
         Ok(Self { value, noted: Noted::default() })
     }
 
-    /// Replaces `${NAME}` in every string. No message will show what came from the environment.
+    /// Replaces `${NAME}` in every string. Values from the environment never appear in messages.
     pub fn expand(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), Invalid> {
         expand(&mut self.value, &Path::At(""), environment, &mut self.noted)
     }
@@ -63,7 +63,7 @@ impl Document {
         self.noted.texts.borrow().mask(text)
     }
 
-    /// Returns the paths of the secrets that are written out, of what was read since this was asked last.
+    /// Returns the paths of the secrets in plain text that were read since the last call.
     pub fn take_plain_secrets(&self) -> Vec<String> {
         self.noted.plain.take()
     }

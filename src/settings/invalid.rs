@@ -1,4 +1,4 @@
-//! The one error of a configuration.
+//! The error type of the configuration.
 
 /// A configuration that is refused. Displays as one line with the path, the problem and the fix, and never a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,8 @@
-//! What every section of the configuration is made of. The sections themselves stand with the modules that they configure.
+//! Building blocks for the sections of the configuration. Each section is defined in the module that it configures.
 //!
 //! A section is a struct that derives `Deserialize` and, for the command line, `JsonSchema`. A key is written once, as a field:
 //! its name, its documentation, its default and, by its type ([`Whole`], [`Time`], [`Secret`], an enum), what it accepts.
-//! From that come reading, the errors, the JSON Schema and the tables of docs/configuration.md. Two attributes give defaults:
+//! Parsing, errors, the JSON Schema and the tables of docs/configuration.md derive from that. Two attributes set defaults:
 //! `#[default(...)]` of `SmartDefault` in a section that may be left out as a whole, `#[serde_inline_default(...)]` in an
 //! object with required keys.
 

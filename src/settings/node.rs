@@ -1,7 +1,7 @@
-//! A serde deserializer over the parsed configuration that knows where each value stands and which values are secrets.
+//! A serde deserializer over the parsed configuration that tracks the path of each value and which values are secrets.
 //!
-//! Serde's own errors show the value that was refused, and know no path. Both are wrong for a configuration that holds secrets:
-//! so the errors are [`Problem`]s, and what a [`Secret`](super::Secret) is read from is noted with its path.
+//! Serde's own errors show the refused value but no path. For a configuration with secrets both are wrong, so the errors here are
+//! [`Problem`]s, and the path of every [`Secret`](super::Secret) is recorded.
 
 use serde::de::value::StrDeserializer;
 use serde::de::{

@@ -1,8 +1,8 @@
-//! Where a value stands in the configuration.
+//! The path of a value in the configuration.
 
 use std::fmt;
 
-/// The way from the root to a value. Each step knows the one before, so that a path is written only for an error.
+/// The path from the root to a value. Each step refers to its parent, so that the text is only built for an error.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'p> {
     /// The root, or the place of what is read by itself, as text.

@@ -1,4 +1,4 @@
-//! Serde's errors in the words of this configuration. Values are never shown here: one of the wrong type may be a secret.
+//! Serde's errors in the terms of this configuration. Values are never shown here: one of the wrong type may be a secret.
 
 use std::fmt::{self, Display};
 
@@ -6,7 +6,7 @@ use serde::de::{Error, Expected, Unexpected};
 
 use super::path::Path;
 
-/// Why a value is refused, and where it stands once somebody knows.
+/// Why a value is refused, and its path once that is known.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub at: Option<String>,
@@ -14,7 +14,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Adds the place, unless a place below it is known already.
+    /// Adds the path, unless a longer one is known already.
     pub fn or_at(self, path: &Path<'_>) -> Self {
         Self { at: self.at.or_else(|| Some(path.to_string())), ..self }
     }
@@ -46,7 +46,7 @@ impl Error for Problem {
     }
 }
 
-/// The error for a key that nobody reads.
+/// The error for an unknown key.
 pub(super) fn unknown_key<E: Error>(known: &[&str]) -> E {
     E::custom(format_args!("unknown field: expected one of {}", known.join(", ")))
 }

@@ -27,7 +27,7 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
     }
 }
 
-/// A pattern can't say a range of durations: `x-minimum` and `x-maximum` do, for whoever reads the schema.
+/// A pattern can't express a range of durations; `x-minimum` and `x-maximum` do, for readers of the schema.
 impl<const MIN: u64, const MAX: u64> JsonSchema for Time<MIN, MAX> {
     fn inline_schema() -> bool {
         true

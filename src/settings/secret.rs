@@ -1,4 +1,4 @@
-//! Secrets: a type that masks itself wherever it is shown, and what keeps every other text free of them.
+//! Secrets: a type that masks itself wherever it is shown, and a filter that masks secrets in other texts.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,15 +8,15 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::path::Path;
 
-/// What stands in the place of a secret.
+/// Shown in place of a secret.
 pub const MASK: &str = "***";
 
 /// The name by which a deserializer of the configuration knows that a secret is read.
 pub(super) const TYPE: &str = "conversion_relay::Secret";
 
-/// A setting that nobody may see. `Debug` and `Display` show `***`; only [`Secret::expose`] gives the text.
+/// A confidential setting. `Debug` and `Display` show `***`; only [`Secret::expose`] returns the text.
 ///
-/// One that is written out instead of as `${NAME}` is read all the same, and its path is warned of.
+/// A secret in plain text instead of `${NAME}` is accepted, with a warning that names its path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -89,13 +89,13 @@ impl Secrets {
     }
 }
 
-/// What is found out about secrets while a configuration is read.
+/// What is learned about secrets while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
     /// The paths of all strings that name an environment variable.
     pub from_environment: BTreeSet<String>,
     pub texts: RefCell<Secrets>,
-    /// The paths of secrets that are written out.
+    /// The paths of secrets in plain text.
     pub plain: RefCell<Vec<String>>,
 }
 

@@ -19,8 +19,8 @@ const UNITS: [(&str, u64); 5] = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", S
 
 /// A duration from `MIN` to `MAX` milliseconds, both included: `500ms`, `5s`, `10m`, `1h`, `400d`.
 ///
-/// Read by hand, because the JSON Schema can say this grammar in one pattern: the crates for human durations also take
-/// `1h 30m`, `5 min` or `1.5s`, in words that no schema could list.
+/// Parsed here, because the JSON Schema can express this grammar in one pattern: the crates for human-readable durations also
+/// accept `1h 30m`, `5 min` or `1.5s`, which a schema can't describe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time<const MIN: u64, const MAX: u64>(Duration);
 

@@ -55,7 +55,7 @@ impl Vendor for Flashtalking {
     }
 }
 
-/// encodeURIComponent's alphabet: what it leaves as it is.
+/// The characters that encodeURIComponent leaves unchanged.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
@@ -69,7 +69,7 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The longest path, in bytes.
 const LONGEST_PATH: usize = 8192;
-/// Of that, what is kept for the part that is put in when a delivery is sent: three ids and the cachebuster.
+/// The part of it that is reserved for what is added when a delivery is sent: three ids and the cachebuster.
 const RESERVED: usize = 128;
 
 /// The Spotlight tag's parameters, in the order in which they are sent. U1 to U20 follow, then all others.
@@ -81,8 +81,8 @@ const LONGEST_PARAMETER: usize = 64;
 struct Parameters;
 
 impl Targets for Parameters {
-    /// The ids stand in the path and the cachebuster before all parameters; the others are what headers carry, and what
-    /// belongs to other vendors.
+    /// The ids are in the path and the cachebuster comes before all parameters; the others are sent in headers, or belong to
+    /// other vendors.
     fn reserved(&self) -> &'static [&'static str] {
         &[
             "cachebuster",
@@ -137,7 +137,7 @@ impl Targets for Parameters {
     }
 }
 
-/// The place of a parameter that we know among all of them.
+/// The position of a known parameter among all of them.
 fn known(target: &str) -> Option<usize> {
     let variable = || {
         let number = target.strip_prefix('U').filter(|digits| !digits.starts_with(['0', '+']))?;
@@ -160,13 +160,13 @@ struct Spotlight {
     spotlight_id: Id,
     /// The third of the three numbers.
     spotlight_group_id: Id,
-    /// Names of Flashtalking's first-party cookie; the first that is present is forwarded.
+    /// Names of Flashtalking's first-party cookie; the first cookie that is present is forwarded.
     #[serde_inline_default(vec!["FTrack".to_owned()])]
     ftrack_cookies: Vec<String>,
     /// The Envoy cluster that callouts go to.
     #[serde_inline_default("flashtalking".to_owned())]
     cluster: String,
-    /// The host that they ask for.
+    /// The Host header of callouts.
     #[serde_inline_default("servedby.flashtalking.com".to_owned())]
     authority: String,
 }
@@ -232,7 +232,7 @@ impl schemars::JsonSchema for Id {
 }
 
 impl Spotlight {
-    /// The first of the configured cookies that is there, with its name.
+    /// The first of the configured cookies that is present, with its name.
     fn ftrack_cookie<'r>(&self, cookies: &Cookies<'r>) -> Option<(&str, &'r [u8])> {
         self.ftrack_cookies.iter().find_map(|name| cookies.get(name).map(|value| (name.as_str(), value)))
     }

@@ -1,4 +1,4 @@
-//! The vendors: what each one's requests look like. A new vendor is one file here and one line in [`VENDORS`].
+//! The vendors and the formats of their requests. A new vendor is one file here and one line in [`VENDORS`].
 
 mod flashtalking;
 mod podsights;

@@ -1,4 +1,4 @@
-//! Podsights: a POST of JSON. Nothing authenticates but the pixel key in the body.
+//! Podsights: a POST of JSON, authenticated only by the pixel key in the body.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ impl Vendor for Podsights {
         &[("retail", include_str!("presets/podsights-retail.json"))]
     }
 
-    /// Its collector answers 2xx or an error; a redirect points to a place that nobody asked to send a visitor to.
+    /// Its collector answers 2xx or an error; a redirect would lead to a host that is not configured to receive visitors' data.
     fn redirects(&self) -> Redirects {
         Redirects::Rejected
     }
@@ -58,7 +58,7 @@ const DEEPEST_TARGET: usize = 8;
 struct BodyPaths;
 
 impl Targets for BodyPaths {
-    /// What the filter puts into every body, and a word of Flashtalking's that could only be meant for it.
+    /// The members that the filter puts into every body, and names that only make sense for Flashtalking.
     fn reserved(&self) -> &'static [&'static str] {
         &["key", "event", "ip", "user_agent", "cachebuster"]
     }
@@ -109,7 +109,7 @@ struct Pixel {
     /// The Envoy cluster that callouts go to.
     #[serde_inline_default("podsights".to_owned())]
     cluster: String,
-    /// The host that they ask for.
+    /// The Host header of callouts.
     #[serde_inline_default("collector.podsights.com".to_owned())]
     authority: String,
 }
@@ -137,7 +137,7 @@ impl TryFrom<Secret> for PixelKey {
     }
 }
 
-/// The largest body, in bytes; and of that, what is kept for the key with its escapes and for the brackets.
+/// The largest body in bytes, and the part of it that is reserved for the key with its escapes and for the brackets.
 const LARGEST_BODY: usize = 65_536;
 const RESERVED: usize = 1_024;
 /// The longest pixel key, in bytes. Real ones have 32.
@@ -193,7 +193,7 @@ impl Destination for Pixel {
     }
 }
 
-/// The body behind its key, written member by member: `,"event":"purchase",...`. A member that would make it too large is
+/// The body after its key, written member by member: `,"event":"purchase",...`. A member that would make it too large is
 /// left out, and so is every string with an email address in it.
 struct Body<'n> {
     text: String,
@@ -204,7 +204,7 @@ struct Body<'n> {
 const DEEPEST: u8 = 16;
 
 impl Body<'_> {
-    /// Writes `,"name":` and then what `write` writes, or nothing of both where that answers false.
+    /// Writes `,"name":` and then what `write` writes, or neither if `write` returns false.
     fn member(&mut self, name: &str, write: impl FnOnce(&mut Self) -> bool) {
         let before = self.text.len();
         self.text.push(',');
@@ -295,7 +295,7 @@ impl Body<'_> {
         true
     }
 
-    /// Writes items between brackets, without those for which `write` answers false.
+    /// Writes items between brackets, except those for which `write` returns false.
     fn enclosed<T>(
         &mut self,
         [open, close]: [char; 2],

@@ -1,4 +1,4 @@
-//! For the vendors' tests: one event through the relay, and what would be sent.
+//! For the vendors' tests: runs one event through the relay and returns the request that would be sent.
 
 use std::rc::Rc;
 

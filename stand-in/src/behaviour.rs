@@ -1,4 +1,4 @@
-//! How a destination answers: as the real one does, or as a test or a user told it to.
+//! How a destination answers: like the real one, or as a test or a user has configured it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The vendors' certificates, made anew at each start. Each vendor has its own, so that a client that asks one vendor
-//! and expects the other fails as it would outside. Keys stay in memory.
+//! The vendors' certificates, generated at each start. Each vendor has its own, so that a client that connects to one vendor
+//! but expects the other fails as it would with the real ones. Keys stay in memory.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The control interface: what was received, and how to answer. JSON over plain HTTP.
+//! The control interface: shows received requests, and sets how to answer. JSON over plain HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;

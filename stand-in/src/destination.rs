@@ -1,4 +1,4 @@
-//! The three servers that the stand-in plays.
+//! The three servers that the stand-in simulates.
 
 use serde::Serialize;
 

@@ -1,6 +1,5 @@
-//! Makes the shipped gateway run locally: same files, other addresses, trusted CA and file paths, nothing else.
-//! What is to be replaced must be there: a gateway that has drifted from what this expects is an error, so that what is
-//! tested stays what ships.
+//! Adapts the shipped gateway to run locally: the same files with other addresses, trusted CA and file paths, and no other
+//! changes. Everything to be replaced must exist, otherwise it is an error, so that the tested gateway stays the shipped one.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

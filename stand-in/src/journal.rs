@@ -1,4 +1,4 @@
-//! What was received, for whoever asks later: a bounded list, oldest forgotten first.
+//! A bounded list of received requests; the oldest are forgotten first.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! Plays Flashtalking, Podsights and the collector on this machine, so that the gateway can be run, tested and measured
-//! without any of them. `stand-in --help` says how; CONTROL below is its interface for tests.
+//! Simulates Flashtalking, Podsights and the collector on this machine, so that the gateway can be run, tested and measured
+//! without them. See `stand-in --help`; CONTROL below is its interface for tests.
 #![allow(clippy::indexing_slicing)] // a tool of ours: what is indexed here was measured the line before
 
 mod behaviour;

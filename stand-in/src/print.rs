@@ -1,4 +1,4 @@
-//! Shows a callout to a reader, without its secrets.
+//! Prints a callout without its secrets.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What all connections share: the way of a request from its arrival to its answer.
+//! State shared by all connections: handles a request from its arrival to its answer.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ pub struct StandIn {
     quiet: bool,
 }
 
-/// Whom a connection is with.
+/// The peer of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub to: Destination,

@@ -1,5 +1,5 @@
-//! Counts that stay small however long the stand-in runs: answers by status, and how often each order was seen, which
-//! tells lost and doubled conversions.
+//! Bounded counts, however long the stand-in runs: answers by status, and how often each order was seen, which shows lost and
+//! duplicated conversions.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,7 +1,7 @@
 //! The consent that an event itself carries in RudderStack's `context.consentManagement`.
 //!
-//! Whatever is present, but for `null`, says something, and grants nothing that it does not grant in so many words. Ids that
-//! the vocabulary does not know mean nothing.
+//! Every value except `null` states a choice, and grants only what it grants explicitly. Ids that the vocabulary does not know
+//! are ignored.
 
 use crate::consent::context_member::present;
 use crate::consent::source::{ConsentSource, Location};
@@ -21,7 +21,7 @@ impl ConsentSource for ConsentManagement {
         Location::Context(&["consentManagement", "consent_management"])
     }
 
-    /// `null` says nothing; everything else denies what it does not grant.
+    /// `null` states nothing; everything else denies what it does not grant.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         match present(value) {
             Some(json) => Statement::granting_only(granted(json, vocabulary)),
@@ -35,7 +35,7 @@ impl ConsentSource for ConsentManagement {
 }
 
 /// RudderStack's lists of ids. An id in both is denied. Its `resolutionStrategy` is about the ids that a destination
-/// needs; here the configuration's `require` says that.
+/// needs; here the configuration's `require` determines that.
 fn granted(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut choices = Choices::default();
     let mut readable = true;

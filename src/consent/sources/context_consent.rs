@@ -1,8 +1,8 @@
 //! The consent that an event itself carries in `context.consent`.
 //!
-//! Only the JSON boolean `true` grants; every other value of a known category denies it. Whatever is present, but for
-//! `null`, says something, and grants nothing that it does not grant in so many words: an empty object, an array or the
-//! string "granted" deny. Categories that the vocabulary does not know mean nothing.
+//! Only the JSON boolean `true` grants; every other value of a known category denies it. Every value of the member except
+//! `null` states a choice, and grants only what it grants explicitly: an empty object, an array or the string "granted" deny
+//! everything. Categories that the vocabulary does not know are ignored.
 
 use crate::consent::context_member::present;
 use crate::consent::source::{ConsentSource, Location};
@@ -22,7 +22,7 @@ impl ConsentSource for ContextConsent {
         Location::Context(&["consent"])
     }
 
-    /// `null` says nothing; everything else denies what it does not grant.
+    /// `null` states nothing; everything else denies what it does not grant.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         match present(value) {
             Some(json) => Statement::granting_only(granted(json, vocabulary)),
@@ -35,10 +35,10 @@ impl ConsentSource for ContextConsent {
     }
 }
 
-/// Signal's and Segment's object: booleans right inside it, or in `canonical`, `categories` or `categoryPreferences`.
+/// Signal's and Segment's object: booleans directly inside it, or in `canonical`, `categories` or `categoryPreferences`.
 ///
-/// Where several of these shapes are in one object they are read together: a category is granted if one of them grants
-/// it and none denies it. So no order of precedence can turn a denial into a grant. An empty shape denies everything.
+/// If one object has several of these formats, they are combined: a category is granted if one of them grants it and none
+/// denies it. So no order of precedence can turn a denial into a grant. An empty format denies everything.
 fn granted(consent: &str, vocabulary: &Vocabulary) -> Categories {
     let mut flat = Choices::default();
     let mut granted = Categories::NONE;

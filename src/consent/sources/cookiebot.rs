@@ -24,9 +24,8 @@ impl ConsentSource for Cookiebot {
         })
     }
 
-    /// Only the bare word `true` grants. A value that is no such object, or names no category, says nothing. That goes for
-    /// `-1` too, which Cookiebot sets outside the regions that need consent: the visitor was not asked, so `when_absent`
-    /// decides.
+    /// Only the bare word `true` grants. A value that is not such an object, or names no category, is silent. So is `-1`, which
+    /// Cookiebot sets outside the regions that need consent: the visitor was not asked, so `when_absent` decides.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         granted(value, vocabulary).map_or_else(Statement::silent, Statement::granting_only)
     }

@@ -1,4 +1,4 @@
-//! The sources of consent. A new one is a file here, and a line in [`SOURCES`] beside its `mod`.
+//! The sources of consent. A new one is a file here, a `mod` line, and an entry in [`SOURCES`].
 
 mod consent_management;
 mod context_consent;
@@ -8,7 +8,7 @@ pub(super) mod tcf;
 
 use super::source::ConsentSource;
 
-/// Every source of consent, in the order in which they are asked: the first that says anything decides.
+/// All sources of consent, in order of precedence: the first that states a choice decides.
 pub const SOURCES: &[&dyn ConsentSource] = &[
     &context_consent::ContextConsent,
     &consent_management::ConsentManagement,

@@ -25,9 +25,9 @@ impl ConsentSource for OneTrust {
     }
 
     /// `groups` without a known group denies everything, and so does `AwaitingReconsent=true`: the banner is open again,
-    /// and the groups are those of a consent that has lapsed. Only `1` grants a group. Without either the cookie says
-    /// nothing about categories. `isGpcEnabled=1`: OneTrust saw the browser's Global Privacy Control, which some browsers
-    /// show to scripts only.
+    /// and the groups are those of a consent that has expired. Only `1` grants a group. Without either the cookie is silent
+    /// about categories. `isGpcEnabled=1`: OneTrust saw the browser's Global Privacy Control, which some browsers expose to
+    /// scripts only.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         // Some frameworks encode a cookie's value once more as they write it.
         let value: Cow<[u8]> = if value.contains(&b'=') { value.into() } else { percent_decoded(value) };

@@ -1,9 +1,9 @@
-//! The IAB TCF v2 consent string (cookie `euconsent-v2`), as far as it concerns us: the visitor's consent to purposes and
-//! to vendors, both in the first, the core segment.
+//! The IAB TCF v2 consent string (cookie `euconsent-v2`), as far as needed here: the visitor's consent to purposes and
+//! vendors, both in the first segment, the core segment.
 //!
-//! Read here because the crates that decode it are not fit for what a client sends: for 4 KB `iab_gpp` 0.1 computes for
-//! seconds and `lib_tcstring` 0.5 allocates 96 MB, and the latter panics on a cut string. Both list every vendor of every
-//! range; we only ever ask for one.
+//! It is parsed here because the crates for it are not safe for input from clients: on 4 KB `iab_gpp` 0.1 takes seconds and
+//! `lib_tcstring` 0.5 allocates 96 MB, and the latter panics on a truncated string. Both list every vendor of every range;
+//! the filter only looks up one.
 
 use std::cell::Cell;
 
@@ -36,8 +36,8 @@ impl ConsentSource for Tcf {
         })
     }
 
-    /// A value that is not base64url, not version 2, or cut within what we read, says nothing. A vendor on IAB's list needs
-    /// the visitor's consent to itself besides that to the purposes.
+    /// A value that is not base64url, not version 2, or truncated within the part read here, is silent. A vendor on IAB's list
+    /// needs the visitor's consent to itself in addition to that to the purposes.
     fn read<'a>(&self, value: &'a [u8], _: &Vocabulary) -> Statement<'a> {
         match TcfString::read(value) {
             Some(string) => Statement::granting_only(string.granted()).limited_to(Box::new(string)),
@@ -50,7 +50,7 @@ impl ConsentSource for Tcf {
     }
 }
 
-/// A core segment of which all that we read is there.
+/// A core segment that is complete as far as it is read.
 #[derive(Clone, Debug)]
 struct TcfString<'a> {
     core: Bits<'a>,
@@ -61,7 +61,8 @@ struct TcfString<'a> {
 }
 
 impl<'a> TcfString<'a> {
-    /// Reads a cookie's value: any bytes. None where it is not base64url, not version 2, or cut within what we read.
+    /// Reads a cookie's value, which may be any bytes. Returns `None` if it is not base64url, not version 2, or truncated within
+    /// the part read here.
     fn read(value: &'a [u8]) -> Option<Self> {
         let core = Bits(value.split(|byte| *byte == b'.').next()?);
         if core.read(VERSION, 6)? != 2 || core.0.iter().any(|digit| sextet(*digit).is_none()) {
@@ -142,7 +143,7 @@ impl ConsentedVendors for TcfString<'_> {
     }
 }
 
-/// The bits of a base64url text, six to a digit, read where they stand: nothing is decoded ahead.
+/// The bits of a base64url text, six per digit, decoded only where they are read.
 #[derive(Clone, Copy, Debug)]
 struct Bits<'a>(&'a [u8]);
 
