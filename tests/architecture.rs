@@ -1,5 +1,5 @@
 //! The order of the sources: no file of the filter uses a file that uses it, directly or through others. And the module is
-//! made of nothing that only the packages beside the filter asked for.
+//! made of nothing that only the packages beside the filter asked for. ARCHITECTURE.md draws the modules as they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "architecture/circles.rs"]
@@ -54,6 +54,33 @@ fn no_file_is_in_a_circle() {
 #[test]
 fn no_module_at_the_top_is_in_a_circle() {
     check(&FILTER.grouped(top), MODULES);
+}
+
+/// The layers that ARCHITECTURE.md draws, the highest first, each with the modules in it.
+fn drawn_layers() -> Vec<Vec<&'static str>> {
+    let page = include_str!("../ARCHITECTURE.md");
+    let (_, picture) = page.split_once("<!-- layers: begin -->").unwrap();
+    let (picture, _) = picture.split_once("<!-- layers: end -->").unwrap();
+    let name = |module: &'static str| module.split([' ', ':']).find(|word| !word.is_empty()).unwrap();
+    let layers = picture.lines().filter(|line| !line.is_empty() && !line.starts_with("```"));
+    layers.map(|line| line.split('|').map(name).collect()).collect()
+}
+
+#[test]
+fn every_module_uses_only_modules_that_architecture_md_draws_below_it() {
+    let layers = drawn_layers();
+    let at = |module: &str| layers.iter().position(|layer| layer.contains(&module));
+    let lib = include_str!("../src/lib.rs").lines().map(|line| line.trim_start_matches("pub "));
+    let modules: Vec<&str> =
+        lib.filter_map(|line| line.strip_prefix("mod ")).map(|name| name.trim_end_matches(';')).collect();
+    for module in &modules {
+        let times = layers.iter().flatten().filter(|drawn| drawn == &module).count();
+        assert_eq!(times, 1, "{module} is not drawn once");
+    }
+    assert_eq!(layers.iter().flatten().count(), modules.len(), "something is drawn that is no module");
+    for (from, to) in FILTER.grouped(top).uses().filter(|(from, _)| *from != "lib") {
+        assert!(at(from) < at(to), "{from} uses {to}, which is drawn beside or above it");
+    }
 }
 
 /// A crate of two files, of which `a.rs` uses `B` of the folder `b`.

@@ -20,6 +20,11 @@ impl Graph {
         names.into_iter().flatten().map(String::as_str).collect()
     }
 
+    /// Who uses whom.
+    pub fn uses(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|(from, used)| used.keys().map(|to| (from.as_str(), to.as_str())))
+    }
+
     /// The same graph of groups of files. Names say which file they are of.
     pub fn grouped(&self, group: impl Fn(&str) -> String) -> Self {
         let mut grouped = Self::default();
