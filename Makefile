@@ -49,8 +49,8 @@ soak: wasm stand-in ## Make half a million deliveries with 5 % faults and plot t
 	@scripts/cargo test --test reliability -- --soak $(ARGS)
 
 bench: wasm ## Compare the filter with the alternatives and write docs/performance.md (ARGS=--quick: a smoke run)
-	@command -v wrk >/dev/null || { echo "error: there is no wrk (Debian: apt-get install wrk)" >&2; exit 1; }
-	@command -v taskset >/dev/null || { echo "error: there is no taskset (Debian: apt-get install util-linux)" >&2; exit 1; }
+	@command -v wrk >/dev/null || { echo "error: wrk is not installed (Debian: apt-get install wrk)" >&2; exit 1; }
+	@command -v taskset >/dev/null || { echo "error: taskset is not installed (Debian: apt-get install util-linux)" >&2; exit 1; }
 	@bench/empty-filter/build
 	@scripts/cargo build --profile $(BENCH_PROFILE) --package stand-in
 	@scripts/cargo test --profile $(BENCH_PROFILE) --test bench_gateway -- $(ARGS)
@@ -62,7 +62,7 @@ profile: setup ## Count the instructions that a purchase takes in the pipeline, 
 	@scripts/profile
 
 check-rules: ## Check the Prometheus alert rules with promtool
-	@command -v promtool >/dev/null || { echo "error: there is no promtool (Debian: apt-get install prometheus)" >&2; exit 1; }
+	@command -v promtool >/dev/null || { echo "error: promtool is not installed (Debian: apt-get install prometheus)" >&2; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
 
 docs: setup ## Generate the JSON Schema and the tables of docs/configuration.md
@@ -89,10 +89,10 @@ release: wasm ## Write the release to dist/: the module, its SBOM, changelog sec
 compat: wasm stand-in ## Run the tests in each supported Envoy and print a table
 	@scripts/compat
 
-test-compose: wasm stand-in ## Test docker-compose.yaml on a real engine (skipped where there is none)
+test-compose: wasm stand-in ## Test docker-compose.yaml with a container engine (skipped if there is none)
 	@tests/compose/run
 
-test-image: wasm ## Test the image of `make image` (skipped where there is no engine)
+test-image: wasm ## Test the image of `make image` (skipped without a container engine)
 	@tests/image/run
 
 test-deploy: setup ## Validate the examples in deploy/ against published schemas

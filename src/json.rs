@@ -43,8 +43,8 @@ impl<'a> Json<'a> {
         serde_json::from_str(text).map_err(|_| NotJson)
     }
 
-    /// A text that [`Json::parse`] or serde_json has found to be one JSON value before: reading it again would be a pass
-    /// over all of it. A text that is none has no members, items or text, and does no other harm.
+    /// Wraps a text that [`Json::parse`] or serde_json has already found to be one JSON value, without parsing it again. For a
+    /// text that is not, the value has no members, items or text; nothing worse happens.
     pub fn known(text: &'a str) -> Self {
         Json(text)
     }
@@ -84,7 +84,7 @@ impl<'a> Json<'a> {
         String::from_utf8(bytes.into_owned()).ok()
     }
 
-    /// True for what a client means as "nothing": null and the empty string.
+    /// Returns `true` for the values with which clients mean "nothing": null and the empty string.
     pub fn is_absent(self) -> bool {
         matches!(self.as_str(), "null" | "\"\"")
     }
@@ -134,24 +134,24 @@ pub fn place(whole: &str, part: impl AsRef<[u8]>) -> Range<usize> {
     start..start.saturating_add(part.len())
 }
 
-/// Calls `member` with each key, its escapes decoded, and its value. False where `object` is not one well-formed object;
-/// what came before the fault was seen by then.
+/// Calls `member` with each key, its escapes decoded, and its value. Returns `false` if `object` is not one well-formed object;
+/// `member` has then been called for the members before the error.
 ///
-/// The closures are `dyn`, so that the reading is compiled once and not for each of them.
+/// The closures are `dyn`, so that the parser is compiled once and not for each of them.
 pub fn for_each_member<'a>(object: &'a str, member: &mut dyn FnMut(Cow<'a, str>, Json<'a>)) -> bool {
     let mut reader = serde_json::Deserializer::from_str(object);
     reader.deserialize_map(Members(member)).and_then(|()| reader.end()).is_ok()
 }
 
-/// Calls `item` with each item of an array. False where `array` is not one well-formed array; what came before the fault
-/// was seen by then.
+/// Calls `item` with each item of an array. Returns `false` if `array` is not one well-formed array; `item` has then been called
+/// for the items before the error.
 pub fn for_each_item<'a>(array: &'a str, item: &mut dyn FnMut(Json<'a>)) -> bool {
     let mut reader = serde_json::Deserializer::from_str(array);
     reader.deserialize_seq(Items(item)).and_then(|()| reader.end()).is_ok()
 }
 
-/// Calls `string` with each string of an array, its escapes decoded, and passes over what is no string. False as
-/// [`for_each_item`].
+/// Calls `string` with each string of an array, its escapes decoded, and skips other items. Returns `false` as
+/// [`for_each_item`] does.
 pub fn for_each_string<'a>(array: &'a str, string: &mut dyn FnMut(Cow<'a, str>)) -> bool {
     for_each_item(array, &mut |item| {
         if let Some(text) = item.text() {
@@ -194,8 +194,8 @@ impl<'de> Visitor<'de> for Items<'_, 'de> {
     }
 }
 
-/// A key, its escapes decoded, of an object that was found to be well-formed before. It is cheaper to read than a [`Json`],
-/// but serde_json does not look for the control characters that JSON forbids in it.
+/// A key, its escapes decoded, of an object that is known to be well-formed. It is cheaper to read than a [`Json`], but
+/// serde_json does not check it for the control characters that JSON forbids.
 pub struct Key<'a>(pub Cow<'a, [u8]>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -205,9 +205,8 @@ impl<'de> Deserialize<'de> for Key<'de> {
 }
 
 impl Key<'_> {
-    /// Whether the key's value is an object, by a look at what stands behind the key in the text that is being read. A
-    /// visitor learns it only by asking for an object, which fails for all else. False for a key that holds escapes: its
-    /// place is not known.
+    /// Whether the key's value is an object, decided by the text after the key. A serde visitor can only find out by requesting
+    /// an object, which fails for any other value. Returns `false` for a key with escapes, whose position is not known.
     pub fn is_before_object(&self, text: &str) -> bool {
         let Cow::Borrowed(key) = self.0 else { return false };
         let behind = text.get(place(text, key).end..).and_then(|behind| behind.strip_prefix('"'));
@@ -216,8 +215,8 @@ impl Key<'_> {
     }
 }
 
-/// The bytes that serde_json makes of a string. They are UTF-8 but for lone surrogates, each encoded in three bytes as if
-/// it were a character (WTF-8): as a text, it refuses those.
+/// The bytes that serde_json decodes a string to. They are UTF-8 except for lone surrogates, each encoded in three bytes as if
+/// it were a character (WTF-8); reading the string as text would fail for those.
 struct Bytes;
 
 impl<'de> Visitor<'de> for Bytes {

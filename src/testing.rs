@@ -17,7 +17,7 @@ use crate::vendors::Callout;
 /// A host under a clock that is set by hand.
 #[derive(Default)]
 pub struct FakeHost {
-    /// What the monotonic clock says.
+    /// The time of the monotonic clock.
     pub now: Instant,
     /// How far that clock moves with everything that is recorded. Zero, the default: it stands still.
     pub step: Duration,
@@ -25,11 +25,11 @@ pub struct FakeHost {
     pub wall_clock: i64,
     /// The byte that the next random bytes consist of; each time it is the next higher one. `None`: there are none.
     pub random: Option<u8>,
-    /// Whether callouts are shown to somebody, as a preview does: then every secret in them reads `***`.
+    /// Whether callouts are shown, as in a preview: then every secret in them is masked as `***`.
     pub only_shows: bool,
     /// Why callouts are refused, if they are.
     pub refusal: Option<Refusal>,
-    /// Keeps the books and the callouts, but no record: a benchmark would fill the memory with it.
+    /// Counts and keeps callouts, but keeps no record, with which a benchmark would fill the memory.
     pub forgetful: bool,
     record: Vec<Recorded>,
     unanswered: VecDeque<Token>,
@@ -176,14 +176,14 @@ impl FakeHost {
         }
     }
 
-    /// Returns an integration's books, by its name.
+    /// Returns an integration's counts, by its name.
     pub fn books(&self, integration: &str) -> Books {
         let found = self.books.iter().find(|(name, ..)| name == integration);
         found.map(|(.., books)| *books).unwrap_or_default()
     }
 
     /// Checks that of every integration matched = delivered + dropped + dry_run + pending, where pending is what the
-    /// relay holds. The error names those books that do not balance.
+    /// relay holds. The error lists the integrations whose counts do not balance.
     pub fn check_books(&self, relay: &Relay) -> Result<(), String> {
         for (name, vendor, books) in &self.books {
             let is_held =

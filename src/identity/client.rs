@@ -111,7 +111,7 @@ impl<'a> Client<'a> {
     }
 
     /// The client of a tracking request, from Envoy's `source.address` property (`203.0.113.7:443`, `[2001:db8::1]:443`)
-    /// and the `user-agent` header. An address that is no IP (a Unix domain socket) or `0.0.0.0` is none.
+    /// and the `user-agent` header. An address that is not an IP (a Unix domain socket), and `0.0.0.0`, are ignored.
     pub fn of_request(source_address: &[u8], user_agent: Option<&'a [u8]>) -> Self {
         let ip = ip_without_port(source_address).filter(|ip| !ip.is_unspecified());
         Self {
@@ -161,7 +161,7 @@ fn is_server_library(name: &str) -> bool {
     SERVER_LIBRARIES.iter().any(|library| library.eq_ignore_ascii_case(name))
 }
 
-/// A User-Agent that can go into a header: from JSON it may hold anything.
+/// Returns a User-Agent that can be sent in a header; one from JSON may contain anything.
 fn sendable(user_agent: &str) -> Option<&str> {
     let user_agent = user_agent.trim();
     let fits = !user_agent.is_empty() && user_agent.len() <= MAX_USER_AGENT;

@@ -7,9 +7,9 @@ use crate::endpoints::Carrier;
 use crate::reply::Rendered;
 use crate::request::Request;
 
-/// A request on its way to an answer of ours.
+/// A request that the filter will answer.
 pub struct Answering {
-    /// None once it was let go; then `refusal` says why.
+    /// `None` once it was discarded; then `refusal` has the reason.
     request: Option<Request>,
     refusal: Option<RequestIgnored>,
     is_pixel: bool,
@@ -34,7 +34,7 @@ impl Answering {
         self.is_pixel
     }
 
-    /// Returns what tells whoever waits for the body that it has come.
+    /// Returns the flag that is set when the body's first callback comes.
     pub fn body_seen(&self) -> BodySeen {
         self.body_seen.clone()
     }
@@ -61,7 +61,7 @@ impl Answering {
     }
 }
 
-/// Sends an answer, with these values of `set-cookie` lines; the stream ends with it.
+/// Sends an answer with these values of `set-cookie` headers, which ends the stream.
 pub fn send_reply(envoy: &impl Envoy, rendered: Rendered, cookies: &[String]) {
     let cookies = cookies.iter().map(|cookie| ("set-cookie", cookie.as_str()));
     let headers = rendered.headers.into_iter().chain(cookies).collect();

@@ -10,7 +10,7 @@ use crate::delivery::Instant;
 /// The timeout for the first body callback of a request. Without allow_on_headers_stop_iteration Envoy never makes it.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether a stream has had its first body callback: held by the stream, and by what waits for that.
+/// Whether a stream has had its first body callback; shared by the stream and by [`AwaitingBody`].
 #[derive(Clone, Debug, Default)]
 pub struct BodySeen(Rc<Cell<bool>>);
 
@@ -47,7 +47,7 @@ impl AwaitingBody {
         self.0.front().map(|waiting| waiting.deadline)
     }
 
-    /// Takes out a stream that has timed out.
+    /// Removes and returns a stream that has timed out.
     pub fn pop_timed_out(&mut self, now: Instant) -> Option<u32> {
         self.forget_seen();
         let timed_out = self.next_due().is_some_and(|deadline| deadline <= now);

@@ -7,7 +7,7 @@ use crate::accounting::Refusal;
 use crate::deduplication::Store;
 use crate::delivery::{Instant, Token};
 
-/// Envoy, as far as the plugin calls it. The store is the data that all VMs of the process share.
+/// The calls that the plugin makes to Envoy. The store is the data that all VMs of the process share.
 ///
 /// Every method is a call out of the VM, and none may call back into the plugin before it returns.
 pub trait Envoy: Store {
@@ -17,20 +17,20 @@ pub trait Envoy: Store {
     /// Returns Unix time in milliseconds.
     fn wall_clock(&self) -> i64;
 
-    /// Fills `bytes` with random bytes that nobody can guess. Returns `false` if there are none.
+    /// Fills `bytes` with cryptographically secure random bytes. Returns `false` if there are none.
     fn fill_random(&self, bytes: &mut [u8]) -> bool;
 
     /// Makes the calls that follow apply to another context than the one whose callback is running. Returns `false` if
     /// there is no such context any more.
     fn set_effective_context(&self, context: u32) -> bool;
 
-    /// Makes Envoy call the tick of the effective context, a root, each `period` from now on; zero switches that off.
+    /// Sets the tick period of the effective context, a root; zero stops the ticks.
     fn set_tick_period(&self, period: Duration);
 
     /// Defines a metric and returns its number, which is the same each time for the same name.
     fn define_metric(&self, kind: MetricKind, name: &str) -> u32;
 
-    /// Increases a counter. By nothing is an error.
+    /// Increases a counter. An increase of zero is an error.
     fn increment_metric(&self, metric: u32, by: i64);
 
     /// Adds a value to a histogram.

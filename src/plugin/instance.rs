@@ -27,7 +27,7 @@ pub struct Plugin<E> {
     log: LogLimiter,
     /// The root context of the configuration in force, which owns the timer and sends all callouts.
     newest: u32,
-    /// The roots that Envoy has not given up, with their configurations; the one that was used last comes last.
+    /// The roots that Envoy has not ended, with their configurations, the most recently used last.
     roots: Vec<(u32, Rc<Compiled>)>,
     /// The newest root's.
     timer: Timer,
@@ -55,7 +55,7 @@ const MISCONFIGURED: &[u8] =
     br#"{"error":{"code":"GATEWAY_MISCONFIGURED","message":"the gateway cannot read request bodies"}}"#;
 
 impl<E: Envoy> Plugin<E> {
-    /// Makes the plugin of that name with its first configuration, in a callback of `root`.
+    /// Creates the plugin of that name with its first configuration, in a callback of `root`.
     pub fn new(envoy: E, name: &[u8], root: u32, config: Rc<Compiled>) -> Self {
         let (mut metrics, mut log) = (Metrics::default(), LogLimiter::default());
         metrics.define(&config, &envoy);
@@ -120,12 +120,12 @@ impl<E: Envoy> Plugin<E> {
         self.newest == root
     }
 
-    /// Whether nothing is held at all.
+    /// Whether no request and no delivery is held.
     pub fn is_idle(&self) -> bool {
         self.relay.is_idle()
     }
 
-    /// Envoy makes a stream on `root`.
+    /// Envoy creates a stream on `root`.
     pub fn used(&mut self, root: u32) {
         if self.roots.last().is_some_and(|(last, _)| *last == root) {
             return;
@@ -136,8 +136,8 @@ impl<E: Envoy> Plugin<E> {
         }
     }
 
-    /// Envoy gives `root` up. If its configuration is in force, another one that Envoy still uses is put in its place:
-    /// that one came back while a stream kept its root alive, and then Envoy takes the root again without a word.
+    /// Envoy ends `root`. If its configuration is in force, another one that Envoy still uses replaces it: such a configuration
+    /// came back while a stream kept its root alive, and then Envoy reuses that root without any callback.
     pub fn released(&mut self, root: u32) {
         self.roots.retain(|(known, _)| *known != root);
         if self.newest != root {
@@ -165,7 +165,7 @@ impl<E: Envoy> Plugin<E> {
         sent
     }
 
-    /// A callout that `root` sent came back.
+    /// A callout that `root` sent has ended.
     pub fn settle(&mut self, root: u32, token: Token, answer: Answer<'_>) {
         self.step(Current::root(root), |relay, host| relay.settle(token, answer, host));
     }
@@ -201,7 +201,7 @@ impl<E: Envoy> Plugin<E> {
         self.step(stream, |_, host| host.request_ignored(reason));
     }
 
-    /// Switches the timer of a root off that is about to end: armed, it would fire for ever.
+    /// Stops the timer of a root that is about to end, which would otherwise keep firing.
     pub fn stop_timer_of(&mut self, root: u32) {
         self.envoy.set_tick_period(Duration::ZERO);
         self.metrics.flush(&self.envoy);

@@ -11,9 +11,9 @@ pub struct Root<E> {
     context: u32,
     /// None until a configuration was accepted.
     plugin: Option<Rc<RefCell<Plugin<E>>>>,
-    /// Callouts sent by this root that have not come back. Envoy answers them to this root only.
+    /// Callouts sent by this root that have not ended. Envoy reports their answers only to this root.
     in_flight: usize,
-    /// Envoy wants this root to end and waits to be told that it has.
+    /// Envoy has asked this root to end and waits for its confirmation.
     ending: bool,
 }
 
@@ -31,7 +31,7 @@ impl<E: Envoy> Root<E> {
         self.plugin = Some(plugin);
     }
 
-    /// Envoy makes a stream on the root. Returns the plugin that the stream belongs to.
+    /// Envoy creates a stream on the root. Returns the plugin that the stream belongs to.
     pub fn new_stream(&self) -> Option<Rc<RefCell<Plugin<E>>>> {
         if let Some(plugin) = &self.plugin {
             plugin.borrow_mut().used(self.context);
@@ -39,7 +39,7 @@ impl<E: Envoy> Root<E> {
         self.plugin.clone()
     }
 
-    /// The timer fired. Returns whether Envoy is to be told that the root has ended.
+    /// The timer fired. Returns whether to confirm to Envoy that the root has ended.
     #[must_use]
     pub fn tick(&mut self) -> bool {
         let Some(plugin) = &self.plugin else { return false };
@@ -48,7 +48,7 @@ impl<E: Envoy> Root<E> {
         self.ends_now()
     }
 
-    /// A callout came back. Returns whether Envoy is to be told that the root has ended.
+    /// A callout has ended. Returns whether to confirm to Envoy that the root has ended.
     #[must_use]
     pub fn settle(&mut self, token: Token, answer: Answer<'_>) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -57,8 +57,8 @@ impl<E: Envoy> Root<E> {
         self.ends_now()
     }
 
-    /// Envoy wants the root to end. Returns whether it ends at once; otherwise [`Root::tick`] or [`Root::settle`] says
-    /// when.
+    /// Envoy asks the root to end. Returns whether it ends immediately; otherwise [`Root::tick`] or [`Root::settle`] returns
+    /// `true` when it does.
     #[must_use]
     pub fn end(&mut self) -> bool {
         if let Some(plugin) = &self.plugin {
@@ -80,7 +80,7 @@ impl<E: Envoy> Root<E> {
         ends
     }
 
-    /// Whether nothing needs this root any more. The newest root stays for what is pending, an older one for its answers.
+    /// Whether this root is no longer needed. The newest root stays for pending deliveries, an older one for its answers.
     fn is_finished(&self) -> bool {
         let Some(plugin) = &self.plugin else { return true };
         let plugin = plugin.borrow();

@@ -9,7 +9,7 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(3600);
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// The timer, as it was last armed. Envoy's fires again and again until it is switched off.
+/// The timer, as it was last armed. Envoy's timer fires repeatedly until it is stopped.
 #[derive(Debug, Default)]
 pub struct Timer {
     /// When it fires next, before rounding; `None`: it is off, has just fired, or belongs to another root by now.
@@ -20,8 +20,8 @@ impl Timer {
     /// Returns the tick period to set because something is `due`, or nothing; zero switches the timer off. `None`: the
     /// timer is armed for that or something earlier, and stays.
     ///
-    /// One that is armed for nothing stays, too: most of the time there is something else for it to do, and else it is
-    /// switched off when it fires.
+    /// A timer that is armed although nothing is due stays too: usually there is soon something to do, otherwise it is stopped
+    /// when it fires.
     pub fn arm(&mut self, due: Option<Instant>, now: Instant) -> Option<Duration> {
         if self.armed.is_some_and(|armed| due.is_none_or(|due| armed <= due.max(now))) {
             return None;

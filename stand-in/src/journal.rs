@@ -75,7 +75,7 @@ fn body<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         .serialize(serializer)
 }
 
-/// All that was received since the start or the last [`Journal::forget`].
+/// Everything received since the start or the last [`Journal::forget`].
 pub struct Journal {
     max_requests: usize,
     kept: Mutex<Kept>,

@@ -36,8 +36,8 @@ pub fn readable(request: &Received) -> String {
     text
 }
 
-/// A JSON object with one field a line, as it was sent but for the secrets. Nothing else is shown: who knows where the
-/// secret stands in it.
+/// A JSON object with one field a line, as it was sent except for the secrets. A body that is not a JSON object is not shown,
+/// because its secrets can't be found.
 fn masked(body: &[u8]) -> String {
     let Ok(Fields(fields)) = serde_json::from_slice(body) else {
         return format!("({} bytes that are no JSON object)", body.len());

@@ -28,7 +28,7 @@ const BACKLOG: u32 = 4096;
 const MAX_STREAMS: u32 = 1000;
 const WINDOW_BYTES: u32 = 1 << 20;
 
-/// A port that stays ours while nobody listens on it, so that connections can be refused for a while.
+/// A port that stays reserved while it is not listening, so that connections can be refused for a while.
 pub struct Port {
     pub address: SocketAddr,
     _reserved: TcpSocket,
@@ -71,7 +71,7 @@ pub async fn accept(listener: &TcpListener, serve: impl Fn(TcpStream)) {
     }
 }
 
-/// Serves the collector for ever. `listening` says whether it listens, which it doesn't while it is told to refuse.
+/// Serves the collector until the program ends. `listening` reports whether it listens or refuses connections.
 pub async fn collector(stand_in: Arc<StandIn>, port: Port, listening: watch::Sender<bool>) -> Result<()> {
     let peer = Peer { to: Destination::Collector, sni: None, alpn: None };
     let behaviour = stand_in.behaviour(Destination::Collector);

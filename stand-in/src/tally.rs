@@ -14,7 +14,7 @@ const MAX_IDS: usize = 2_000_000;
 /// Longer ids are cut, so that the bound on their number bounds memory.
 const MAX_ID_CHARS: usize = 64;
 
-/// What one destination was sent and what it answered.
+/// The requests that one destination received, and its answers.
 #[derive(Default, Serialize)]
 pub struct Tally {
     requests: u64,

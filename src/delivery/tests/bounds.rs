@@ -1,4 +1,4 @@
-//! What a lane holds at most, and what makes way.
+//! The limits of a lane, and which deliveries are displaced.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a new configuration does to what is held.
+//! The effect of a new configuration on pending deliveries.
 
 use super::*;
 

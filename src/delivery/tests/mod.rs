@@ -1,4 +1,4 @@
-//! A world for the engine's tests: a clock, a host that answers as told, and books that remember everything.
+//! The environment of the engine's tests: a clock, a host with scripted answers, and a ledger that records everything.
 
 mod bounds;
 mod failing;

@@ -1,4 +1,4 @@
-//! What becomes of one delivery.
+//! The outcome of one delivery.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What Envoy is told: counters, log lines, and how often the log level is asked for.
+//! Calls to Envoy: counters, log lines, and how often the log level is read.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! An Envoy that does nothing, and remembers what it was asked for: in which context, in which order.
+//! A fake Envoy that does nothing and records the calls, with their contexts, in order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

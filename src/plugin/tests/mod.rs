@@ -1,4 +1,4 @@
-//! The plugin in a world of its own: a fake Envoy calls it back as the real one does, under a clock that tests set.
+//! The plugin in a simulated environment: a fake Envoy calls it back as the real one does, with a clock that tests set.
 
 mod books;
 mod envoy;

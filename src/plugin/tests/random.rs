@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: what is due is never forgotten.
+//! Random sequences of callbacks: work that is due is never forgotten.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -1,4 +1,4 @@
-//! When the timer is armed, for what, and that it is switched off.
+//! When the timer is armed, for what, and when it is stopped.
 
 use super::*;
 use crate::accounting::Refusal;

@@ -1,4 +1,4 @@
-//! What each source in the table answers of each category, and when it is read.
+//! The answer of each source in the table for each category, and when it is read.
 
 use super::super::*;
 use super::visit::{FLASHTALKING, SOURCES, Source, Visit, rules};
