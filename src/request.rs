@@ -87,6 +87,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// A further lease on the same budget, of nothing yet.
+    pub fn another(&self) -> Self {
+        Self { held: Rc::clone(&self.held), bytes: 0 }
+    }
+
     /// Takes more of the budget; false, and nothing taken, where there isn't that much left.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let used = self.held.used.get().saturating_add(bytes);

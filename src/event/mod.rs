@@ -163,6 +163,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// What the event takes up in memory beside itself and the text that it was read from, in bytes.
+    pub fn size(&self) -> usize {
+        let name = match &self.name {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(name) => name.capacity(),
+        };
+        self.slots.size().saturating_add(name)
+    }
+
     /// The first of these fields that is a text.
     pub fn first_text(&self, slots: &[Slot]) -> Option<Cow<'a, str>> {
         slots.iter().find_map(|slot| self.text(*slot))

@@ -208,6 +208,11 @@ impl<'a> Slots<'a> {
         self.0.get(usize::from(slot.0)).copied().flatten().filter(|json| !json.is_absent())
     }
 
+    /// What they take up in memory, in bytes.
+    pub fn size(&self) -> usize {
+        size_of::<Option<Json>>().saturating_mul(self.0.len())
+    }
+
     /// Empties all of them, for the next object of the same projection.
     pub fn clear(&mut self) {
         self.0.fill(None);

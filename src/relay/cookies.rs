@@ -4,61 +4,71 @@
 //! A server's answer is no visitor's: events that a server sent neither ask for a cookie nor forbid one.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
-use super::opened::{Opened, seconds};
+use super::opened::seconds;
+use super::reading::{Items, Reading, SourcedEvent};
 use crate::accounting::DropReason;
 use crate::config::Compiled;
 use crate::consent::{EventConsent, Requirement};
 use crate::event::{Event, EventType, Fields};
-use crate::identity::{Cookies, EmailHash, RememberEmail, anonymous_id, email, remember};
+use crate::identity::{Cookies, EmailHash, IssueAnonymousId, RememberEmail, anonymous_id, email, remember};
 use crate::request::Request;
 use crate::visitor;
 
-/// Whether the answer to a request may have to carry a cookie, as far as its headers can tell.
+/// What the answer to a request is to carry.
+#[derive(Default)]
+pub(super) struct SetCookies {
+    /// The values of the `set-cookie` lines.
+    pub lines: Vec<String>,
+    /// The anonymous id that one of them gives to the visitor.
+    pub issued_id: Option<String>,
+}
+
+/// Whether the answer to a request may have to carry a cookie, as far as its headers can tell before it is opened.
 pub(super) fn may_set(request: &Request, config: &Compiled) -> bool {
-    if request.endpoint.server {
-        return false;
-    }
-    let lacks_id = || {
-        let cookies: Cookies = request.header_lines("cookie").collect();
-        anonymous_id::of_cookies(&cookies, &config.anonymous_id_cookies).is_none()
-    };
+    !request.endpoint.server
+        && may_set_beside(|| Cow::Owned(request.header_lines("cookie").collect()), config)
+}
+
+fn may_set_beside<'c>(cookies: impl FnOnce() -> Cow<'c, Cookies<'c>>, config: &Compiled) -> bool {
+    let lacks_id = || anonymous_id::of_cookies(&cookies(), &config.anonymous_id_cookies).is_none();
     config.remember_email.is_some() || (config.issue_anonymous_id.is_some() && lacks_id())
 }
 
-/// The values of the `set-cookie` lines for the answer to an accepted request. An id that is issued is at once that of the
-/// request's own events. `random` fills with bytes that nobody can guess; false: there are none, and nothing is set.
-pub(super) fn for_answer(
-    opened: &mut Opened,
-    config: &Compiled,
+/// Works out the cookies for the answer to an accepted request. `random` fills with bytes that nobody can guess; false:
+/// there are none, and nothing is set.
+pub(super) fn for_answer<'r>(
+    reading: &Reading<'r>,
+    items: &mut Items<'r>,
     random: &mut impl FnMut(&mut [u8]) -> bool,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    if !may_set(&opened.request, config) {
-        return lines;
+) -> SetCookies {
+    let Reading { opened, config, .. } = *reading;
+    let mut set = SetCookies::default();
+    if opened.request.endpoint.server || !may_set_beside(|| Cow::Borrowed(reading.cookies()), config) {
+        return set;
     }
-    let seen = Seen::in_events_of(opened, config);
+    let seen = Seen::in_events_of(reading, items);
     if let Some(issue) = &config.issue_anonymous_id
         && seen.wants_id
     {
         let mut bytes = [0; 16];
         if random(&mut bytes) {
             let id = anonymous_id::issue(bytes);
-            lines.push(issue.cookie.set(&id));
-            opened.issued_id = Some(id);
+            set.lines.push(issue.cookie.set(&id));
+            set.issued_id = Some(id);
         }
     }
-    let Some(settings) = &config.remember_email else { return lines };
+    let Some(settings) = &config.remember_email else { return set };
     if seen.denies_marketing {
         // Deleted whoever's it is: it says that somebody's email was to be remembered here.
-        let name = settings.cookie.name().as_str();
-        let carried = opened.request.header_lines("cookie").collect::<Cookies>().get(name).is_some();
-        lines.extend(carried.then(|| settings.cookie.delete()));
+        let carried = reading.cookies().get(settings.cookie.name().as_str()).is_some();
+        set.lines.extend(carried.then(|| settings.cookie.delete()));
     } else if let Some((id, email)) = &seen.identified {
-        let id = id.as_deref().or(opened.issued_id.as_deref());
-        lines.extend(id.and_then(|id| sealed(id, email, settings, opened.received_at, random)));
+        let id = id.as_deref().or(set.issued_id.as_deref());
+        set.lines.extend(id.and_then(|id| sealed(id, email, settings, opened.received_at, random)));
     }
-    lines
+    set
 }
 
 fn sealed(
@@ -89,31 +99,32 @@ struct Seen {
 }
 
 impl Seen {
-    fn in_events_of(opened: &Opened, config: &Compiled) -> Self {
-        let mut seen = Self::default();
-        let (mut events, mut may_issue) = (0_usize, true);
-        let cookies: Cookies = opened.request.header_lines("cookie").collect();
-        let request = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
-        for item in &opened.envelope.items {
-            let Ok(event) = opened.event(item, config) else { continue };
-            if opened.source(&event, config).is_err() || opened.is_from_server(&event, config) {
-                continue;
+    fn in_events_of<'r>(reading: &Reading<'r>, items: &mut Items<'r>) -> Self {
+        let mut seen = Self { wants_id: true, ..Self::default() };
+        let mut events = 0_usize;
+        _ = items.look_ahead(reading, |item| {
+            if let Ok(SourcedEvent { event, .. }) = item
+                && !reading.event_context(event).is_from_server()
+            {
+                events = events.saturating_add(1);
+                seen.add(event, reading);
             }
-            events = events.saturating_add(1);
-            let consent = event.consent(&request, &config.fields);
-            let id = visitor::anonymous_id(&event, &config.fields, &cookies, &config.anonymous_id_cookies);
-            may_issue &= id.is_none()
-                && config
-                    .issue_anonymous_id
-                    .as_ref()
-                    .is_some_and(|issue| consent.for_cookie(issue.requirement).is_permitted());
-            seen.denies_marketing |= denies_marketing(&consent);
-            if let Some(email) = identified(&event, &consent, &config.fields) {
-                seen.identified = Some((id.map(Cow::into_owned), email));
-            }
-        }
-        seen.wants_id = may_issue && events > 0;
+            ControlFlow::Continue(())
+        });
+        seen.wants_id &= events > 0;
         seen
+    }
+
+    fn add<'r>(&mut self, event: &Event<'r>, reading: &Reading<'r>) {
+        let Compiled { fields, anonymous_id_cookies, issue_anonymous_id, .. } = reading.config;
+        let consent = event.consent(reading.consent(), fields);
+        let id = visitor::anonymous_id(event, fields, reading.cookies(), anonymous_id_cookies);
+        let may_issue = |issue: &IssueAnonymousId| consent.for_cookie(issue.requirement).is_permitted();
+        self.wants_id &= id.is_none() && issue_anonymous_id.as_ref().is_some_and(may_issue);
+        self.denies_marketing |= denies_marketing(&consent);
+        if let Some(email) = identified(event, &consent, fields) {
+            self.identified = Some((id.map(Cow::into_owned), email));
+        }
     }
 }
 

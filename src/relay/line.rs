@@ -1,15 +1,13 @@
-//! What the stations of an event share.
+//! What the runs of all requests share.
 
 use fastrand::Rng;
 
-use crate::config::Compiled;
 use crate::deduplication::Memory;
 use crate::delivery::{Engine, Instant};
 use crate::vendors::Parcel;
 
-/// What every event of a configuration goes through.
+/// What every event goes through.
 pub struct Line<'l> {
-    pub config: &'l Compiled,
     pub messages: &'l Memory,
     pub engine: &'l mut Engine<Parcel>,
     pub cachebusters: &'l mut Rng,

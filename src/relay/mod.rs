@@ -3,10 +3,12 @@
 //! It lives as long as the VM, through every change of configuration.
 
 mod cookies;
+mod event_run;
 mod host;
 mod line;
-pub mod opened;
-mod station;
+mod opened;
+mod reading;
+mod run;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ use crate::vendors::{Attempt, Parcel};
 pub use host::Host;
 use line::{Line, cachebuster};
 use opened::{Opened, Unopened};
+use run::Run;
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
 const EVENTS_AT_ONCE: usize = 32;
@@ -60,17 +63,13 @@ pub struct Relay {
 }
 
 /// A request on its way through the stations.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "nearly every request is opened; a box would be one more allocation"
-)]
 enum Work {
     Closed {
         request: Request,
         /// Unix milliseconds.
         received_at: i64,
     },
-    Open(Opened),
+    Open(Run),
 }
 
 impl Relay {
@@ -130,7 +129,7 @@ impl Relay {
             return Vec::new();
         }
         match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
-            Ok(opened) => self.accept(opened, host),
+            Ok(opened) => self.accept(Run::new(opened, &self.config), host),
             Err(unopened) => {
                 unopened.count(host);
                 Vec::new()
@@ -139,9 +138,9 @@ impl Relay {
     }
 
     /// Works out the cookies for the answer to an opened request, and keeps it for its events to be read.
-    fn accept(&mut self, mut opened: Opened, host: &mut impl Host) -> Vec<String> {
-        let lines = cookies::for_answer(&mut opened, &self.config, &mut |bytes| host.fill_random(bytes));
-        self.put(Work::Open(opened), host.now());
+    fn accept(&mut self, mut run: Run, host: &mut impl Host) -> Vec<String> {
+        let lines = run.cookies_for_answer(host);
+        self.put(Work::Open(run), host.now());
         lines
     }
 
@@ -164,9 +163,9 @@ impl Relay {
         }
         match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
             Ok(opened) => {
-                let reply =
-                    if opened.is_authorized(&self.config) { Reply::Success } else { Reply::Unauthorized };
-                (reply, self.accept(opened, host))
+                let mut run = Run::new(opened, &self.config);
+                let reply = if run.is_authorized() { Reply::Success } else { Reply::Unauthorized };
+                (reply, self.accept(run, host))
             }
             Err(unopened) => {
                 unopened.count(host);
@@ -221,32 +220,37 @@ impl Relay {
         self.inbox.is_empty() && self.engine.is_idle()
     }
 
-    /// Opens the first request of the inbox, or reads its next event.
+    /// Opens the first request of the inbox, or runs its next event.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     fn read_one(&mut self, host: &mut impl Host) {
-        let mut opened = match self.inbox.pop_front() {
+        let run = match self.inbox.front_mut() {
+            Some(Work::Open(run)) if run.is_under(&self.config) => run,
+            _ => return self.open_first(host),
+        };
+        let mut line = Line {
+            messages: &self.messages,
+            engine: &mut self.engine,
+            cachebusters: &mut self.cachebusters,
+            now: host.now(),
+        };
+        if !run.step(&mut line, host) {
+            self.inbox.pop_front();
+        }
+    }
+
+    /// Makes the first request of the inbox ready for its events to be run under the newest configuration.
+    fn open_first(&mut self, host: &mut impl Host) {
+        let run = match self.inbox.pop_front() {
             None => return,
-            Some(Work::Open(opened)) => opened,
+            Some(Work::Open(run)) => run.under(&self.config),
             Some(Work::Closed { request, received_at }) => {
                 match Opened::open(request, &self.config, received_at, &self.signatures, host) {
-                    Ok(opened) => return self.inbox.push_front(Work::Open(opened)),
+                    Ok(opened) => Run::new(opened, &self.config),
                     Err(unopened) => return unopened.count(host),
                 }
             }
         };
-        if let Some(item) = opened.next_item() {
-            let mut line = Line {
-                config: &self.config,
-                messages: &self.messages,
-                engine: &mut self.engine,
-                cachebusters: &mut self.cachebusters,
-                now: host.now(),
-            };
-            let mut identified = std::mem::take(&mut opened.identified);
-            station::relay(&opened, &item, &mut identified, &mut line, host);
-            opened.identified = identified;
-            self.inbox.push_front(Work::Open(opened));
-        }
+        self.inbox.push_front(Work::Open(run));
     }
 }
 

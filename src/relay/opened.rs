@@ -1,8 +1,4 @@
-//! A request opened: decoded, its envelope read, its source known. From here on its events are read one by one.
-
-use std::collections::HashMap;
-use std::ops::Range;
-use std::time::Duration;
+//! A request opened: decoded, its envelope read, its source known. None of its events has been read yet.
 
 use crate::accounting::{EventIgnored, Ledger, RequestIgnored};
 use crate::config::Compiled;
@@ -10,14 +6,9 @@ use crate::decode;
 use crate::deduplication::{Memory, Store};
 use crate::endpoints::Carrier;
 use crate::event::envelope::{Envelope, Unreadable};
-use crate::event::{Event, Malformed};
-use crate::identity::EmailHash;
-use crate::json::Json;
 use crate::pixel;
 use crate::request::Request;
-use crate::sources::{Claim, SourceAt, Unauthorized};
-use crate::timestamp;
-use crate::visitor;
+use crate::sources::{Claim, Unauthorized};
 
 /// A request whose envelope has been opened.
 pub struct Opened {
@@ -26,15 +17,9 @@ pub struct Opened {
     pub text: String,
     pub envelope: Envelope,
     /// What the request as a whole says about its source; None: no sources are configured.
-    claim: Option<Claim>,
+    pub claim: Option<Claim>,
     /// Unix milliseconds.
     pub received_at: i64,
-    /// The anonymous id that the answer gives to a visitor without one.
-    pub(super) issued_id: Option<String>,
-    /// The emails of the identify events read so far, by anonymous id.
-    pub(super) identified: HashMap<Box<str>, EmailHash>,
-    /// The place of the next item.
-    next: usize,
 }
 
 /// Why a request comes to nothing as a whole.
@@ -81,81 +66,7 @@ impl Opened {
         {
             return Err(Unopened::Events(EventIgnored::Replayed, events));
         }
-        Ok(Self {
-            request,
-            text,
-            envelope,
-            claim,
-            received_at,
-            issued_id: None,
-            identified: HashMap::new(),
-            next: 0,
-        })
-    }
-
-    /// The place of the next item that was not read yet.
-    pub fn next_item(&mut self) -> Option<Range<usize>> {
-        let item = self.envelope.items.get(self.next).cloned();
-        self.next = self.next.saturating_add(1);
-        item
-    }
-
-    /// The JSON at a place in the text, which the envelope has found there.
-    pub fn json(&self, range: &Range<usize>) -> Option<Json<'_>> {
-        self.text.get(range.clone()).map(Json::known)
-    }
-
-    /// Reads an item, on top of what the batch says for all.
-    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-    pub fn event(&self, item: &Range<usize>, config: &Compiled) -> Result<Event<'_>, Malformed> {
-        let mut slots = config.projection.empty();
-        if let Some(context) = self.envelope.context.as_ref().and_then(|range| self.json(range)) {
-            config.projection.read_member("context", context, &mut slots);
-        }
-        let item = self.json(item).ok_or(Malformed::NotAnObject)?;
-        Event::read(item, &config.projection, &config.fields, slots, self.request.endpoint.event_type)
-    }
-
-    /// How old an event was when it was received; None where it doesn't say when it happened.
-    pub fn age(&self, event: &Event<'_>, config: &Compiled) -> Option<Duration> {
-        let sent_at = self.envelope.sent_at.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
-        event.times(&config.fields, sent_at).age(self.received_at, timestamp::parse_timestamp)
-    }
-
-    /// Whether a server sent the event, in a visitor's stead or its own.
-    pub fn is_from_server(&self, event: &Event<'_>, config: &Compiled) -> bool {
-        visitor::event_context(event, self.is_signed(), &config.fields).is_from_server()
-    }
-
-    /// The anonymous id that the answer gives to the visitor of an event; none to a server.
-    pub fn issued_id(&self, event: &Event<'_>, config: &Compiled) -> Option<&str> {
-        self.issued_id.as_deref().filter(|_| !self.is_from_server(event, config))
-    }
-
-    /// Whether the request's signature was verified.
-    pub fn is_signed(&self) -> bool {
-        matches!(self.claim, Some(Claim::Signed { .. }))
-    }
-
-    /// The source of one of the request's events; `Ok(None)` where no sources are configured.
-    pub fn source(&self, event: &Event<'_>, config: &Compiled) -> Result<Option<SourceAt>, Unauthorized> {
-        let (Some(sources), Some(claim)) = (&config.sources, self.claim) else { return Ok(None) };
-        let event_key = event.text(config.fields.write_key);
-        let batch_key =
-            self.envelope.write_key.as_ref().and_then(|range| self.json(range)).and_then(Json::text);
-        sources.of_event(claim, event_key.as_deref(), batch_key.as_deref()).map(Some)
-    }
-
-    /// Whether any event of the request is of a source. Reads every item, so it is asked only where the answer to the
-    /// client hangs on it.
-    pub fn is_authorized(&self, config: &Compiled) -> bool {
-        config.sources.is_none()
-            || self.envelope.items.is_empty()
-            || self
-                .envelope
-                .items
-                .iter()
-                .any(|item| self.event(item, config).is_ok_and(|event| self.source(&event, config).is_ok()))
+        Ok(Self { request, text, envelope, claim, received_at })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The relay as a whole, in a host of its own: from a request to the callouts and the books.
 
+mod runs;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ops::Range;
 
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
-use super::opened::{Opened, seconds};
+use super::opened::seconds;
+use super::reading::{Reading, SourcedEvent};
 use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{EventConsent, EventIntegrations};
@@ -23,55 +23,58 @@ use crate::sources::SourceAt;
 use crate::vendors::{Attempt, Content, Parcel};
 use crate::visitor::{self, RememberedEmail, Visitor};
 
-/// The emails of a request's identify events so far, by anonymous id.
-type Identified = HashMap<Box<str>, EmailHash>;
+/// What becomes known about the visitors of a request while its events are run.
+#[derive(Default)]
+pub struct Known {
+    /// The anonymous id that the answer gives to a visitor without one.
+    pub issued_id: Option<String>,
+    /// The emails of the identify events so far, by anonymous id.
+    identified: HashMap<Box<str>, EmailHash>,
+}
 
-/// Reads one item of a request and makes its deliveries.
+/// Makes the deliveries of an event.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-pub(super) fn relay(
-    opened: &Opened,
-    item: &Range<usize>,
-    identified: &mut Identified,
+pub fn relay<'r>(
+    SourcedEvent { event, source }: &SourcedEvent<'r>,
+    reading: &Reading<'r>,
+    known: &mut Known,
     line: &mut Line<'_>,
     host: &mut impl Host,
 ) {
-    let config = line.config;
-    let Ok(event) = opened.event(item, config) else {
-        return host.events_ignored(EventIgnored::Malformed, 1);
-    };
-    let Ok(source) = opened.source(&event, config) else {
-        return host.events_ignored(EventIgnored::Unauthorized, 1);
-    };
+    let (config, source) = (reading.config, *source);
     let mut wanted = wanted(&event.name, source, config);
     // Whoever wants it or not, an identify is for later events too.
     let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
     if wanted.is_empty() && !identifies {
         return host.events_ignored(EventIgnored::Unmapped, 1);
     }
-    let cookies: Cookies = opened.request.header_lines("cookie").collect();
-    let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
-    let consent = event.consent(&consent, &config.fields);
+    let cookies = reading.cookies();
+    let consent = event.consent(reading.consent(), &config.fields);
+    let context = reading.event_context(event);
+    // A server's answer is no visitor's.
+    let issued_id = known.issued_id.as_deref().filter(|_| !context.is_from_server());
     if identifies {
-        let id = visitor::anonymous_id(&event, &config.fields, &cookies, &config.anonymous_id_cookies);
-        let id = id.or_else(|| opened.issued_id(&event, config).map(Cow::Borrowed));
-        identified.extend(id.map(Box::from).zip(identified_email(&event, &consent, &config.fields)));
+        let id = visitor::anonymous_id(event, &config.fields, cookies, &config.anonymous_id_cookies);
+        let id = id.or(issued_id.map(Cow::Borrowed));
+        let email = identified_email(event, &consent, &config.fields);
+        known.identified.extend(id.map(Box::from).zip(email));
     }
     if wanted.is_empty() {
         return host.events_ignored(EventIgnored::Unmapped, 1);
     }
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
-    let is_stale = opened.age(&event, config).is_some_and(|age| age > config.limits.event_age);
+    let is_stale = reading.age(event).is_some_and(|age| age > config.limits.event_age);
     wanted.retain(|Wanted { integration, .. }| {
         host.delivery(reference(integration), Outcome::Matched);
         let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
-        let permitted = permitted(integration, &integrations, &consent, &cookies).and(fresh);
+        let permitted = permitted(integration, &integrations, &consent, cookies).and(fresh);
         permitted.map_err(|reason| host.delivery(reference(integration), Outcome::Dropped(reason))).is_ok()
     });
     if wanted.is_empty() {
         return;
     }
-    let mut message = Message::of(&event, source, opened, line, host);
+    let mut message = Message::of(event, source, reading, line, host);
     wanted.retain(|Wanted { integration, .. }| {
         let is_news = message.is_news(integration);
         if !is_news {
@@ -82,17 +85,14 @@ pub(super) fn relay(
     if wanted.is_empty() {
         return;
     }
-    let context = visitor::event_context(&event, opened.is_signed(), &config.fields);
-    let client = Client::of_request(&opened.request.source_address, opened.request.header("user-agent"));
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
-    let client = Client::of_event(&context, &client, policy.unwrap_or(config.client_from_context));
-    let names = &config.anonymous_id_cookies;
-    let visitor = Visitor::of(&event, &config.fields, client, &cookies, names);
-    let visitor = visitor.or_issued(opened.issued_id(&event, config));
-    let remembered = remembered(&visitor, identified, &consent, &cookies, line.config, opened.received_at);
+    let client = Client::of_event(&context, reading.client(), policy.unwrap_or(config.client_from_context));
+    note_client(&client, host);
+    let visitor = Visitor::of(event, &config.fields, client, cookies, &config.anonymous_id_cookies);
+    let visitor = visitor.or_issued(issued_id);
+    let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.remembering(remembered);
-    note_client(&visitor.client, host);
-    let subject = Subject { event: &event, request: &opened.request, cookies: &cookies, visitor: &visitor };
+    let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
         if integration.dry_run {
@@ -111,23 +111,23 @@ pub(super) fn relay(
 
 /// What is known of the visitor's email beside what the event itself says. Nothing, if this event denies marketing.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-fn remembered<'a>(
+fn remembered<'r>(
     visitor: &Visitor<'_>,
-    identified: &Identified,
+    identified: &HashMap<Box<str>, EmailHash>,
     consent: &EventConsent<'_, '_>,
-    cookies: &Cookies<'a>,
-    config: &'a Compiled,
-    received_at: i64,
-) -> RememberedEmail<'a> {
-    let Some(settings) = &config.remember_email else { return RememberedEmail::None };
+    reading: &Reading<'r>,
+) -> RememberedEmail<'r> {
+    let Some(settings) = &reading.config.remember_email else { return RememberedEmail::None };
     if denies_marketing(consent) {
         return RememberedEmail::None;
     }
     if let Some(email) = visitor.anonymous_id.as_deref().and_then(|id| identified.get(id)) {
         return RememberedEmail::Identified(*email);
     }
-    match cookies.get(settings.cookie.name().as_str()) {
-        Some(value) => RememberedEmail::Sealed { keys: &settings.keys, value, now: seconds(received_at) },
+    match reading.cookies().get(settings.cookie.name().as_str()) {
+        Some(value) => {
+            RememberedEmail::Sealed { keys: &settings.keys, value, now: seconds(reading.opened.received_at) }
+        }
         None => RememberedEmail::None,
     }
 }
@@ -166,14 +166,14 @@ impl Message {
     fn of(
         event: &Event<'_>,
         source: Option<SourceAt>,
-        opened: &Opened,
+        reading: &Reading<'_>,
         line: &Line<'_>,
         host: &impl Host,
     ) -> Self {
-        let Some(message_id) = event.text(line.config.fields.message_id) else { return Self(None) };
-        let source = source.and_then(|source| Some(line.config.sources.as_ref()?.id(source)));
+        let Some(message_id) = event.text(reading.config.fields.message_id) else { return Self(None) };
+        let source = source.and_then(|source| Some(reading.config.sources.as_ref()?.id(source)));
         let id = Id::of(&[source.unwrap_or_default().as_bytes(), message_id.as_bytes()]);
-        Self(Some((id, line.messages.recall(id, seconds(opened.received_at), host))))
+        Self(Some((id, line.messages.recall(id, seconds(reading.opened.received_at), host))))
     }
 
     /// Whether this integration has not had the event yet.

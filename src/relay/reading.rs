@@ -1,0 +1,190 @@
+//! What an opened request says, under one configuration: for all of its events, read once, and each of its events.
+
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::ops::{ControlFlow, Range};
+use std::time::Duration;
+
+use super::opened::Opened;
+use crate::accounting::EventIgnored;
+use crate::config::Compiled;
+use crate::consent::RequestConsent;
+use crate::event::Event;
+use crate::event::envelope::text;
+use crate::event::projection::Slots;
+use crate::identity::client::EventContext;
+use crate::identity::{Client, Cookies};
+use crate::json::Json;
+use crate::request::Lease;
+use crate::sources::{Claim, SourceAt, Unauthorized};
+use crate::timestamp;
+use crate::visitor;
+
+/// A request as its events are read. It borrows from both the request and the configuration, so what was read by one
+/// configuration is never used with another.
+pub struct Reading<'r> {
+    pub opened: &'r Opened,
+    pub config: &'r Compiled,
+    /// The batch's own `context`, already read, for each item to start from; `None`: it has none.
+    context: Option<Slots<'r>>,
+    /// Read when the first event asks. Most requests hold one event, and most events are not wanted.
+    headers: OnceCell<Headers<'r>>,
+    client: OnceCell<Client<'r>>,
+}
+
+/// What the headers say about the visitor.
+struct Headers<'r> {
+    cookies: Cookies<'r>,
+    consent: RequestConsent<'r>,
+}
+
+/// An item of the request: an event of a source, or why it is ignored.
+pub type Item<'r> = Result<SourcedEvent<'r>, EventIgnored>;
+
+/// An event that may be relayed as far as its source goes.
+pub struct SourcedEvent<'r> {
+    pub event: Event<'r>,
+    /// `None`: no sources are configured.
+    pub source: Option<SourceAt>,
+}
+
+impl<'r> Reading<'r> {
+    pub fn new(opened: &'r Opened, config: &'r Compiled) -> Self {
+        let context = opened.envelope.context.as_ref().and_then(|range| json(&opened.text, range));
+        let context = context.map(|context| {
+            let mut slots = config.projection.empty();
+            config.projection.read_member("context", context, &mut slots);
+            slots
+        });
+        Self { opened, config, context, headers: OnceCell::new(), client: OnceCell::new() }
+    }
+
+    pub fn cookies(&self) -> &Cookies<'r> {
+        &self.headers().cookies
+    }
+
+    /// The consent that the request's headers carry, for all of its events.
+    pub fn consent(&self) -> &RequestConsent<'r> {
+        &self.headers().consent
+    }
+
+    fn headers(&self) -> &Headers<'r> {
+        self.headers.get_or_init(|| Headers::read(self.opened, self.config))
+    }
+
+    /// The client of the request itself.
+    pub fn client(&self) -> &Client<'r> {
+        let request = &self.opened.request;
+        self.client.get_or_init(|| Client::of_request(&request.source_address, request.header("user-agent")))
+    }
+
+    /// Whether the request's signature was verified.
+    pub fn is_signed(&self) -> bool {
+        matches!(self.opened.claim, Some(Claim::Signed { .. }))
+    }
+
+    /// What an event says about its client.
+    pub fn event_context(&self, event: &Event<'r>) -> EventContext<'r> {
+        visitor::event_context(event, self.is_signed(), &self.config.fields)
+    }
+
+    /// How old an event was when it was received; `None` where it doesn't say when it happened.
+    pub fn age(&self, event: &Event<'r>) -> Option<Duration> {
+        let Opened { text: body, envelope, received_at, .. } = self.opened;
+        let sent_at = text(body, envelope.sent_at.as_ref());
+        event.times(&self.config.fields, sent_at).age(*received_at, timestamp::parse_timestamp)
+    }
+
+    /// Reads an item. Every item that is read is read here.
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    fn item(&self, item: &Range<usize>) -> Item<'r> {
+        #[cfg(test)]
+        ITEMS_READ.set(ITEMS_READ.get().saturating_add(1));
+        let Compiled { projection, fields, .. } = self.config;
+        let item = json(&self.opened.text, item).ok_or(EventIgnored::Malformed)?;
+        let slots = self.context.clone().unwrap_or_else(|| projection.empty());
+        let event = Event::read(item, projection, fields, slots, self.opened.request.endpoint.event_type)
+            .map_err(|_| EventIgnored::Malformed)?;
+        let source = self.source(&event).map_err(|Unauthorized| EventIgnored::Unauthorized)?;
+        Ok(SourcedEvent { event, source })
+    }
+
+    fn source(&self, event: &Event<'r>) -> Result<Option<SourceAt>, Unauthorized> {
+        let Opened { text: body, envelope, claim, .. } = self.opened;
+        let (Some(sources), Some(claim)) = (&self.config.sources, *claim) else { return Ok(None) };
+        let event_key = event.text(self.config.fields.write_key);
+        let batch_key = text(body, envelope.write_key.as_ref());
+        sources.of_event(claim, event_key.as_deref(), batch_key.as_deref()).map(Some)
+    }
+}
+
+/// The JSON at a place in the text, which the envelope has found there.
+fn json<'r>(text: &'r str, range: &Range<usize>) -> Option<Json<'r>> {
+    text.get(range.clone()).map(Json::known)
+}
+
+impl<'r> Headers<'r> {
+    fn read(opened: &'r Opened, config: &'r Compiled) -> Self {
+        #[cfg(test)]
+        HEADERS_READ.set(HEADERS_READ.get().saturating_add(1));
+        let cookies: Cookies = opened.request.header_lines("cookie").collect();
+        let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
+        Self { cookies, consent }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often a request's headers were read by this thread.
+    pub(super) static HEADERS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// How many items were read by this thread.
+    pub(super) static ITEMS_READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The items of a request in their order. Those that the answer to the client depends on are read before their turn, and
+/// kept until then so that none is read twice.
+pub struct Items<'r> {
+    /// What was read before its turn: the next items, without a gap.
+    ahead: VecDeque<Item<'r>>,
+    /// What `ahead` takes up. Where the budget has no room for an item, it is not kept, and is read again in its turn.
+    lease: Lease,
+}
+
+impl<'r> Items<'r> {
+    /// No item has been read. `lease` is on nothing yet.
+    pub fn new(lease: Lease) -> Self {
+        Self { ahead: VecDeque::new(), lease }
+    }
+
+    /// Looks at each item before any had its turn, until `look` breaks.
+    pub fn look_ahead(
+        &mut self,
+        reading: &Reading<'r>,
+        mut look: impl FnMut(&Item<'r>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        for (at, range) in reading.opened.envelope.items.iter().enumerate() {
+            if let Some(item) = self.ahead.get(at) {
+                look(item)?;
+                continue;
+            }
+            let item = reading.item(range);
+            let looked = look(&item);
+            if self.ahead.len() == at && self.lease.grow(size(&item)) {
+                self.ahead.push_back(item);
+            }
+            looked?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes the item whose turn it is, the one at `at`; `None`: there is no further one.
+    pub fn take(&mut self, at: usize, reading: &Reading<'r>) -> Option<Item<'r>> {
+        self.ahead.pop_front().or_else(|| Some(reading.item(reading.opened.envelope.items.get(at)?)))
+    }
+}
+
+/// What an item takes up in memory beside the request's text, in bytes.
+fn size(item: &Item<'_>) -> usize {
+    let event = item.as_ref().map_or(0, |SourcedEvent { event, .. }| event.size());
+    size_of::<Item>().saturating_add(event)
+}
