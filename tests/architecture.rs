@@ -75,11 +75,15 @@ fn every_module_uses_only_modules_that_architecture_md_draws_below_it() {
         lib.filter_map(|line| line.strip_prefix("mod ")).map(|name| name.trim_end_matches(';')).collect();
     for module in &modules {
         let times = layers.iter().flatten().filter(|drawn| drawn == &module).count();
-        assert_eq!(times, 1, "{module} is not drawn once");
+        assert_eq!(times, 1, "{module} is not drawn once in ARCHITECTURE.md");
     }
-    assert_eq!(layers.iter().flatten().count(), modules.len(), "something is drawn that is no module");
+    assert_eq!(
+        layers.iter().flatten().count(),
+        modules.len(),
+        "ARCHITECTURE.md draws something that is no module"
+    );
     for (from, to) in FILTER.grouped(top).uses().filter(|(from, _)| *from != "lib") {
-        assert!(at(from) < at(to), "{from} uses {to}, which is drawn beside or above it");
+        assert!(at(from) < at(to), "{from} uses {to}, which ARCHITECTURE.md draws beside or above it");
     }
 }
 
