@@ -25,6 +25,7 @@ pub mod identity;
 pub mod visitor;
 
 // What a vendor gets.
+pub mod left_out;
 pub mod mapping;
 pub mod privacy;
 pub mod vendors;
