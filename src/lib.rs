@@ -30,6 +30,7 @@ pub mod identity;
 pub mod visitor;
 
 // What a vendor receives.
+pub mod left_out;
 pub mod mapping;
 pub mod privacy;
 pub mod vendors;

@@ -27,6 +27,8 @@ pub struct FakeHost {
     pub random: Option<u8>,
     /// Whether callouts are shown, as in a preview: then every secret in them is masked as `***`.
     pub only_shows: bool,
+    /// Whether it is told in words what is left out of requests.
+    pub explains: bool,
     /// Why callouts are refused, if they are.
     pub refusal: Option<Refusal>,
     /// Counts and keeps callouts, but keeps no record, with which a benchmark would fill the memory.
@@ -72,6 +74,11 @@ pub enum Recorded {
     },
     RequestIgnored(RequestIgnored),
     Note(Note),
+    /// A value that was left out of an integration's request, in words.
+    LeftOut {
+        integration: String,
+        explanation: String,
+    },
 }
 
 /// A [`Callout`] that outlives its delivery.
@@ -155,6 +162,14 @@ impl FakeHost {
         self.record.iter().filter_map(note).collect()
     }
 
+    /// Returns what is recorded of values that were left out, in words.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.record.iter().filter_map(|recorded| match recorded {
+            Recorded::LeftOut { explanation, .. } => Some(explanation.as_str()),
+            _ => None,
+        })
+    }
+
     /// Returns how many callouts were ever sent.
     pub fn callouts(&self) -> u32 {
         self.tokens
@@ -233,6 +248,17 @@ impl Host for FakeHost {
 
     fn only_shows(&self) -> bool {
         self.only_shows
+    }
+
+    fn explains(&self) -> bool {
+        self.explains
+    }
+
+    fn left_out(&mut self, integration: &str, explanation: &str) {
+        self.keep(|| Recorded::LeftOut {
+            integration: integration.to_owned(),
+            explanation: explanation.to_owned(),
+        });
     }
 
     fn send(

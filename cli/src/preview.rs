@@ -78,6 +78,7 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
     // More than the relay works at once, so that it takes a pause behind each event.
     host.step = Duration::from_millis(1);
     host.only_shows = true;
+    host.explains = true;
     // Always the same cachebusters: two previews can be compared.
     let mut relay = Relay::new("preview".to_owned(), config, 0, &mut host);
     relay.hand_over(request, &host);

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::rc::Rc;
 
 use super::Failure;
-use conversion_relay::accounting::{DropReason, EventIgnored, Outcome};
+use conversion_relay::accounting::{DropReason, EventIgnored, Note, Outcome};
 use conversion_relay::config::{Compiled, Integration};
 use conversion_relay::delivery::Token;
 use conversion_relay::testing::{Recorded, SentCallout};
@@ -20,12 +20,22 @@ pub struct Printing {
     event: usize,
     /// The callouts that are not settled, as they are written.
     sent: BTreeMap<Token, String>,
+    /// What was left out of the requests of the event at hand, by integration, as it is written.
+    left_out: BTreeMap<String, String>,
     text: String,
 }
 
 impl Printing {
     pub fn new(config: Rc<Compiled>, names: Vec<String>) -> Self {
-        Self { config, names, lines: String::new(), event: 0, sent: BTreeMap::new(), text: String::new() }
+        Self {
+            config,
+            names,
+            lines: String::new(),
+            event: 0,
+            sent: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            text: String::new(),
+        }
     }
 
     /// Writes down what the relay did. `settled`: the callout whose answer it did it for.
@@ -44,6 +54,7 @@ impl Printing {
         self.event = self.event.saturating_add(1);
         _ = write!(self.text, "event {}: {name}\n{}", self.event, self.lines);
         self.lines.clear();
+        self.left_out.clear();
     }
 
     pub fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
@@ -62,6 +73,7 @@ impl Printing {
                     Self::written(found.destination.cluster(), found.destination.authority(), &callout);
                 let consent = needs(found);
                 self.line(&format!("{integration}: would be sent, but for dry_run ({consent})"));
+                self.add_left_out(&integration);
                 self.lines.push_str(&text);
             }
             Recorded::Delivery { integration, outcome } => self.delivery(&integration, outcome, settled),
@@ -70,6 +82,12 @@ impl Printing {
                 self.names = vec!["the whole request".to_owned()];
                 self.line(&format!("ignored, {}", reason.label()));
             }
+            Recorded::LeftOut { integration, explanation } => {
+                let lines = self.left_out.entry(integration).or_default();
+                _ = writeln!(lines, "    left out: {explanation}");
+            }
+            // What these count is said below the integration that it is about.
+            Recorded::Note(Note::ValueLeftOut | Note::PathCut) => {}
             Recorded::Note(note) => self.line(&format!("note: {}", note.label())),
             Recorded::Callout { .. } | Recorded::Notice { .. } => {}
         }
@@ -82,14 +100,21 @@ impl Printing {
             Outcome::Delivered => {
                 let consent = needs(integration);
                 self.line(&format!("{name}: sent ({consent})"));
+                self.add_left_out(name);
                 let callout = settled.and_then(|token| self.sent.remove(&token));
                 self.lines.push_str(&callout.unwrap_or_default());
             }
             Outcome::Dropped(reason) => {
                 let because = because(reason, integration);
                 self.line(&format!("{name}: not sent, {}: {because}", reason.label()));
+                self.add_left_out(name);
             }
         }
+    }
+
+    /// Writes below an integration what was left out of its request.
+    fn add_left_out(&mut self, integration: &str) {
+        self.lines.push_str(&self.left_out.remove(integration).unwrap_or_default());
     }
 
     fn events_ignored(&mut self, reason: EventIgnored, count: usize) {

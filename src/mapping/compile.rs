@@ -7,7 +7,7 @@ use super::document::{Action, Document, EventMapping, Mapping, Scalar};
 use super::fields::Fields;
 use super::path::Source;
 use super::plan::{Entry, Plan};
-use super::targets::{Targets, is_reserved, names_contact_data};
+use super::targets::{Targets, is_impersonal, is_reserved, names_contact_data};
 use super::transform::{DATE_FORMAT, NAMES, Transform};
 use super::value::Value;
 use super::{Each, Origin, Reading, Rule, ValueMap, suggest};
@@ -184,6 +184,9 @@ impl Compiler<'_> {
             Some(sources) => self.sources(&sources.0, &format!("{place}.source"), items)?,
             None => Vec::new(),
         };
+        let may_be_quoted =
+            mapping.source.iter().flat_map(|sources| &sources.0).all(|path| is_impersonal(path))
+                && !transforms.contains(&Transform::Sha256);
         let origin = match (&mapping.source, &mapping.value, &mapping.each) {
             (None, None, _) => return Err(BadMapping::new(place, "expected a source or a value")),
             (Some(_), Some(_), _) => {
@@ -200,9 +203,11 @@ impl Compiler<'_> {
                 return Err(BadMapping::new(format!("{place}.each"), problem));
             }
             (Some(_), None, Some(each)) => Origin::Each(sources, self.each(each, &format!("{place}.each"))?),
-            (Some(_), None, None) => Origin::Read(Reading { sources, transforms, value_map, kind }),
+            (Some(_), None, None) => {
+                Origin::Read(Reading { sources, transforms, value_map, kind, may_be_quoted })
+            }
             (None, Some(value), None) => {
-                let reading = Reading { sources, transforms, value_map, kind };
+                let reading = Reading { sources, transforms, value_map, kind, may_be_quoted };
                 Origin::Constant(folded(constant(value), &reading).ok_or_else(|| {
                     let problem = format!("{} is nothing that {:?} takes", written(value), mapping.target);
                     BadMapping::new(format!("{place}.value"), problem)
@@ -322,7 +327,7 @@ fn written(scalar: &Scalar) -> String {
 /// Returns a mapping's value for its constant, computed once.
 fn folded(value: Value<'static>, reading: &Reading) -> Option<Value<'static>> {
     let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-    Some(match reading.change(value)? {
+    Some(match reading.change(value).ok()? {
         Value::Text(changed) => Value::Text(text(changed)),
         Value::Number(changed) => Value::Number(text(changed)),
         Value::Bool(changed) => Value::Bool(changed),

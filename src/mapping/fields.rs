@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::targets::Targets;
 use super::value::Value;
 use super::{Mapped, Rule, Subject};
+use crate::left_out::{LeftOut, Omissions, Target};
 
 /// The compiled mappings of one event, in the order in which the vendor wants them. Cheap to clone: several events share
 /// the rules of a preset or of `global`.
@@ -18,18 +19,36 @@ enum Node {
 }
 
 impl Fields {
-    /// The values of one event, in order. Calls `left_out` for each value that the event has but its target doesn't accept.
-    pub fn map<'a>(&'a self, subject: &Subject<'a>, left_out: &mut dyn FnMut()) -> Vec<(&'a str, Value<'a>)> {
+    /// Returns the values of one event, in order. Tells `left_out` of each value that the event has but its target doesn't accept.
+    pub fn map<'a>(
+        &'a self,
+        subject: &Subject<'a>,
+        left_out: &mut Omissions<'_>,
+    ) -> Vec<(&'a str, Value<'a>)> {
+        self.map_within(None, subject, left_out)
+    }
+
+    /// The same of the targets that are members of `object`, if of any.
+    fn map_within<'a>(
+        &'a self,
+        object: Option<&Target<'_>>,
+        subject: &Subject<'a>,
+        left_out: &mut Omissions<'_>,
+    ) -> Vec<(&'a str, Value<'a>)> {
+        let named = |name| object.map_or(Target::Named(name), |object| Target::Member(object, name));
         let mut values = Vec::with_capacity(self.0.len());
         for (target, node) in &self.0 {
             match node {
                 Node::Leaf(rule) => match rule.map(subject, None) {
                     Mapped::Value(value) => values.push((&**target, value)),
-                    Mapped::LeftOut => left_out(),
+                    Mapped::LeftOut(reason) => {
+                        let quote = || rule.quoted(subject);
+                        left_out(LeftOut::quotable(named(target), reason, &quote));
+                    }
                     Mapped::Absent => {}
                 },
                 Node::Branch(fields) => {
-                    let members = fields.map(subject, left_out);
+                    let members = fields.map_within(Some(&named(target)), subject, left_out);
                     if !members.is_empty() {
                         let members = members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value));
                         values.push((&**target, Value::Object(members.collect())));

@@ -23,6 +23,7 @@ use std::borrow::Cow;
 
 use crate::event::projection::{Projection, Slots};
 use crate::json::Kind;
+use crate::left_out::{Reason, number_quoted, text_quoted};
 use path::Source;
 use transform::Transform;
 use value::Value;
@@ -50,6 +51,8 @@ struct Reading {
     value_map: Option<ValueMap>,
     /// The transform that the target always applies, whatever the mapping says.
     kind: Option<Transform>,
+    /// Whether what is found may be shown to somebody, as far as its sources and transforms go.
+    may_be_quoted: bool,
 }
 
 /// `each`: the mappings for every item of a list. An item is read once, like an event.
@@ -73,7 +76,7 @@ pub enum Mapped<'a> {
     /// The event has no such value.
     Absent,
     /// The event has one, but not of the kind that the target accepts.
-    LeftOut,
+    LeftOut(Reason),
 }
 
 impl Rule {
@@ -87,8 +90,20 @@ impl Rule {
         };
         match mapped {
             None => Mapped::Absent,
-            Some(None) => Mapped::LeftOut,
-            Some(Some(value)) => Mapped::Value(value),
+            Some(Err(reason)) => Mapped::LeftOut(reason),
+            Some(Ok(value)) => Mapped::Value(value),
+        }
+    }
+
+    /// Quotes what the event has, where it is a single value that may be shown to somebody.
+    fn quoted(&self, subject: &Subject<'_>) -> Option<String> {
+        let Origin::Read(reading) = &self.0 else { return None };
+        let found = || reading.sources.iter().find_map(|source| source.find(subject, None));
+        match reading.may_be_quoted.then(found)?? {
+            Value::Text(text) => text_quoted(&text),
+            Value::Number(digits) => Some(number_quoted(&digits)),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Json(_) | Value::List(_) | Value::Object(_) => None,
         }
     }
 
@@ -108,7 +123,7 @@ impl Rule {
 
 impl Reading {
     /// Applies the transforms, then the value map, then the target's own transform.
-    fn change<'a>(&'a self, found: Value<'a>) -> Option<Value<'a>> {
+    fn change<'a>(&'a self, found: Value<'a>) -> Result<Value<'a>, Reason> {
         let value = self.transforms.iter().try_fold(found, |value, transform| transform.apply(value))?;
         let value = match &self.value_map {
             Some(map) => map.look_up(&value)?,
@@ -116,22 +131,22 @@ impl Reading {
         };
         match self.kind {
             Some(kind) => kind.apply_scalar(value),
-            None => Some(value),
+            None => Ok(value),
         }
     }
 }
 
 impl ValueMap {
-    fn look_up<'a>(&'a self, value: &Value<'_>) -> Option<Value<'a>> {
-        let text = value.scalar()?;
+    fn look_up<'a>(&'a self, value: &Value<'_>) -> Result<Value<'a>, Reason> {
+        let text = value.scalar().ok_or(Reason::NotSingle)?;
         let known = self.known.iter().find(|(from, _)| **from == *text).map(|(_, to)| to);
-        known.or(self.other.as_ref()).map(Value::reborrow)
+        known.or(self.other.as_ref()).map(Value::reborrow).ok_or(Reason::NotInValueMap)
     }
 }
 
 impl Each {
     /// Creates an object from each item of a list; items that are not objects, or give no value, are dropped.
-    fn map<'a>(&'a self, list: Value<'a>, subject: &Subject<'a>) -> Option<Value<'a>> {
+    fn map<'a>(&'a self, list: Value<'a>, subject: &Subject<'a>) -> Result<Value<'a>, Reason> {
         let mut objects = Vec::new();
         let mut slots = self.projection.empty();
         for item in list.into_items() {
@@ -150,6 +165,6 @@ impl Each {
                 objects.push(Value::Object(members));
             }
         }
-        (!objects.is_empty()).then_some(Value::List(objects))
+        if objects.is_empty() { Err(Reason::NoItem) } else { Ok(Value::List(objects)) }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::left_out::Reason;
+
 /// The maximum number of significant digits, more than any amount in a shop has.
 const MOST_SIGNIFICANT_DIGITS: usize = 17;
 /// Values must be below 10^15.
@@ -14,47 +16,78 @@ const LONGEST: usize = 64;
 /// `None` for what is not a finite, non-negative number below 10^15 with at most 17 significant digits, in JSON's
 /// grammar: `1,299.00`, `$5`, `-1`, `.5`, `NaN`.
 pub fn plain(text: &str) -> Option<Cow<'_, str>> {
-    if text.len() > LONGEST {
-        return None;
-    }
-    let (whole, rest) = text.split_at_checked(digits(text))?;
-    let (fraction, rest) = match rest.strip_prefix('.') {
-        Some(rest) => rest.split_at_checked(digits(rest)).filter(|(fraction, _)| !fraction.is_empty())?,
-        None => ("", rest),
-    };
-    let exponent = match rest.as_bytes().first() {
-        None => None,
-        Some(b'e' | b'E') => Some(rest.get(1..)?.parse::<i32>().ok()?),
-        Some(_) => return None,
-    };
-    if whole.is_empty() || (whole.len() > 1 && whole.starts_with('0')) {
-        return None;
-    }
+    read(text).ok()
+}
+
+/// The same as [`plain`], with the reason for what it refuses.
+pub fn read(text: &str) -> Result<Cow<'_, str>, Reason> {
+    let Parts { whole, fraction, exponent } = Parts::of(text).ok_or_else(|| refusal(text))?;
     let first_zeros = |part: &str| part.bytes().take_while(|byte| *byte == b'0').count();
     let last_zeros = |part: &str| part.bytes().rev().take_while(|byte| *byte == b'0').count();
-    let length = whole.len().checked_add(fraction.len())?;
+    let length = whole.len().saturating_add(fraction.len());
     // `whole` begins with a zero only where it is nothing else.
     let leading = if whole == "0" { first_zeros(fraction).saturating_add(1) } else { 0 };
     if leading == length {
-        return Some(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
+        return Ok(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
     }
     let trailing = match last_zeros(fraction) {
         all if all == fraction.len() => all.saturating_add(last_zeros(whole)),
         some => some,
     };
-    if length.checked_sub(leading)?.checked_sub(trailing)? > MOST_SIGNIFICANT_DIGITS {
-        return None;
+    if length.saturating_sub(leading).saturating_sub(trailing) > MOST_SIGNIFICANT_DIGITS {
+        return Err(Reason::TooManyDigits);
     }
     // The number is 0.DIGITS x 10^point, its first significant digit standing `leading` places behind the point.
-    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent.unwrap_or(0))?;
-    let magnitude = point.checked_sub(i32::try_from(leading).ok()?)?;
-    if !(-(LONGEST as i32)..=MOST_INTEGER_DIGITS).contains(&magnitude) {
-        return None;
+    let point = (whole.len() as i32).saturating_add(exponent.unwrap_or(0));
+    match point.saturating_sub(leading as i32) {
+        magnitude if magnitude > MOST_INTEGER_DIGITS => Err(Reason::TooLarge),
+        magnitude if magnitude < -(LONGEST as i32) => Err(Reason::TooManyDigits),
+        _ if exponent.is_none() => Ok(Cow::Borrowed(text)),
+        _ => Ok(Cow::Owned(shift(&format!("{whole}{fraction}"), point))),
     }
-    if exponent.is_none() {
-        return Some(Cow::Borrowed(text));
+}
+
+/// A number in JSON's grammar, but for its sign.
+struct Parts<'a> {
+    whole: &'a str,
+    fraction: &'a str,
+    exponent: Option<i32>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Option<Self> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let (whole, rest) = text.split_at_checked(digits(text))?;
+        let (fraction, rest) = match rest.strip_prefix('.') {
+            Some(rest) => rest.split_at_checked(digits(rest)).filter(|(fraction, _)| !fraction.is_empty())?,
+            None => ("", rest),
+        };
+        let exponent = match rest.as_bytes().first() {
+            None => None,
+            Some(b'e' | b'E') => Some(rest.get(1..)?.parse::<i32>().ok()?),
+            Some(_) => return None,
+        };
+        let is_number = !whole.is_empty() && (whole.len() == 1 || !whole.starts_with('0'));
+        is_number.then_some(Self { whole, fraction, exponent })
     }
-    Some(Cow::Owned(shift(&format!("{whole}{fraction}"), point)))
+}
+
+/// Why a text that is not made of [`Parts`] is refused.
+fn refusal(text: &str) -> Reason {
+    let mut bare = text.strip_prefix(['-', '+']).unwrap_or(text);
+    while let Some(shorter) = bare.strip_prefix('0').filter(|rest| digits(rest) > 0) {
+        bare = shorter;
+    }
+    match Parts::of(bare) {
+        None => Reason::NotANumber,
+        Some(_) if !text.starts_with('-') => Reason::Prefixed,
+        Some(Parts { whole: "0", fraction, .. }) if fraction.bytes().all(|digit| digit == b'0') => {
+            Reason::MinusZero
+        }
+        Some(_) => Reason::BelowZero,
+    }
 }
 
 /// A JSON number for targets without a kind: [`plain`] if possible, else unchanged if it is finite.
@@ -168,6 +201,29 @@ mod tests {
             ("0.1e1", "1"),
         ] {
             assert_eq!(plain(number).as_deref(), Some(written), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_refused_has_a_reason() {
+        for (text, reason) in [
+            ("1,299.00", Reason::NotANumber),
+            ("NaN", Reason::NotANumber),
+            (".5", Reason::NotANumber),
+            ("", Reason::NotANumber),
+            ("--1", Reason::NotANumber),
+            ("-1", Reason::BelowZero),
+            ("-00.50", Reason::BelowZero),
+            ("-0.0", Reason::MinusZero),
+            ("+3", Reason::Prefixed),
+            ("00012.50", Reason::Prefixed),
+            ("00", Reason::Prefixed),
+            ("1000000000000000", Reason::TooLarge),
+            ("1e400", Reason::TooLarge),
+            ("12345678901234567.8", Reason::TooManyDigits),
+            ("1e-99", Reason::TooManyDigits),
+        ] {
+            assert_eq!(read(text), Err(reason), "{text}");
         }
     }
 

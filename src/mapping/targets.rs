@@ -17,6 +17,10 @@ pub trait Targets {
     /// Returns the transform that always applies to a target, whatever a mapping says; `None`: it accepts any value.
     fn kind(&self, target: &str) -> Option<Transform>;
 
+    /// Whether values for a target may be shown to somebody: in a preview, if they are left out for their form, or in a log.
+    /// Not those that can be about a person, nor free text. Members of objects are dotted.
+    fn may_be_quoted(&self, target: &str) -> bool;
+
     /// Returns `false` if no email and no phone number, hashed or not, may be a source.
     fn takes_contact_data(&self) -> bool;
 
@@ -38,6 +42,18 @@ pub fn names_contact_data(path: &str) -> bool {
         ["email", "phone", "msisdn"].iter().any(|word| part.contains(word))
             || ["em", "mail", "tel", "mobile", "mobilenumber"].contains(&part.as_str())
     })
+}
+
+/// Whether a path leads to what happened rather than to whom: a property that does not name a person or a way to reach one.
+pub fn is_impersonal(path: &str) -> bool {
+    let of_a_person = |name: &str| {
+        let name = snake_case(name);
+        ["user", "customer", "anonymous", "name", "address", "ip"]
+            .iter()
+            .any(|word| name.split('_').any(|part| part == *word))
+    };
+    let of_the_event = path == "timestamp" || path.starts_with("properties.");
+    of_the_event && !names_contact_data(path) && !path.split(['.', '[']).any(of_a_person)
 }
 
 #[cfg(test)]
@@ -75,6 +91,26 @@ mod tests {
         }
         for path in ["properties.item", "properties.theme", "context.telemetry.id", "properties.hotel"] {
             assert!(!names_contact_data(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_properties_that_name_no_person_are_impersonal() {
+        for path in ["properties.revenue", "properties.products[0].price", "timestamp"] {
+            assert!(is_impersonal(path), "{path}");
+        }
+        for path in [
+            "traits.plan",
+            "user_id",
+            "client.user_agent",
+            "request.cookie.plan",
+            "properties.email",
+            "properties.userId",
+            "properties.customer[0].total",
+            "properties.first_name",
+            "properties.ip",
+        ] {
+            assert!(!is_impersonal(path), "{path}");
         }
     }
 }

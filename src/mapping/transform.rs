@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::number;
 use super::value::Value;
+use crate::left_out::Reason;
 use crate::url::Url;
 use crate::{codec, timestamp};
 
@@ -102,81 +103,93 @@ impl Transform {
         PLAIN.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
     }
 
-    /// Applies the transform; `None` where the value is not of the kind that it takes, which leaves the target out.
-    pub fn apply<'a>(self, value: Value<'a>) -> Option<Value<'a>> {
+    /// Applies the transform. An error where the value is not of the kind that it takes, which leaves the target out.
+    pub fn apply<'a>(self, value: Value<'a>) -> Result<Value<'a>, Reason> {
         match self {
             Transform::Join => {
                 let items = value.into_items();
                 let texts: Vec<_> = items.iter().filter_map(Value::scalar).collect();
                 let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-                (!texts.is_empty()).then(|| Value::Text(Cow::Owned(texts.join(","))))
+                match texts.is_empty() {
+                    true => Err(Reason::NoItem),
+                    false => Ok(Value::Text(Cow::Owned(texts.join(",")))),
+                }
             }
-            Transform::Count => Some(Value::Number(Cow::Owned(value.into_items().len().to_string()))),
+            Transform::Count => Ok(Value::Number(Cow::Owned(value.into_items().len().to_string()))),
             Transform::Sum => {
                 let items = value.into_items();
-                let numbers: Option<Vec<_>> = items.into_iter().map(as_number).collect();
-                number::sum(numbers?.iter().map(|number| &**number)).map(|sum| Value::Number(Cow::Owned(sum)))
+                let numbers: Result<Vec<_>, _> = items.into_iter().map(as_number).collect();
+                let numbers = numbers.map_err(|_| Reason::ItemNotANumber)?;
+                let sum = number::sum(numbers.iter().map(|number| &**number));
+                sum.map(|sum| Value::Number(Cow::Owned(sum))).ok_or(Reason::TooLarge)
             }
             each => match value {
                 Value::List(items) => {
                     let items: Vec<_> =
-                        items.into_iter().filter_map(|item| each.apply_scalar(item)).collect();
-                    (!items.is_empty()).then_some(Value::List(items))
+                        items.into_iter().filter_map(|item| each.apply_scalar(item).ok()).collect();
+                    if items.is_empty() { Err(Reason::NoItem) } else { Ok(Value::List(items)) }
                 }
                 one => each.apply_scalar(one),
             },
         }
     }
 
-    /// Applies a transform that is about single values; `None` for lists and objects, too.
-    pub(super) fn apply_scalar<'a>(self, value: Value<'a>) -> Option<Value<'a>> {
+    /// Applies a transform that is about single values; an error for lists and objects, too.
+    pub(super) fn apply_scalar<'a>(self, value: Value<'a>) -> Result<Value<'a>, Reason> {
         match self {
-            Transform::Date(format) => written(format, timestamp::parse_timestamp(&as_text(value)?)?),
+            Transform::Date(format) => timestamp::parse_timestamp(&as_text(value)?)
+                .and_then(|millis| written(format, millis))
+                .ok_or(Reason::NotADate),
             Transform::Number => as_number(value).map(Value::Number),
             Transform::Integer => as_number(value).map(|number| {
                 let whole = number::integer(&number).len();
                 Value::Number(head(number, whole))
             }),
             Transform::Boolean => match value {
-                Value::Bool(_) => Some(value),
-                Value::Text(text) if text.eq_ignore_ascii_case("true") => Some(Value::Bool(true)),
-                Value::Text(text) if text.eq_ignore_ascii_case("false") => Some(Value::Bool(false)),
-                _ => None,
+                Value::Bool(_) => Ok(value),
+                Value::Text(text) if text.eq_ignore_ascii_case("true") => Ok(Value::Bool(true)),
+                Value::Text(text) if text.eq_ignore_ascii_case("false") => Ok(Value::Bool(false)),
+                Value::Text(_) | Value::Number(_) => Err(Reason::NotABoolean),
+                Value::Json(_) | Value::List(_) | Value::Object(_) => Err(Reason::NotSingle),
             },
-            text => text.apply_text(as_text(value)?).filter(|text| !text.is_empty()).map(Value::Text),
+            text => match text.apply_text(as_text(value)?)? {
+                text if text.is_empty() => Err(Reason::Empty),
+                text => Ok(Value::Text(text)),
+            },
         }
     }
 
-    fn apply_text<'a>(self, text: Cow<'a, str>) -> Option<Cow<'a, str>> {
-        Some(match self {
+    fn apply_text<'a>(self, text: Cow<'a, str>) -> Result<Cow<'a, str>, Reason> {
+        Ok(match self {
             Transform::Lowercase => Cow::Owned(text.to_lowercase()),
             Transform::Uppercase => Cow::Owned(text.chars().flat_map(char::to_uppercase).collect()),
             Transform::Trim => trimmed(text),
-            Transform::Currency => currency(&text)?,
+            Transform::Currency => currency(&text).ok_or(Reason::NotACurrency)?,
             Transform::Sha256 => Cow::Owned(codec::encode_hex(&Sha256::digest(text.as_bytes()))),
             Transform::UrlPath => url_path(text),
-            Transform::UrlHost => Cow::Owned(url_host(&text)?.to_owned()),
+            Transform::UrlHost => Cow::Owned(url_host(&text).ok_or(Reason::NotAUrl)?.to_owned()),
             _ => text,
         })
     }
 }
 
-fn as_text(value: Value<'_>) -> Option<Cow<'_, str>> {
+fn as_text(value: Value<'_>) -> Result<Cow<'_, str>, Reason> {
     match value {
-        Value::Text(text) | Value::Number(text) => Some(text),
-        Value::Bool(true) => Some(Cow::Borrowed("true")),
-        Value::Bool(false) => Some(Cow::Borrowed("false")),
-        Value::Json(_) | Value::List(_) | Value::Object(_) => None,
+        Value::Text(text) | Value::Number(text) => Ok(text),
+        Value::Bool(true) => Ok(Cow::Borrowed("true")),
+        Value::Bool(false) => Ok(Cow::Borrowed("false")),
+        Value::Json(_) | Value::List(_) | Value::Object(_) => Err(Reason::NotSingle),
     }
 }
 
-fn as_number(value: Value<'_>) -> Option<Cow<'_, str>> {
+fn as_number(value: Value<'_>) -> Result<Cow<'_, str>, Reason> {
     match value {
         Value::Text(text) | Value::Number(text) => match trimmed(text) {
-            Cow::Borrowed(text) => number::plain(text),
-            Cow::Owned(text) => number::plain(&text).map(|plain| Cow::Owned(plain.into_owned())),
+            Cow::Borrowed(text) => number::read(text),
+            Cow::Owned(text) => number::read(&text).map(|plain| Cow::Owned(plain.into_owned())),
         },
-        _ => None,
+        Value::Bool(_) => Err(Reason::NotANumber),
+        Value::Json(_) | Value::List(_) | Value::Object(_) => Err(Reason::NotSingle),
     }
 }
 
@@ -233,7 +246,7 @@ mod tests {
 
     fn apply(transform: &str, text: &str) -> Option<String> {
         let value = Value::Text(Cow::Borrowed(text));
-        let value = Transform::parse(transform).unwrap().apply(value)?;
+        let value = Transform::parse(transform).unwrap().apply(value).ok()?;
         value.scalar().map(Cow::into_owned)
     }
 
@@ -296,7 +309,8 @@ mod tests {
             let value = Transform::Date(format).apply(Value::Text("2024-02-29T13:34:56.789+01:00".into()));
             assert_eq!(value.unwrap().scalar().unwrap(), text);
         }
-        assert!(Transform::Date(DateFormat::Date).apply(Value::Text("soon".into())).is_none());
+        let refused = Transform::Date(DateFormat::Date).apply(Value::Text("soon".into()));
+        assert_eq!(refused.err(), Some(Reason::NotADate));
     }
 
     #[test]
@@ -309,7 +323,7 @@ mod tests {
     #[test]
     fn lists_are_joined_counted_and_summed() {
         let list = || Value::List(vec![Value::Number("1".into()), Value::Text("2.5".into())]);
-        let text = |value: Option<Value>| value.and_then(|value| value.scalar().map(Cow::into_owned));
+        let text = |value: Result<Value, _>| value.ok()?.scalar().map(Cow::into_owned);
         assert_eq!(text(Transform::Join.apply(list())).as_deref(), Some("1,2.5"));
         assert_eq!(text(Transform::Count.apply(list())).as_deref(), Some("2"));
         assert_eq!(text(Transform::Sum.apply(list())).as_deref(), Some("3.5"));

@@ -17,6 +17,7 @@ use crate::event::names::Dialects;
 use crate::event::{Event, EventType};
 use crate::identity::{Client, Cookies, EmailHash};
 use crate::json::Json;
+use crate::left_out::LeftOut;
 use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::sources::SourceAt;
@@ -226,13 +227,16 @@ fn pack(
     subject: &Subject<'_>,
     host: &mut impl Host,
 ) -> Parcel {
-    let mut notes = Vec::new();
-    let values = planned.fields.map(subject, &mut || notes.push(Note::ValueLeftOut));
+    let mut left_out = |left_out: LeftOut<'_>| {
+        host.note(left_out.reason.note());
+        if host.explains() {
+            let targets = integration.vendor.targets();
+            let explanation = left_out.explained(|target| targets.may_be_quoted(target));
+            host.left_out(&integration.name, &explanation);
+        }
+    };
+    let values = planned.fields.map(subject, &mut left_out);
     let content =
         Content { event: &planned.vendor_event, values, visitor: subject.visitor, cookies: subject.cookies };
-    let parcel = integration.destination.parcel(content, &mut notes);
-    for note in notes {
-        host.note(note);
-    }
-    parcel
+    integration.destination.parcel(content, &mut left_out)
 }

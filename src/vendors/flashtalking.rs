@@ -13,10 +13,10 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde_inline_default::serde_inline_default;
 
 use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
-use crate::accounting::Note;
 use crate::delivery::Redirects;
 use crate::identity::Cookies;
 use crate::json;
+use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::mapping::suggest;
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
@@ -126,6 +126,10 @@ impl Targets for Parameters {
             "ftXCurrency" => Some(Transform::Currency),
             _ => None,
         }
+    }
+
+    fn may_be_quoted(&self, target: &str) -> bool {
+        matches!(target, "ftXRef" | "ftXValue" | "ftXCurrency" | "ftXNumItems")
     }
 
     fn takes_contact_data(&self) -> bool {
@@ -259,34 +263,39 @@ impl Destination for Spotlight {
         own.into_iter().chain(first_party).any(says_so)
     }
 
-    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
+    fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {
         let mut query = String::with_capacity(256);
-        for (target, value) in &content.values {
+        for (name, value) in &content.values {
+            let target = Target::Named(name);
             let Some(text) = value.scalar() else {
-                notes.push(Note::ValueLeftOut);
+                left_out(LeftOut::new(target, Reason::NotSingle));
                 continue;
             };
-            let Some(text) = presentable(&text, notes) else { continue };
+            let Some(text) = presentable(target, &text, left_out) else { continue };
             let length = query.len();
             // Encoding makes nothing shorter, so what is too long already is not even tried.
             let fits = text.len() <= LONGEST_PATH;
             if fits {
-                query.extend(["&", target, "="]);
+                query.extend(["&", name, "="]);
                 query.extend(utf8_percent_encode(&text, COMPONENT));
             }
             if !fits || query.len() > LONGEST_PATH - RESERVED {
                 query.truncate(length);
-                notes.push(Note::PathCut);
+                left_out(LeftOut::new(target, Reason::PathFull(LONGEST_PATH as u32)));
             }
         }
         let cookie = self.ftrack_cookie(content.cookies).and_then(|(name, value)| {
             let value = std::str::from_utf8(value).ok();
-            forwardable(value, notes).map(|value| format!("{name}={value}").into())
+            forwardable(Target::Cookie(name), value, left_out).map(|value| format!("{name}={value}").into())
         });
         Parcel {
             content: query.into(),
             forwarded_for: content.visitor.client.ip.map(|ip| ip.to_string().into()),
-            user_agent: forwardable(content.visitor.client.user_agent, notes),
+            user_agent: forwardable(
+                Target::Header("User-Agent"),
+                content.visitor.client.user_agent,
+                left_out,
+            ),
             cookie,
         }
     }

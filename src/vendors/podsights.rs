@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
 
 use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable};
-use crate::accounting::Note;
 use crate::delivery::Redirects;
 use crate::json::{self, Json, Kind};
+use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
 use crate::mapping::value::Value;
@@ -87,6 +87,10 @@ impl Targets for BodyPaths {
         }
     }
 
+    fn may_be_quoted(&self, target: &str) -> bool {
+        matches!(target, "order_id" | "value" | "currency" | "quantity")
+    }
+
     fn takes_contact_data(&self) -> bool {
         true
     }
@@ -152,15 +156,15 @@ impl Destination for Pixel {
         &self.authority
     }
 
-    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
+    fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {
         let visitor = content.visitor;
         let mapped =
             |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
-        let mut body = Body { text: String::with_capacity(512), notes };
+        let mut body = Body { text: String::with_capacity(512), left_out };
         // The configuration's own word, or a name in snake_case: no email address in it.
         body.plain("event", content.event);
         match mapped("id") {
-            Some(id) => body.member("id", |body| body.value(id, 0)),
+            Some(id) => body.member("id", |body, target| body.value(target, id, 0)),
             None => body.text("id", visitor.anonymous_id.as_deref()),
         }
         // Whatever a mapping puts at `em`, nothing but a hash leaves there.
@@ -176,7 +180,7 @@ impl Destination for Pixel {
         }
         body.text("user_agent", visitor.client.user_agent);
         for (target, value) in content.values.iter().filter(|(target, _)| !matches!(*target, "id" | "em")) {
-            body.member(target, |body| body.value(value, 0));
+            body.member(target, |body, target| body.value(target, value, 0));
         }
         body.text.push('}');
         Parcel { content: body.text.into(), ..Parcel::default() }
@@ -195,37 +199,38 @@ impl Destination for Pixel {
 
 /// The body after its key, written member by member: `,"event":"purchase",...`. A member that would make it too large is
 /// left out, and so is every string with an email address in it.
-struct Body<'n> {
+struct Body<'b, 'o> {
     text: String,
-    notes: &'n mut Vec<Note>,
+    left_out: &'b mut Omissions<'o>,
 }
 
 /// Objects of an event nested deeper than this are left out. Writing them is a recursion of this depth.
 const DEEPEST: u8 = 16;
 
-impl Body<'_> {
+impl Body<'_, '_> {
     /// Writes `,"name":` and then what `write` writes, or neither if `write` returns false.
-    fn member(&mut self, name: &str, write: impl FnOnce(&mut Self) -> bool) {
+    fn member(&mut self, name: &str, write: impl FnOnce(&mut Self, Target<'_>) -> bool) {
+        let target = Target::Named(name);
         let before = self.text.len();
         self.text.push(',');
         self.string(name);
         self.text.push(':');
-        if !write(self) {
+        if !write(self, target) {
             self.text.truncate(before);
         } else if self.text.len() > LARGEST_BODY - RESERVED {
             self.text.truncate(before);
-            self.notes.push(Note::ValueLeftOut);
+            self.leave_out(target, Reason::BodyFull(LARGEST_BODY as u32));
         }
     }
 
     fn plain(&mut self, name: &str, text: &str) {
-        self.member(name, |body| body.string(text));
+        self.member(name, |body, _| body.string(text));
     }
 
     /// A member that came from the visitor.
     fn text(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
-            self.member(name, |body| body.presentable(text));
+            self.member(name, |body, target| body.presentable(target, text));
         }
     }
 
@@ -235,18 +240,22 @@ impl Body<'_> {
         true
     }
 
-    fn presentable(&mut self, text: &str) -> bool {
-        presentable(text, self.notes).is_some_and(|text| self.string(&text))
+    fn leave_out(&mut self, target: Target<'_>, reason: Reason) {
+        (self.left_out)(LeftOut::new(target, reason));
     }
 
-    fn value(&mut self, value: &Value<'_>, depth: u8) -> bool {
+    fn presentable(&mut self, target: Target<'_>, text: &str) -> bool {
+        presentable(target, text, self.left_out).is_some_and(|text| self.string(&text))
+    }
+
+    fn value(&mut self, target: Target<'_>, value: &Value<'_>, depth: u8) -> bool {
         if depth > DEEPEST {
-            self.notes.push(Note::ValueLeftOut);
+            self.leave_out(target, Reason::TooDeep(DEEPEST));
             return false;
         }
         let below = depth.saturating_add(1);
         match value {
-            Value::Text(text) => self.presentable(text),
+            Value::Text(text) => self.presentable(target, text),
             Value::Number(number) => {
                 self.text.push_str(number);
                 true
@@ -256,25 +265,27 @@ impl Body<'_> {
                 true
             }
             Value::List(items) => {
-                self.enclosed(['[', ']'], items, |body, item| body.value(item, below));
+                self.enclosed(['[', ']'], items, |body, item| body.value(target, item, below));
                 true
             }
             Value::Object(members) => {
-                self.enclosed(['{', '}'], members, |body, (name, value)| body.nested(name, value, below));
+                self.enclosed(['{', '}'], members, |body, (name, value)| {
+                    body.nested(Target::Member(&target, name), name, value, below)
+                });
                 true
             }
             Value::Json(json) => match json.kind() {
                 Kind::Array => {
-                    self.enclosed(['[', ']'], &json.items(), |body, item| body.json(*item, below));
+                    self.enclosed(['[', ']'], &json.items(), |body, item| body.json(target, *item, below));
                     true
                 }
                 _ => {
                     let members = json.members();
                     self.enclosed(['{', '}'], &members, |body, (name, json)| {
-                        presentable(name, body.notes).is_some_and(|clean| clean == *name)
+                        presentable(target, name, body.left_out).is_some_and(|clean| clean == *name)
                             && body.string(name)
                             && body.colon()
-                            && body.json(*json, below)
+                            && body.json(target, *json, below)
                     });
                     true
                 }
@@ -282,12 +293,12 @@ impl Body<'_> {
         }
     }
 
-    fn nested(&mut self, name: &str, value: &Value<'_>, depth: u8) -> bool {
-        self.string(name) && self.colon() && self.value(value, depth)
+    fn nested(&mut self, target: Target<'_>, name: &str, value: &Value<'_>, depth: u8) -> bool {
+        self.string(name) && self.colon() && self.value(target, value, depth)
     }
 
-    fn json(&mut self, json: Json<'_>, depth: u8) -> bool {
-        Value::of(json).is_some_and(|value| self.value(&value, depth))
+    fn json(&mut self, target: Target<'_>, json: Json<'_>, depth: u8) -> bool {
+        Value::of(json).is_some_and(|value| self.value(target, &value, depth))
     }
 
     fn colon(&mut self) -> bool {

@@ -20,6 +20,8 @@ pub struct Sent {
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<String>,
     pub notes: Vec<&'static str>,
+    /// What was left out, in words.
+    pub left_out: Vec<String>,
 }
 
 /// What becomes of one event at one integration, given in YAML, for a visitor at 203.0.113.50 who need not consent.
@@ -37,6 +39,7 @@ pub fn send(integration: &str, event: &str, headers: &[(&str, &str)]) -> Option<
         lease: Budget::default().lease(),
     };
     let mut host = FakeHost::new(1_709_210_096_000);
+    host.explains = true;
     let mut relay = Relay::new("test".to_owned(), config, 1, &mut host);
     relay.hand_over(request, &host);
     relay.work(&mut host);
@@ -48,6 +51,7 @@ pub fn send(integration: &str, event: &str, headers: &[(&str, &str)]) -> Option<
         headers: callout.headers,
         body: callout.body,
         notes: host.notes(),
+        left_out: host.left_out().map(str::to_owned).collect(),
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::accounting::Note;
 use crate::delivery::{self, Redirects};
 use crate::identity::Cookies;
 use crate::json;
+use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::mapping::document::Document;
 use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
@@ -77,8 +77,9 @@ pub trait Destination {
         false
     }
 
-    /// Everything of one delivery that does not depend on the configuration at the time of sending.
-    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel;
+    /// Everything of one delivery that does not depend on the configuration at the time of sending. Tells `left_out` of
+    /// every value that the request does not have.
+    fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel;
 
     /// Makes the request of one attempt.
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a>;
@@ -181,17 +182,21 @@ fn masked(body: &str, personal: &[&str]) -> String {
     if well_formed { masked + "}" } else { MASK.to_owned() }
 }
 
-/// Returns a value as it may leave, without an email address, and notes what is left out. Whoever writes it into a path or a
-/// body encodes it, control characters included.
-pub fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, str>> {
+/// Returns a value as it may leave, without an email address, and tells of what is left out. Whoever writes it into a path or
+/// a body encodes it, control characters included.
+pub fn presentable<'v>(
+    target: Target<'_>,
+    value: &'v str,
+    left_out: &mut Omissions<'_>,
+) -> Option<Cow<'v, str>> {
     match scrub(value) {
         Scrubbed::Clean => Some(Cow::Borrowed(value)),
         Scrubbed::Cut(rest) => {
-            notes.push(Note::ValueLeftOut);
+            left_out(LeftOut::new(target, Reason::PartOfUrl));
             Some(Cow::Owned(rest))
         }
         Scrubbed::Dropped => {
-            notes.push(Note::ValueLeftOut);
+            left_out(LeftOut::new(target, Reason::Email));
             None
         }
     }
@@ -201,12 +206,20 @@ pub fn presentable<'v>(value: &'v str, notes: &mut Vec<Note>) -> Option<Cow<'v, 
 const LONGEST_HEADER: usize = 4096;
 
 /// Returns a header value of the visitor's as it may be forwarded: at most 4 KB, without control characters and without an
-/// email address. Notes what is left out.
-pub fn forwardable(value: Option<&str>, notes: &mut Vec<Note>) -> Option<Box<str>> {
+/// email address. Tells of what is left out.
+pub fn forwardable(
+    target: Target<'_>,
+    value: Option<&str>,
+    left_out: &mut Omissions<'_>,
+) -> Option<Box<str>> {
     let value = value?;
-    if value.len() > LONGEST_HEADER || has_control(value) {
-        notes.push(Note::ValueLeftOut);
+    let reason = match value {
+        value if value.len() > LONGEST_HEADER => Some(Reason::TooLong(LONGEST_HEADER as u32)),
+        value => has_control(value).then_some(Reason::ControlCharacters),
+    };
+    if let Some(reason) = reason {
+        left_out(LeftOut::new(target, reason));
         return None;
     }
-    presentable(value, notes).map(Into::into)
+    presentable(target, value, left_out).map(Into::into)
 }

@@ -1,5 +1,5 @@
-use conversion_relay::accounting::Note;
 use conversion_relay::delivery::Redirects;
+use conversion_relay::left_out::{LeftOut, Omissions, Reason, Target};
 use conversion_relay::mapping::targets::Targets;
 use conversion_relay::mapping::transform::Transform;
 use conversion_relay::settings::{Invalid, Secret, Settings};
@@ -74,6 +74,11 @@ impl Targets for Parameters {
         }
     }
 
+    /// What a preview may quote: never free text, nor anything that can be about a person.
+    fn may_be_quoted(&self, target: &str) -> bool {
+        matches!(target, "order" | "value" | "currency")
+    }
+
     /// Acme's terms forbid email addresses and phone numbers, hashed too.
     fn takes_contact_data(&self) -> bool {
         false
@@ -111,19 +116,27 @@ impl Destination for Account {
     }
 
     /// When the event arrives: all that does not depend on the configuration at the time of sending.
-    fn parcel(&self, content: Content<'_>, notes: &mut Vec<Note>) -> Parcel {
+    fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (target, value) in &content.values {
-            let Some(text) = value.scalar() else { continue };
-            // Without an email address, wherever the site has put one; what is left out is noted.
-            if let Some(text) = presentable(&text, notes) {
-                query.append_pair(target, &text);
+        for (name, value) in &content.values {
+            let target = Target::Named(name);
+            let Some(text) = value.scalar() else {
+                left_out(LeftOut::new(target, Reason::NotSingle));
+                continue;
+            };
+            // Without an email address, wherever the site has put one.
+            if let Some(text) = presentable(target, &text, left_out) {
+                query.append_pair(name, &text);
             }
         }
         Parcel {
             content: query.finish().into(),
             forwarded_for: content.visitor.client.ip.map(|ip| ip.to_string().into()),
-            user_agent: forwardable(content.visitor.client.user_agent, notes),
+            user_agent: forwardable(
+                Target::Header("User-Agent"),
+                content.visitor.client.user_agent,
+                left_out,
+            ),
             ..Parcel::default()
         }
     }

@@ -60,16 +60,53 @@ fn the_other_events_of_the_preset_are_sent_as_the_table_says() {
 #[test]
 fn values_that_are_no_amount_or_currency_are_left_out_whatever_the_mapping_says() {
     let mappings = "{version: 2, events: {Order Completed: {mappings: [{source: properties.a, target: ftXValue}, {source: properties.b, target: ftXCurrency}]}}}";
-    for (properties, expected) in [
-        (r#"{"a":"1.50","b":"gbp"}"#, "&ftXValue=1.50&ftXCurrency=GBP"),
-        (r#"{"a":-1,"b":"pounds"}"#, ""),
-        (r#"{"a":"abc","b":5}"#, ""),
-        (r#"{"a":[1,2],"b":{"c":"GBP"}}"#, ""),
+    for (properties, expected, left_out) in [
+        (r#"{"a":"1.50","b":"gbp"}"#, "&ftXValue=1.50&ftXCurrency=GBP", &[][..]),
+        (
+            r#"{"a":-1,"b":"pounds"}"#,
+            "",
+            &["ftXValue: -1 is below zero", r#"ftXCurrency: "pounds" is not a currency of three letters"#],
+        ),
+        (
+            r#"{"a":"abc","b":5}"#,
+            "",
+            &[r#"ftXValue: "abc" is not a number"#, "ftXCurrency: 5 is not a currency of three letters"],
+        ),
+        (
+            r#"{"a":[1,2],"b":{"c":"GBP"}}"#,
+            "",
+            &[
+                "ftXValue: a list or an object, where a single value is expected",
+                "ftXCurrency: a list or an object, where a single value is expected",
+            ],
+        ),
     ] {
         let sent =
             mapped(mappings, &format!(r#"{{"event":"Order Completed","properties":{properties}}}"#)).unwrap();
         assert_eq!(query(&sent), expected, "{properties}");
+        assert_eq!(sent.left_out, left_out);
+        assert_eq!(sent.notes, vec!["value_left_out"; left_out.len()]);
     }
+}
+
+#[test]
+fn a_value_that_may_be_about_a_person_is_never_quoted() {
+    let mappings = "{version: 2, events: {Order Completed: {mappings: [
+        {source: traits.name, target: ftXValue}, {source: properties.customer_id, target: ftXNumItems},
+        {source: properties.a, target: ftXCurrency, transform: sha256}, {source: properties.a, target: U1, transform: number},
+        {source: properties.mail_to, target: U2}]}}}";
+    let event = r#"{"event":"Order Completed","traits":{"name":"Jane Doe"},"properties":{"customer_id":"Doe","a":"Doe","mail_to":"jane@example.com"}}"#;
+    let sent = mapped(mappings, event).unwrap();
+    assert_eq!(
+        sent.left_out,
+        [
+            "ftXValue: not a number",
+            "ftXCurrency: not a currency of three letters",
+            "ftXNumItems: not a number",
+            "U1: not a number",
+            "U2: an email address in it",
+        ]
+    );
 }
 
 #[test]
@@ -99,15 +136,22 @@ fn a_path_is_cut_at_8_kb_to_the_parameters_that_fit_in_their_order_and_counted()
     assert_eq!(query(&sent), format!("&U1=m&U3={long}"));
     assert!(sent.path.len() <= 8192);
     assert_eq!(sent.notes, ["path_cut", "path_cut"]);
+    let no_room = "no room: a path has at most 8192 bytes";
+    assert_eq!(sent.left_out, [format!("U2: {no_room}"), format!("U4: {no_room}")]);
 }
 
 #[test]
 fn a_header_with_a_control_character_or_beyond_4_kb_is_not_forwarded() {
     let event = r#"{"event":"Signed Up","properties":{"method":"m"}}"#;
-    for (agent, cookie, forwarded) in [
-        ("Mozilla", "FTrack=ab", 2),
-        ("Mozilla\u{1}", "FTrack=a\u{7}b", 0),
-        (&"m".repeat(5_000), &format!("FTrack={}", "c".repeat(5_000)), 0),
+    for (agent, cookie, forwarded, left_out) in [
+        ("Mozilla", "FTrack=ab", 2, &[][..]),
+        ("Mozilla\u{1}", "FTrack=a\u{7}b", 0, &["the cookie FTrack: control characters in it"]),
+        (
+            &"m".repeat(5_000),
+            &format!("FTrack={}", "c".repeat(5_000)),
+            0,
+            &["the cookie FTrack: longer than 4096 bytes"],
+        ),
     ] {
         let sent = send(&format!("{IDS}}}"), event, &[("user-agent", agent), ("cookie", cookie)]).unwrap();
         assert_eq!(
@@ -115,6 +159,7 @@ fn a_header_with_a_control_character_or_beyond_4_kb_is_not_forwarded() {
             forwarded,
             "{sent:?}"
         );
+        assert_eq!(sent.left_out, left_out);
     }
 }
 

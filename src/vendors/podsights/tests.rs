@@ -100,6 +100,7 @@ fn a_body_stays_below_64_kb_and_what_does_not_fit_is_counted() {
     let sent = mapped("", &event).unwrap();
     assert_eq!(fields(&sent), json!({"event": "purchase", "value": 1}));
     assert_eq!(sent.notes, ["value_left_out"]);
+    assert_eq!(sent.left_out, ["order_id: no room: a body has at most 65536 bytes"]);
 }
 
 #[test]
@@ -109,10 +110,34 @@ fn only_a_digest_stands_at_em_and_no_address_anywhere_else() {
         mappings,
         r#"{"event":"Order Completed","properties":{"who":"jane@example.com","nested":{"a":"jane@example.com","b":["x",{"jane@example.com":1}]}}}"#,
     );
+    let sent = sent.unwrap();
     let digest = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d"; // sha256("jane@example.com")
     assert_eq!(
-        fields(&sent.unwrap()),
+        fields(&sent),
         json!({"event": "purchase", "em": digest, "custom": {"all": {"b": ["x", {}]}}})
+    );
+    assert_eq!(sent.left_out, ["custom.all: an email address in it"; 2]);
+}
+
+#[test]
+fn lists_that_cannot_be_used_and_nesting_that_is_too_deep_are_explained() {
+    let mappings = "{version: 2, events: {Order Completed: {mappings: [
+        {source: properties.products, target: line_items, each: [{source: sku, target: product_id}]},
+        {source: 'properties.products[*].price', target: value, transform: sum},
+        {source: properties.plan, target: custom.plan, value_map: {a: b}}, {source: properties.deep, target: custom.deep}]}}}";
+    let deep = format!("{}1{}", "[".repeat(20), "]".repeat(20));
+    let event = format!(
+        r#"{{"event":"Order Completed","properties":{{"products":[{{"price":"5 EUR"}},7],"plan":"c","deep":{deep}}}}}"#
+    );
+    let sent = mapped(mappings, &event).unwrap();
+    assert_eq!(
+        sent.left_out,
+        [
+            "value: the list has an item that cannot be added up",
+            "line_items: the list has no item that can be used",
+            "custom.plan: not in value_map",
+            "custom.deep: lists and objects in it are nested deeper than 16 levels",
+        ]
     );
 }
 
