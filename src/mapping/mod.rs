@@ -124,7 +124,10 @@ impl Rule {
 impl Reading {
     /// Applies the transforms, then the value map, then the target's own transform.
     fn change<'a>(&'a self, found: Value<'a>) -> Result<Value<'a>, Reason> {
-        let value = self.transforms.iter().try_fold(found, |value, transform| transform.apply(value))?;
+        let mut value = found;
+        for transform in &self.transforms {
+            value = transform.apply(value)?;
+        }
         let value = match &self.value_map {
             Some(map) => map.look_up(&value)?,
             None => value,

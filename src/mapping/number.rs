@@ -55,6 +55,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    #[inline(always)] // every amount is read by it
     fn of(text: &'a str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
@@ -75,6 +76,8 @@ impl<'a> Parts<'a> {
 }
 
 /// Why a text that is not made of [`Parts`] is refused.
+#[cold]
+#[inline(never)]
 fn refusal(text: &str) -> Reason {
     let mut bare = text.strip_prefix(['-', '+']).unwrap_or(text);
     while let Some(shorter) = bare.strip_prefix('0').filter(|rest| digits(rest) > 0) {
