@@ -1,4 +1,8 @@
 //! Points in time as clients write them.
+//!
+//! The calendar is that of the `time` crate, the grammar is ours: docs/decisions/0017-timestamps.md.
+
+use time::{Date, Month, Time, UtcDateTime};
 
 /// The longest text that is read: a date, a time with nanoseconds, an offset.
 const LONGEST: usize = 40;
@@ -28,14 +32,16 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
 
 /// RFC 3339 in UTC, without a fraction where there is none; `None` for a year before 1970 or after 9999.
 pub fn rfc3339(millis: i64) -> Option<String> {
-    let millis = u64::try_from(millis).ok().filter(|millis| *millis < END_OF_9999)?;
-    let (year, month, day) = date_of(millis / DAY);
-    let (hour, minute, second) = (millis % DAY / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
+    if millis < 0 {
+        return None;
+    }
+    let at = UtcDateTime::from_unix_timestamp(millis / 1000).ok()?;
+    let ((year, month, day), (hour, minute, second)) = (at.to_calendar_date(), at.as_hms());
     let fraction = match millis % 1000 {
         0 => String::new(),
         fraction => format!(".{fraction:03}"),
     };
-    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"))
+    Some(format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z", u8::from(month)))
 }
 
 /// The date in UTC, `2024-02-29`, within the range of [`rfc3339`].
@@ -46,9 +52,6 @@ pub fn date(millis: i64) -> Option<String> {
 }
 
 const LENGTH_OF_DATE: usize = "2024-02-29".len();
-const END_OF_9999: u64 = 253_402_300_800_000;
-/// In milliseconds.
-const DAY: u64 = 86_400_000;
 
 /// `2024-02-29T12:34:56`, with or without a fraction and a `Z`, as if in UTC. A leap second is the one before it.
 fn parse_local(text: &[u8]) -> Option<i64> {
@@ -56,12 +59,10 @@ fn parse_local(text: &[u8]) -> Option<i64> {
     let (date, time) = text.split_at_checked(LENGTH_OF_DATE)?;
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *date else { return None };
     let [b'T' | b' ', h0, h1, b':', n0, n1, b':', s0, s1, ref fraction @ ..] = *time else { return None };
-    let date = (number(&[y0, y1, y2, y3])?, number(&[m0, m1])?, number(&[d0, d1])?);
-    let (hour, minute, second) = (number(&[h0, h1])?, number(&[n0, n1])?, number(&[s0, s1])?);
-    let days = days_of(date)?;
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
+    let month = Month::try_from(number::<u8>(&[m0, m1])?).ok()?;
+    let year = number::<u16>(&[y0, y1, y2, y3])?;
+    let date = Date::from_calendar_date(i32::from(year), month, number(&[d0, d1])?).ok()?;
+    let (hour, minute, second) = (number(&[h0, h1])?, number(&[n0, n1])?, number::<u8>(&[s0, s1])?);
     let fraction = match fraction {
         [] => 0,
         [b'.', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
@@ -70,47 +71,20 @@ fn parse_local(text: &[u8]) -> Option<i64> {
         }
         _ => return None,
     };
-    let seconds = hour * 3600 + minute * 60 + second.min(59);
-    i64::try_from(days * DAY + seconds * 1000 + fraction).ok()
+    let second = if second == 60 { 59 } else { second };
+    let time = Time::from_hms_milli(hour, minute, second, fraction).ok()?;
+    let utc = UtcDateTime::new(date, time);
+    let millis = utc.unix_timestamp().checked_mul(1000)?.checked_add(i64::from(utc.millisecond()))?;
+    (millis >= 0).then_some(millis)
 }
 
-/// A few digits as a number.
-fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, byte| Some(number * 10 + u64::from(char::from(*byte).to_digit(10)?)))
+/// Up to four digits as a number of a type that has room for it.
+fn number<N: TryFrom<u16>>(digits: &[u8]) -> Option<N> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+    let number =
+        digits.iter().try_fold(0, |number: u16, byte| number.checked_mul(10)?.checked_add(digit(byte)?));
+    N::try_from(number?).ok()
 }
-
-/// Days since 1970 of a year, month and day of the Gregorian calendar; `None` for one that it doesn't have, or before.
-///
-/// Years are counted from March here and in [`date_of`], so that a leap day is the last of its year. Both are those of
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", without what they do for dates before 0000-03-01.
-fn days_of((year, month, day): (u64, u64, u64)) -> Option<u64> {
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let (from_march, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let day_of_year = (153 * months + 2) / 5 + day - 1;
-    let leap_days = from_march / 4 - from_march / 100 + from_march / 400;
-    let days = (from_march * 365 + leap_days + day_of_year).checked_sub(DAYS_TO_1970)?;
-    // The 31st of a month of 30 days would be the 1st of the next.
-    (date_of(days) == (year, month, day)).then_some(days)
-}
-
-/// The year, month and day of a day since 1970.
-fn date_of(days: u64) -> (u64, u64, u64) {
-    let days = days + DAYS_TO_1970;
-    let (era, day_of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-    let leap_days = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leap_days) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let (month, next) = if months < 10 { (months + 3, 0) } else { (months - 9, 1) };
-    (era * 400 + year_of_era + next, month, day)
-}
-
-/// From 0000-03-01.
-const DAYS_TO_1970: u64 = 719_468;
-const DAYS_OF_400_YEARS: u64 = 146_097;
 
 /// A timestamp without its offset, and the offset in milliseconds. `+01:00`, `-0530` and `+01` are offsets; so is `Z`.
 fn split_offset(text: &str) -> Option<(String, i64)> {
@@ -137,6 +111,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const DAY: u64 = 86_400_000;
+    const END_OF_9999: u64 = 253_402_300_800_000;
 
     // `date -u -d @1709210096` is 2024-02-29 12:34:56.
     const LEAP_DAY: i64 = 1_709_210_096_000;
@@ -186,6 +163,7 @@ mod tests {
             "2024-02-29T12:34:56+1",
             "2024-02-29T12:34:56+aa:bb",
             "1969-12-31T23:59:59Z",
+            "1969-12-31T23:59:59-01:00",
             "1970-01-01T00:00:00+01:00",
             "-5",
             "2024-02-29T",
@@ -203,6 +181,7 @@ mod tests {
         assert_eq!(rfc3339(LEAP_DAY + 7).as_deref(), Some("2024-02-29T12:34:56.007Z"));
         assert_eq!(date(LEAP_DAY).as_deref(), Some("2024-02-29"));
         assert_eq!((rfc3339(-1), rfc3339(i64::MAX)), (None, None));
+        assert_eq!(rfc3339(END_OF_9999 as i64), None);
     }
 
     /// httpdate has a calendar of its own.
