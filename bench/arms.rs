@@ -86,7 +86,7 @@ pub const PIXEL_KEY: (&str, &str) = ("PODSIGHTS_KEY", crate::support::PODSIGHTS_
 pub static OTHER_MODULE: OnceLock<PathBuf> = OnceLock::new();
 
 /// Where the gateway finds what it needs.
-pub struct Surroundings<'s> {
+pub struct CallbackHost<'s> {
     pub collector: u16,
     pub flashtalking: u16,
     pub podsights: u16,
@@ -97,7 +97,7 @@ pub struct Surroundings<'s> {
 }
 
 /// Writes the files of a gateway and gives the path of its envoy.yaml.
-pub fn write(setup: Setup, surroundings: &Surroundings) -> PathBuf {
+pub fn write(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
     let mut envoy = read("envoy.yaml");
     for address in ["/admin/address", "/static_resources/listeners/0/address"] {
         let address = at(&mut envoy, &format!("{address}/socket_address"));
@@ -112,7 +112,7 @@ pub fn write(setup: Setup, surroundings: &Surroundings) -> PathBuf {
 }
 
 /// Leads a cluster to the sink. TLS would cost every callout the same, whoever makes it, so it is left out for all.
-fn localize(cluster: &mut Value, surroundings: &Surroundings) {
+fn localize(cluster: &mut Value, surroundings: &CallbackHost) {
     let port = match cluster["name"].as_str() {
         Some("collector") => surroundings.collector,
         Some("flashtalking") => surroundings.flashtalking,
@@ -134,7 +134,7 @@ fn localize(cluster: &mut Value, surroundings: &Surroundings) {
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const SWITCH: &str = "typed_per_filter_config";
 
-fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &Surroundings) {
+fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &CallbackHost) {
     let manager = at(envoy, MANAGER);
     let filters = manager["http_filters"].as_array_mut().expect("http_filters");
     assert!(filters.len() == 2 && filters[0]["name"] == "conversion-relay", "the filter and the router");
@@ -201,7 +201,7 @@ pub fn configuration(file: &mut Value, max_in_flight: Option<u32>) {
     }
 }
 
-fn write_filter(setup: Setup, surroundings: &Surroundings) -> PathBuf {
+fn write_filter(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
     let mut file = read("conversion-relay.yaml");
     configuration(&mut file, surroundings.max_in_flight);
     *at(&mut file, "/resources/0/typed_config/config/vm_config/code/local/filename") = json!(module(setup));

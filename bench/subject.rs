@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::arms::{Setup, Surroundings, write};
+use crate::arms::{CallbackHost, Setup, write};
 use crate::sink::{Sink, quiet};
 use crate::support::{Connection, Envoy, TempDir, sum, wait_until_every};
 
@@ -36,7 +36,7 @@ impl Subject {
     pub fn start(setup: Setup, sink: &Sink, variant: Variant) -> Self {
         let dir = TempDir::new();
         let slow = if variant.slow_vendors { "slow " } else { "" };
-        let surroundings = Surroundings {
+        let surroundings = CallbackHost {
             collector: sink.port("collector"),
             flashtalking: sink.port(&format!("{slow}flashtalking")),
             podsights: sink.port(&format!("{slow}podsights")),

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use conversion_relay::consent::{
     BySource, ConsentRules, CookieNames, Require, Requirement, Vocabulary, WhenAbsent,
 };
-use conversion_relay::deduplication::{Id, Memory, Store};
+use conversion_relay::deduplication::{Id, SeenIds, Store};
 use conversion_relay::endpoints::Endpoints;
 use conversion_relay::event::envelope::{Envelope, Form};
 use conversion_relay::event::projection::Projection;
@@ -73,11 +73,11 @@ fn requests(criterion: &mut Criterion) {
             bencher.iter(|| endpoints.find(black_box(path.as_bytes())).is_some());
         });
     }
-    let (memory, store) = (Memory::new("messages", "bench", Duration::from_secs(600)), OneShard::full());
+    let (memory, store) = (SeenIds::new("messages", "bench", Duration::from_secs(600)), OneShard::full());
     criterion.bench_function("duplicate? in a full shard", |bencher| {
         bencher.iter(|| {
             let id = Id::of(black_box(&[b"src_abc123", b"ajs-next-1700000000000-0f8a"]));
-            memory.recall(id, 1_700_000_000, &store).knows(id.for_taker("Podsights Production"))
+            memory.recall(id, 1_700_000_000, &store).knows(id.for_integration("Podsights Production"))
         });
     });
 }
@@ -204,7 +204,7 @@ impl OneShard {
     /// Full of ids that nobody asks for.
     fn full() -> Self {
         let store = OneShard::default();
-        let memory = Memory::new("messages", "bench", Duration::from_secs(600));
+        let memory = SeenIds::new("messages", "bench", Duration::from_secs(600));
         for nth in 0..1000u32 {
             memory.remember(Id::of(&[&nth.to_le_bytes()]), 1_700_000_000, &store);
         }

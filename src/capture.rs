@@ -22,7 +22,7 @@ pub struct Capture {
 
 /// What a callback of the stream means for its request. At most one callback of a stream has an effect.
 #[derive(Debug)]
-pub enum Moment {
+pub enum CaptureStep {
     Nothing,
     HandOver(Request, Option<Note>),
     Ignored(RequestIgnored),
@@ -51,8 +51,8 @@ impl Capture {
     }
 
     /// The next part of the body.
-    pub fn body(&mut self, chunk: Vec<u8>) -> Moment {
-        let Some(request) = &mut self.request else { return Moment::Nothing };
+    pub fn body(&mut self, chunk: Vec<u8>) -> CaptureStep {
+        let Some(request) = &mut self.request else { return CaptureStep::Nothing };
         if request.body.len().saturating_add(chunk.len()) > self.body_bytes {
             return self.ignore(RequestIgnored::TooLarge);
         }
@@ -64,17 +64,17 @@ impl Capture {
         } else {
             request.body.extend_from_slice(&chunk);
         }
-        Moment::Nothing
+        CaptureStep::Nothing
     }
 
     /// The request is there as a whole.
-    pub fn end_of_request(&mut self) -> Moment {
+    pub fn end_of_request(&mut self) -> CaptureStep {
         self.complete = true;
         self.hand_over()
     }
 
     /// The collector answered, maybe before the request had ended.
-    pub fn answer(&mut self, status: Option<u16>) -> Moment {
+    pub fn answer(&mut self, status: Option<u16>) -> CaptureStep {
         let accepted = status.is_some_and(|status| status < 400);
         self.accepted = Some(accepted);
         if !accepted && self.relay_when == RelayWhen::Accepted {
@@ -85,32 +85,32 @@ impl Capture {
 
     /// The stream has ended. If a complete request has no answer, its client has left, as happens when a visitor navigates
     /// away after a purchase.
-    pub fn gone(&mut self) -> Moment {
+    pub fn stream_ended(&mut self) -> CaptureStep {
         if !self.complete {
             return self.ignore(RequestIgnored::Aborted);
         }
         match self.request.take() {
-            Some(request) => Moment::HandOver(request, Some(Note::ClientGone)),
-            None => Moment::Nothing,
+            Some(request) => CaptureStep::HandOver(request, Some(Note::ClientGone)),
+            None => CaptureStep::Nothing,
         }
     }
 
-    fn hand_over(&mut self) -> Moment {
+    fn hand_over(&mut self) -> CaptureStep {
         let decided = match self.relay_when {
             RelayWhen::Accepted => self.accepted == Some(true),
             RelayWhen::Always => !self.awaits_answer || self.accepted.is_some(),
         };
         if !self.complete || !decided {
-            return Moment::Nothing;
+            return CaptureStep::Nothing;
         }
         match self.request.take() {
-            Some(request) => Moment::HandOver(request, None),
-            None => Moment::Nothing,
+            Some(request) => CaptureStep::HandOver(request, None),
+            None => CaptureStep::Nothing,
         }
     }
 
-    fn ignore(&mut self, reason: RequestIgnored) -> Moment {
-        if self.request.take().is_some() { Moment::Ignored(reason) } else { Moment::Nothing }
+    fn ignore(&mut self, reason: RequestIgnored) -> CaptureStep {
+        if self.request.take().is_some() { CaptureStep::Ignored(reason) } else { CaptureStep::Nothing }
     }
 }
 
@@ -145,19 +145,19 @@ mod tests {
     #[test]
     fn a_request_is_handed_over_when_the_collector_has_accepted_it() {
         let mut capture = accepted();
-        assert!(matches!(capture.body(b"ab".to_vec()), Moment::Nothing));
-        assert!(matches!(capture.body(b"c".to_vec()), Moment::Nothing));
-        assert!(matches!(capture.end_of_request(), Moment::Nothing));
-        let Moment::HandOver(request, None) = capture.answer(Some(200)) else { panic!() };
+        assert!(matches!(capture.body(b"ab".to_vec()), CaptureStep::Nothing));
+        assert!(matches!(capture.body(b"c".to_vec()), CaptureStep::Nothing));
+        assert!(matches!(capture.end_of_request(), CaptureStep::Nothing));
+        let CaptureStep::HandOver(request, None) = capture.answer(Some(200)) else { panic!() };
         assert_eq!(request.body, b"abc");
-        assert!(matches!(capture.gone(), Moment::Nothing));
+        assert!(matches!(capture.stream_ended(), CaptureStep::Nothing));
     }
 
     #[test]
     fn an_answer_before_the_end_of_the_request_waits_for_that_end() {
         let mut capture = accepted();
-        assert!(matches!(capture.answer(Some(202)), Moment::Nothing));
-        assert!(matches!(capture.end_of_request(), Moment::HandOver(_, None)));
+        assert!(matches!(capture.answer(Some(202)), CaptureStep::Nothing));
+        assert!(matches!(capture.end_of_request(), CaptureStep::HandOver(_, None)));
     }
 
     #[test]
@@ -166,46 +166,46 @@ mod tests {
             let mut capture = accepted();
             capture.end_of_request();
             assert!(
-                matches!(capture.answer(status), Moment::Ignored(RequestIgnored::NotAccepted)),
+                matches!(capture.answer(status), CaptureStep::Ignored(RequestIgnored::NotAccepted)),
                 "{status:?}"
             );
         }
         let mut capture = begin(&Budget::default(), RelayWhen::Always, false);
-        assert!(matches!(capture.end_of_request(), Moment::HandOver(_, None)));
-        assert!(matches!(capture.answer(Some(503)), Moment::Nothing));
+        assert!(matches!(capture.end_of_request(), CaptureStep::HandOver(_, None)));
+        assert!(matches!(capture.answer(Some(503)), CaptureStep::Nothing));
     }
 
     #[test]
     fn what_is_relayed_always_still_waits_for_an_answer_that_is_to_carry_a_cookie() {
         for status in [200, 503] {
             let mut capture = begin(&Budget::default(), RelayWhen::Always, true);
-            assert!(matches!(capture.end_of_request(), Moment::Nothing));
-            assert!(matches!(capture.answer(Some(status)), Moment::HandOver(_, None)), "{status}");
+            assert!(matches!(capture.end_of_request(), CaptureStep::Nothing));
+            assert!(matches!(capture.answer(Some(status)), CaptureStep::HandOver(_, None)), "{status}");
         }
         let mut capture = begin(&Budget::default(), RelayWhen::Always, true);
         capture.end_of_request();
-        assert!(matches!(capture.gone(), Moment::HandOver(_, Some(Note::ClientGone))));
+        assert!(matches!(capture.stream_ended(), CaptureStep::HandOver(_, Some(Note::ClientGone))));
     }
 
     #[test]
     fn a_client_that_leaves_after_its_whole_request_is_relayed_and_one_that_leaves_before_is_not() {
         let mut capture = accepted();
         capture.end_of_request();
-        assert!(matches!(capture.gone(), Moment::HandOver(_, Some(Note::ClientGone))));
+        assert!(matches!(capture.stream_ended(), CaptureStep::HandOver(_, Some(Note::ClientGone))));
         let mut capture = accepted();
         capture.body(b"a".to_vec());
-        assert!(matches!(capture.gone(), Moment::Ignored(RequestIgnored::Aborted)));
+        assert!(matches!(capture.stream_ended(), CaptureStep::Ignored(RequestIgnored::Aborted)));
     }
 
     #[test]
     fn a_body_over_the_limit_or_the_budget_is_let_go_at_once() {
         let budget = Budget::default();
         let mut capture = begin(&budget, RelayWhen::Accepted, false);
-        assert!(matches!(capture.body(vec![0; 11]), Moment::Ignored(RequestIgnored::TooLarge)));
+        assert!(matches!(capture.body(vec![0; 11]), CaptureStep::Ignored(RequestIgnored::TooLarge)));
         assert_eq!(budget.used(), 0);
         let mut capture = begin(&budget, RelayWhen::Accepted, false);
         budget.set_limit(budget.used() + 5);
-        assert!(matches!(capture.body(vec![0; 6]), Moment::Ignored(RequestIgnored::Overloaded)));
+        assert!(matches!(capture.body(vec![0; 6]), CaptureStep::Ignored(RequestIgnored::Overloaded)));
         assert_eq!(budget.used(), 0);
     }
 
@@ -223,9 +223,9 @@ mod tests {
                     0 => capture.body(vec![0; 4]),
                     1 => capture.end_of_request(),
                     2 => capture.answer(Some(status)),
-                    _ => capture.gone(),
+                    _ => capture.stream_ended(),
                 };
-                ends += usize::from(!matches!(moment, Moment::Nothing));
+                ends += usize::from(!matches!(moment, CaptureStep::Nothing));
             }
             prop_assert_eq!(ends, 1);
             prop_assert_eq!(budget.used(), 0);

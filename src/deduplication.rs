@@ -1,6 +1,6 @@
 //! Deduplication across all workers of the process: remembers messages that were queued and signatures that were used.
 //!
-//! Envoy's shared data is a map of byte strings whose keys can never be freed. So a [`Memory`] is a fixed number of
+//! Envoy's shared data is a map of byte strings whose keys can never be freed. So a [`SeenIds`] is a fixed number of
 //! *shards*, each of a bounded size; an [`Id`] belongs to one of them. A shard is a header and a row of entries, in any
 //! order: eight bytes of hash, four of the second at which it was seen. When a shard is full, what has expired is taken out,
 //! or else its oldest entry is forgotten.
@@ -34,11 +34,11 @@ pub const SHARD_BYTES: usize = 4096;
 /// The beginning of every shard; data with another beginning is not ours, or of another version, and counts as an empty shard.
 const HEADER: [u8; 4] = *b"cr1\n";
 const ENTRY_BYTES: usize = 12;
-const MOST_ENTRIES: usize = (SHARD_BYTES - HEADER.len()) / ENTRY_BYTES;
+const MAX_ENTRIES: usize = (SHARD_BYTES - HEADER.len()) / ENTRY_BYTES;
 
 /// How often an insertion is retried after another worker was faster. Then it is given up: a duplicate may pass, which
 /// at-least-once delivery allows.
-const TRIES: usize = 8;
+const MAX_WRITE_ATTEMPTS: usize = 8;
 
 /// The hash by which a message or a signature is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Id {
     /// The id of this for one of several takers (integrations), by its name. It belongs to the same shard, so that one read
     /// is enough for all of them. Names come from the configuration: no client can choose them to collide.
     #[must_use]
-    pub fn for_taker(self, name: &str) -> Self {
+    pub fn for_integration(self, name: &str) -> Self {
         let hash = u64::from_le_bytes(self.hash) ^ fnv1a(name);
         Self { hash: hash.to_le_bytes(), ..self }
     }
@@ -87,12 +87,12 @@ pub trait Store {
 
 /// A set of [`Id`]s, each remembered for `window`.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct SeenIds {
     prefix: String,
     window_seconds: u32,
 }
 
-impl Memory {
+impl SeenIds {
     /// `kind` distinguishes the memories of one plugin (`dedup`, `signatures`), `plugin` is the plugin's name. With a window of
     /// zero nothing is remembered. Windows are rounded up to whole seconds.
     pub fn new(kind: &str, plugin: &str, window: Duration) -> Self {
@@ -104,8 +104,8 @@ impl Memory {
     }
 
     /// Returns what is known about an id and all its takers, at `now` in Unix seconds.
-    pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> Recollection {
-        let mut recollection = Recollection {
+    pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> ShardSnapshot {
+        let mut recollection = ShardSnapshot {
             key: String::new(),
             window_seconds: self.window_seconds,
             now: seconds(now),
@@ -133,7 +133,7 @@ impl Memory {
 
 /// One shard as it was when it was read, and what is to be added to it.
 #[derive(Debug)]
-pub struct Recollection {
+pub struct ShardSnapshot {
     /// In shared data.
     key: String,
     window_seconds: u32,
@@ -143,7 +143,7 @@ pub struct Recollection {
     added: Vec<Id>,
 }
 
-impl Recollection {
+impl ShardSnapshot {
     fn read(&mut self, store: &impl Store) {
         let (shard, cas) = store.get(&self.key);
         (self.shard, self.cas) = (shard.unwrap_or_default(), cas);
@@ -168,7 +168,7 @@ impl Recollection {
         if added.is_empty() {
             return true;
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_WRITE_ATTEMPTS {
             for id in &added {
                 self.insert(*id);
             }
@@ -201,7 +201,7 @@ impl Recollection {
 
     fn make_room(&mut self) {
         let mut kept: Vec<Entry> = entries(&self.shard).filter(|entry| self.is_fresh(*entry)).collect();
-        if kept.len() >= MOST_ENTRIES {
+        if kept.len() >= MAX_ENTRIES {
             let oldest = kept.iter().enumerate().min_by_key(|(_, entry)| entry.seen).map(|(at, _)| at);
             kept.swap_remove(oldest.unwrap_or_default());
         }

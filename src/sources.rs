@@ -56,18 +56,18 @@ struct Source {
 
 /// One of the [`Sources`], by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceAt(usize);
+pub struct SourceIndex(usize);
 
 /// The credentials that a request as a whole carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum Credentials {
     /// None: each event has to carry its own key.
     None,
     /// A key, with the source that it belongs to, if any.
-    Key(Option<SourceAt>),
+    Key(Option<SourceIndex>),
     /// A signature, verified. It may be used once: a [`crate::deduplication::Memory`] of signatures knows those that were
     /// seen before.
-    Signed { source: SourceAt, signature: Id },
+    Signed { source: SourceIndex, signature: Id },
 }
 
 /// No source's key, or no valid signature where one is needed.
@@ -112,16 +112,16 @@ impl Sources {
     }
 
     /// The source with this `id`: what an integration's `source_id` has to name.
-    pub fn find(&self, id: &str) -> Option<SourceAt> {
-        self.0.iter().position(|source| source.id == id).map(SourceAt)
+    pub fn find(&self, id: &str) -> Option<SourceIndex> {
+        self.0.iter().position(|source| source.id == id).map(SourceIndex)
     }
 
-    pub fn id(&self, source: SourceAt) -> &str {
+    pub fn id(&self, source: SourceIndex) -> &str {
         self.0.get(source.0).map_or("", |source| &source.id)
     }
 
     /// Returns the source's override of `identity.client_from_context`.
-    pub fn client_from_context(&self, source: SourceAt) -> Option<ClientFromContext> {
+    pub fn client_from_context(&self, source: SourceIndex) -> Option<ClientFromContext> {
         self.0.get(source.0)?.client_from_context
     }
 
@@ -129,11 +129,11 @@ impl Sources {
     ///
     /// Fails only for the endpoint for servers, where the request as a whole needs a signature: then all of its events are
     /// unauthorized. On all other endpoints that is decided for each event ([`Sources::of_event`]).
-    pub fn of_request(&self, request: &Request, now_unix_ms: i64) -> Result<Claim, Unauthorized> {
+    pub fn of_request(&self, request: &Request, now_unix_ms: i64) -> Result<Credentials, Unauthorized> {
         let key = key_of(request);
         let keyed = key.as_deref().map(|key| self.of_key(key));
         if !request.endpoint.server {
-            return Ok(keyed.map_or(Claim::None, Claim::Key));
+            return Ok(keyed.map_or(Credentials::None, Credentials::Key));
         }
         let timestamp = request.header("x-timestamp").ok_or(Unauthorized)?;
         let sent: i64 =
@@ -144,7 +144,7 @@ impl Sources {
         let signature = request.header("x-signature").and_then(|value| value.strip_prefix(b"sha256="));
         let signature = signature.and_then(codec::decode_digest).ok_or(Unauthorized)?;
         // With a key only its source is tried, so that a forged request costs one HMAC.
-        let tried = self.0.iter().enumerate().map(|(at, source)| (SourceAt(at), source));
+        let tried = self.0.iter().enumerate().map(|(at, source)| (SourceIndex(at), source));
         let verified =
             tried.filter(|(at, _)| keyed.is_none_or(|keyed| keyed == Some(*at))).find(|(_, source)| {
                 let mac = source.mac.clone();
@@ -157,34 +157,36 @@ impl Sources {
                 })
             });
         let (source, _) = verified.ok_or(Unauthorized)?;
-        Ok(Claim::Signed { source, signature: Id::of(&[&signature]) })
+        Ok(Credentials::Signed { source, signature: Id::of(&[&signature]) })
     }
 
     /// Returns the source of one event, by the credentials of its request, else by the `writeKey` of the event, else by that
     /// of its batch. The first key that is present counts, even if it is wrong.
     pub fn of_event(
         &self,
-        claim: Claim,
+        credentials: Credentials,
         event_key: Option<&str>,
         batch_key: Option<&str>,
-    ) -> Result<SourceAt, Unauthorized> {
+    ) -> Result<SourceIndex, Unauthorized> {
         let stated = event_key.or(batch_key).map(|key| self.of_key(key.as_bytes()));
-        match claim {
-            Claim::Key(found) => found,
-            Claim::None => stated.flatten(),
-            Claim::Signed { source, .. } if stated.is_none_or(|key| key == Some(source)) => Some(source),
-            Claim::Signed { .. } => None,
+        match credentials {
+            Credentials::Key(found) => found,
+            Credentials::None => stated.flatten(),
+            Credentials::Signed { source, .. } if stated.is_none_or(|key| key == Some(source)) => {
+                Some(source)
+            }
+            Credentials::Signed { .. } => None,
         }
         .ok_or(Unauthorized)
     }
 
     /// Compares with every configured key, each in constant time, so that the time it takes reveals nothing about them.
-    fn of_key(&self, key: &[u8]) -> Option<SourceAt> {
+    fn of_key(&self, key: &[u8]) -> Option<SourceIndex> {
         let mut found = None;
         for (at, source) in self.0.iter().enumerate() {
             for known in &source.keys {
                 if bool::from(known.as_bytes().ct_eq(key)) {
-                    found = Some(SourceAt(at));
+                    found = Some(SourceIndex(at));
                 }
             }
         }

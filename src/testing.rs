@@ -37,7 +37,7 @@ pub struct FakeHost {
     unanswered: VecDeque<Token>,
     tokens: u32,
     /// By name and vendor.
-    books: Vec<(String, String, Books)>,
+    counts: Vec<(String, String, Counts)>,
     shared: RefCell<HashMap<String, Vec<u8>>>,
 }
 
@@ -92,14 +92,14 @@ pub struct SentCallout {
 
 /// The number of deliveries of one integration by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Books {
+pub struct Counts {
     pub matched: usize,
     pub delivered: usize,
     pub dry_run: usize,
     pub dropped: usize,
 }
 
-impl Books {
+impl Counts {
     /// Returns the deliveries that have not ended.
     ///
     /// # Panics
@@ -192,20 +192,20 @@ impl FakeHost {
     }
 
     /// Returns an integration's counts, by its name.
-    pub fn books(&self, integration: &str) -> Books {
-        let found = self.books.iter().find(|(name, ..)| name == integration);
-        found.map(|(.., books)| *books).unwrap_or_default()
+    pub fn counts(&self, integration: &str) -> Counts {
+        let found = self.counts.iter().find(|(name, ..)| name == integration);
+        found.map(|(.., counts)| *counts).unwrap_or_default()
     }
 
     /// Checks that of every integration matched = delivered + dropped + dry_run + pending, where pending is what the
     /// relay holds. The error lists the integrations whose counts do not balance.
-    pub fn check_books(&self, relay: &Relay) -> Result<(), String> {
-        for (name, vendor, books) in &self.books {
+    pub fn check_counts(&self, relay: &Relay) -> Result<(), String> {
+        for (name, vendor, counts) in &self.counts {
             let is_held =
                 |(held, _): &(IntegrationRef<'_>, usize)| held.name == name && held.vendor == vendor;
             let pending = relay.pending().find(is_held).map_or(0, |(_, pending)| pending);
-            if books.pending() != pending {
-                return Err(format!("{name}: {books:?} does not balance with {pending} pending"));
+            if counts.pending() != pending {
+                return Err(format!("{name}: {counts:?} does not balance with {pending} pending"));
             }
         }
         Ok(())
@@ -296,12 +296,12 @@ impl Host for FakeHost {
 impl DeliveryLedger for FakeHost {
     fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
         let IntegrationRef { name, vendor } = integration;
-        match self.books.iter_mut().find(|(known, its, _)| known == name && its == vendor) {
-            Some((.., books)) => books.add(outcome),
+        match self.counts.iter_mut().find(|(known, its, _)| known == name && its == vendor) {
+            Some((.., counts)) => counts.add(outcome),
             None => {
-                let mut books = Books::default();
-                books.add(outcome);
-                self.books.push((name.to_owned(), vendor.to_owned(), books));
+                let mut counts = Counts::default();
+                counts.add(outcome);
+                self.counts.push((name.to_owned(), vendor.to_owned(), counts));
             }
         }
         self.keep(|| Recorded::Delivery { integration: name.to_owned(), outcome });
@@ -364,7 +364,7 @@ mod tests {
         ];
         assert_eq!(host.record(), expected);
         assert_eq!(host.now, Duration::from_millis(3));
-        assert_eq!(host.books("FT"), Books { matched: 1, dropped: 1, ..Books::default() });
+        assert_eq!(host.counts("FT"), Counts { matched: 1, dropped: 1, ..Counts::default() });
     }
 
     #[test]

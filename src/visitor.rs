@@ -61,13 +61,13 @@ impl<'a> Visitor<'a> {
     }
 
     /// Sets the anonymous id that the response issues, if the visitor has no other.
-    pub fn or_issued(mut self, id: Option<&'a str>) -> Self {
+    pub fn with_issued_id(mut self, id: Option<&'a str>) -> Self {
         self.anonymous_id = self.anonymous_id.or(id.map(Cow::Borrowed));
         self
     }
 
     /// The visitor with the email that it had before.
-    pub fn remembering(self, remembered: RememberedEmail<'a>) -> Self {
+    pub fn with_remembered_email(self, remembered: RememberedEmail<'a>) -> Self {
         Self { remembered, ..self }
     }
 

@@ -33,7 +33,7 @@ fn issuing(endpoints: Value) -> Value {
     configuration(json!({"endpoints": endpoints, "identity": {"issue_anonymous_id": issue}}))
 }
 
-fn remembering(secrets: Value, max_age: &str) -> Value {
+fn with_remembered_email(secrets: Value, max_age: &str) -> Value {
     let remember = json!({"cookie": "_cr_em", "secrets": secrets, "max_age": max_age});
     configuration(json!({"identity": {"remember_email": remember}}))
 }
@@ -144,7 +144,7 @@ fn a_visitor_without_an_anonymous_id_is_given_one_that_its_own_events_carry_at_o
 
 #[test]
 fn a_local_reply_carries_both_cookies_and_the_later_event_of_a_batch_the_email_of_the_earlier() {
-    let mut both = remembering(json!(["${COOKIE_SECRET}"]), "30d");
+    let mut both = with_remembered_email(json!(["${COOKIE_SECRET}"]), "30d");
     both["endpoints"] = json!({"reply": "local"});
     both["identity"]["issue_anonymous_id"] = json!({});
     let gateway = Gateway::start(Options::new().env("COOKIE_SECRET", SECRET).configuration(both));
@@ -172,7 +172,8 @@ fn a_local_reply_carries_both_cookies_and_the_later_event_of_a_batch_the_email_o
 #[test]
 fn an_email_is_remembered_across_gateways_and_rotated_secrets_for_its_own_visitor_only() {
     let options = || Options::new().env("COOKIE_SECRET", SECRET).env("NEW_SECRET", NEW_SECRET);
-    let start = || Gateway::start(options().configuration(remembering(json!(["${COOKIE_SECRET}"]), "30d")));
+    let start =
+        || Gateway::start(options().configuration(with_remembered_email(json!(["${COOKIE_SECRET}"]), "30d")));
     let (one, two) = (start(), start());
     let sealed_by = |gateway: &Gateway| {
         let response = gateway.send(post(&identify(&consenting())).header("cookie", "_dfid=v1"));
@@ -206,7 +207,7 @@ fn an_email_is_remembered_across_gateways_and_rotated_secrets_for_its_own_visito
         assert_eq!(em(&two, &format!("N-{nth}"), cookies, &consenting()), Value::Null, "{cookies}");
     }
 
-    assert!(two.reconfigure(remembering(json!(["${NEW_SECRET}", "${COOKIE_SECRET}"]), "1s")));
+    assert!(two.reconfigure(with_remembered_email(json!(["${NEW_SECRET}", "${COOKIE_SECRET}"]), "1s")));
     assert_eq!(em(&two, "R-3", &own, &consenting()), EMAIL_HASH, "the older secret still opens");
     let newly = format!("_dfid=v1; {}", sealed_by(&two));
     let began = std::time::Instant::now();
@@ -217,7 +218,7 @@ fn an_email_is_remembered_across_gateways_and_rotated_secrets_for_its_own_visito
     );
     std::thread::sleep(Duration::from_millis(2100).saturating_sub(began.elapsed()));
     assert_eq!(em(&two, "R-5", &newly, &consenting()), Value::Null, "expired");
-    assert!(two.reconfigure(remembering(json!(["${NEW_SECRET}"]), "30d")));
+    assert!(two.reconfigure(with_remembered_email(json!(["${NEW_SECRET}"]), "30d")));
     assert_eq!(em(&two, "R-6", &own, &consenting()), Value::Null, "its secret was taken away");
 
     let denial = json!({"consent": {"marketing": false}});

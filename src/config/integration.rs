@@ -9,7 +9,7 @@ use crate::event::projection::Projection;
 use crate::mapping::document::Document as FieldMappings;
 use crate::mapping::plan::Plan;
 use crate::settings::{Document, Invalid};
-use crate::sources::{SourceAt, Sources};
+use crate::sources::{SourceIndex, Sources};
 use crate::vendors::{self, Destination, Vendor};
 
 /// One configured destination at a vendor: the object of Signal's Management API, and what this filter adds to it.
@@ -71,7 +71,7 @@ pub struct Integration {
     pub vendor: &'static dyn Vendor,
     pub dry_run: bool,
     /// The only source whose events it gets; `None`: every source's.
-    pub source: Option<SourceAt>,
+    pub source: Option<SourceIndex>,
     pub plan: Plan,
     pub requirement: Requirement,
     pub destination: Box<dyn Destination>,
@@ -131,7 +131,7 @@ impl Compiler<'_> {
     }
 
     /// Returns the source whose events an integration gets.
-    fn source(&self, source_id: Option<&str>, at: &str) -> Result<Option<SourceAt>, Invalid> {
+    fn source(&self, source_id: Option<&str>, at: &str) -> Result<Option<SourceIndex>, Invalid> {
         let (Some(sources), Some(id)) = (self.sources, source_id) else { return Ok(None) };
         let unknown =
             || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));

@@ -5,21 +5,21 @@ use std::collections::HashMap;
 
 const WINDOW: u64 = 600;
 
-fn memory() -> Memory {
-    Memory::new("dedup", "plugin", Duration::from_secs(WINDOW))
+fn memory() -> SeenIds {
+    SeenIds::new("dedup", "plugin", Duration::from_secs(WINDOW))
 }
 
 fn id(text: &str) -> Id {
     Id::of(&[b"src", b"Podsights", text.as_bytes()])
 }
 
-fn knows(memory: &Memory, id: Id, now: u64, store: &Shared) -> bool {
+fn knows(memory: &SeenIds, id: Id, now: u64, store: &Shared) -> bool {
     memory.recall(id, now, store).knows(id)
 }
 
 /// A shard at hand, with nobody else writing to it.
-fn recollection(shard: Vec<u8>, now: u64, window: u32) -> Recollection {
-    Recollection {
+fn recollection(shard: Vec<u8>, now: u64, window: u32) -> ShardSnapshot {
+    ShardSnapshot {
         key: String::new(),
         window_seconds: window,
         now: seconds(now),
@@ -75,14 +75,14 @@ fn an_id_is_known_for_the_window_and_not_a_second_longer() {
     memory.remember(id("m"), 1000, &store);
     assert!(knows(&memory, id("m"), 1000 + WINDOW - 1, &store));
     assert!(!knows(&memory, id("m"), 1000 + WINDOW, &store));
-    let none = Memory::new("dedup", "plugin", Duration::ZERO);
+    let none = SeenIds::new("dedup", "plugin", Duration::ZERO);
     assert!(none.remember(id("m"), 1000, &store) && none.remember(id("m"), 1000, &store));
     assert!(!knows(&none, id("m"), 1000, &store));
 }
 
 #[test]
 fn a_begun_second_of_the_window_counts_in_full() {
-    let (memory, store) = (Memory::new("dedup", "p", Duration::from_millis(1500)), Shared::default());
+    let (memory, store) = (SeenIds::new("dedup", "p", Duration::from_millis(1500)), Shared::default());
     memory.remember(id("m"), 1000, &store);
     assert!(knows(&memory, id("m"), 1001, &store) && !knows(&memory, id("m"), 1002, &store));
 }
@@ -99,7 +99,7 @@ fn memories_of_another_kind_or_plugin_know_nothing_of_each_other() {
     let store = Shared::default();
     memory().remember(id("m"), 1000, &store);
     for (kind, plugin) in [("signatures", "plugin"), ("dedup", "other")] {
-        assert!(!knows(&Memory::new(kind, plugin, Duration::from_secs(WINDOW)), id("m"), 1000, &store));
+        assert!(!knows(&SeenIds::new(kind, plugin, Duration::from_secs(WINDOW)), id("m"), 1000, &store));
     }
 }
 
@@ -107,9 +107,9 @@ fn memories_of_another_kind_or_plugin_know_nothing_of_each_other() {
 fn a_worker_that_was_slower_tries_again_and_gives_up_in_the_end() {
     let (memory, store) = (memory(), Shared::default());
     memory.remember(Id { hash: [1; 8], ..id("m") }, 1000, &store);
-    store.races.set(TRIES - 1);
+    store.races.set(MAX_WRITE_ATTEMPTS - 1);
     assert!(memory.remember(id("m"), 1000, &store) && knows(&memory, id("m"), 1000, &store));
-    store.races.set(TRIES);
+    store.races.set(MAX_WRITE_ATTEMPTS);
     let last = Id { hash: [2; 8], ..id("m") };
     assert!(memory.remember(last, 1000, &store) && !knows(&memory, last, 1000, &store));
 }
@@ -141,7 +141,7 @@ fn of_two_workers_that_remember_one_id_at_the_same_time_only_one_is_told_that_it
 #[test]
 fn one_look_tells_for_all_takers_of_a_message_and_one_write_keeps_them() {
     let (memory, store) = (memory(), Shared::default());
-    let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_taker(name));
+    let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_integration(name));
     let mut recollection = memory.recall(id("m"), 1000, &store);
     assert!(takers.iter().all(|taker| !recollection.knows(*taker)));
     takers.into_iter().for_each(|taker| recollection.add(taker));
@@ -150,23 +150,23 @@ fn one_look_tells_for_all_takers_of_a_message_and_one_write_keeps_them() {
     assert_eq!(values, [1], "one shard, written once");
     let recollection = memory.recall(id("m"), 1001, &store);
     assert!(takers.iter().all(|taker| recollection.knows(*taker)));
-    assert!(!recollection.knows(id("m").for_taker("Another")) && !recollection.knows(id("m")));
+    assert!(!recollection.knows(id("m").for_integration("Another")) && !recollection.knows(id("m")));
 }
 
 #[test]
 fn a_full_shard_forgets_its_oldest_entry_only() {
     let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
     let mut shard = recollection(Vec::new(), 0, WINDOW as u32);
-    for n in 0..MOST_ENTRIES {
+    for n in 0..MAX_ENTRIES {
         shard.now = 1000 + n as u32 / 2;
         shard.insert(nth(n));
     }
     shard.now = 1200;
-    assert!((0..MOST_ENTRIES).all(|n| shard.knows(nth(n))));
+    assert!((0..MAX_ENTRIES).all(|n| shard.knows(nth(n))));
     let full = shard.shard.len();
-    shard.insert(nth(MOST_ENTRIES));
+    shard.insert(nth(MAX_ENTRIES));
     assert!(shard.shard.len() == full && full <= SHARD_BYTES);
-    let forgotten: Vec<usize> = (0..=MOST_ENTRIES).filter(|n| !shard.knows(nth(*n))).collect();
+    let forgotten: Vec<usize> = (0..=MAX_ENTRIES).filter(|n| !shard.knows(nth(*n))).collect();
     assert_eq!(forgotten, [0]);
 }
 
@@ -174,13 +174,13 @@ fn a_full_shard_forgets_its_oldest_entry_only() {
 fn a_full_shard_first_loses_all_that_has_expired() {
     let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
     let mut shard = recollection(Vec::new(), 0, WINDOW as u32);
-    for n in 0..MOST_ENTRIES {
+    for n in 0..MAX_ENTRIES {
         shard.now = if n % 2 == 0 { 1000 } else { 1000 + WINDOW as u32 / 2 };
         shard.insert(nth(n));
     }
     shard.now = 1000 + WINDOW as u32;
-    shard.insert(nth(MOST_ENTRIES));
-    assert_eq!(entries(&shard.shard).count(), MOST_ENTRIES / 2 + 1);
+    shard.insert(nth(MAX_ENTRIES));
+    assert_eq!(entries(&shard.shard).count(), MAX_ENTRIES / 2 + 1);
 }
 
 #[test]

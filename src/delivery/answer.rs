@@ -7,7 +7,7 @@ use crate::url::Url;
 
 /// The facts that the host reports when a callout ends; nothing in it is trusted.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Facts<'a> {
+pub struct CalloutResponse<'a> {
     /// Number of response headers. 0: there is no response, and none of its headers may be read.
     pub num_headers: usize,
     /// `:status`.
@@ -43,7 +43,7 @@ impl<'a> Answer<'a> {
     /// a response that broke off midway has no headers at all.
     ///
     /// `wall_clock` is called if there is a Retry-After, which may be a date.
-    pub fn read(facts: &Facts<'a>, wall_clock: impl FnOnce() -> SystemTime) -> Self {
+    pub fn read(facts: &CalloutResponse<'a>, wall_clock: impl FnOnce() -> SystemTime) -> Self {
         if facts.num_headers == 0 {
             return Self::Transport;
         }
@@ -164,7 +164,10 @@ mod tests {
 
     fn read(status: &str, from_upstream: bool) -> Answer<'_> {
         let status = Some(status.as_bytes());
-        Answer::read(&Facts { num_headers: 5, status, from_upstream, ..Facts::default() }, || UNIX_EPOCH)
+        Answer::read(
+            &CalloutResponse { num_headers: 5, status, from_upstream, ..CalloutResponse::default() },
+            || UNIX_EPOCH,
+        )
     }
 
     fn read_retry_after(value: &str, wall_clock: SystemTime) -> Option<Duration> {
@@ -182,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_response_without_headers_or_without_a_sane_status_is_a_transport_failure() {
-        let nothing = Facts { status: Some(b"200"), from_upstream: true, ..Facts::default() };
+        let nothing =
+            CalloutResponse { status: Some(b"200"), from_upstream: true, ..CalloutResponse::default() };
         assert_eq!(Answer::read(&nothing, || UNIX_EPOCH), Answer::Transport);
         for status in ["", "abc", "0", "100", "600", "99999", "-200", "2 00"] {
             assert_eq!(read(status, true), Answer::Transport, "{status}");
@@ -275,7 +279,7 @@ mod tests {
         fn no_header_that_a_vendor_sends_can_do_harm(
             status: Vec<u8>, date in "\\PC*|[A-Z][a-z]{2}, [0-9 A-Za-z:-]{0,30}", location: Vec<u8>, num_headers: usize,
         ) {
-            let facts = Facts {
+            let facts = CalloutResponse {
                 num_headers,
                 status: Some(&status),
                 from_upstream: true,
@@ -283,7 +287,7 @@ mod tests {
                 location: Some(&location),
             };
             Answer::read(&facts, || UNIX_EPOCH);
-            Answer::read(&Facts { status: Some(b"429"), num_headers: 1, ..facts }, || UNIX_EPOCH);
+            Answer::read(&CalloutResponse { status: Some(b"429"), num_headers: 1, ..facts }, || UNIX_EPOCH);
         }
     }
 }

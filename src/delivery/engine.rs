@@ -4,10 +4,10 @@ use fastrand::Rng;
 
 use super::answer::Answer;
 use super::flights::{Flight, Flights};
-use super::lane::{Context, Held, Lane, LaneSpec};
+use super::lane::{Context, Lane, LaneConfig, Usage};
 use super::limits::Limits;
 use super::queue::Delivery;
-use super::terms::{Callouts, Instant, LaneId, NotTaken, Parcel, Token};
+use super::terms::{Callouts, Instant, LaneId, OfferRejected, Parcel, Token};
 use crate::accounting::{DeliveryLedger, IntegrationRef};
 use crate::rank::Rank;
 
@@ -55,7 +55,7 @@ impl<P: Parcel> Engine<P> {
     pub fn configure<L: DeliveryLedger>(
         &mut self,
         limits: Limits,
-        specs: Vec<LaneSpec>,
+        specs: Vec<LaneConfig>,
         now: Instant,
         ledger: &mut L,
     ) {
@@ -67,7 +67,7 @@ impl<P: Parcel> Engine<P> {
         }
         self.order.clear();
         for (index, spec) in specs.into_iter().enumerate() {
-            self.enlist(LaneId(index), spec, now);
+            self.activate(LaneId(index), spec, now);
         }
         self.order.shrink_to_fit();
         self.lanes.retain_mut(|(_, lane)| {
@@ -78,15 +78,15 @@ impl<P: Parcel> Engine<P> {
         });
     }
 
-    fn enlist(&mut self, id: LaneId, spec: LaneSpec, now: Instant) {
+    fn activate(&mut self, id: LaneId, spec: LaneConfig, now: Instant) {
         if let Some((key, lane)) = self.lanes.iter_mut().find(|(_, lane)| lane.is(&spec)) {
-            lane.enlist(id, spec, &self.limits, now);
+            lane.activate(id, spec, &self.limits, now);
             self.order.push(*key);
             return;
         }
         self.next_lane = self.next_lane.saturating_add(1);
         let mut lane = Lane::new(spec.clone());
-        lane.enlist(id, spec, &self.limits, now);
+        lane.activate(id, spec, &self.limits, now);
         self.lanes.push((self.next_lane, lane));
         self.order.push(self.next_lane);
     }
@@ -100,15 +100,18 @@ impl<P: Parcel> Engine<P> {
         rank: Rank,
         now: Instant,
         ledger: &mut L,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<(), OfferRejected> {
         let now = self.advance(now);
         let share = self.limits.share(self.order.len());
-        let lane =
-            self.order.get(lane.0).and_then(|key| find(&mut self.lanes, *key)).ok_or(NotTaken::NoSuchLane)?;
+        let lane = self
+            .order
+            .get(lane.0)
+            .and_then(|key| find(&mut self.lanes, *key))
+            .ok_or(OfferRejected::NoSuchLane)?;
         self.next_delivery = self.next_delivery.saturating_add(1);
         let bytes = parcel.bytes();
         let delivery = Delivery {
-            booked_as: lane.name(),
+            counted_as: lane.name(),
             seq: self.next_delivery,
             rank,
             bytes,
@@ -117,7 +120,7 @@ impl<P: Parcel> Engine<P> {
             tried: false,
             parcel,
         };
-        if lane.offer(delivery, share, now, ledger) { Ok(()) } else { Err(NotTaken::QueueFull) }
+        if lane.offer(delivery, share, now, ledger) { Ok(()) } else { Err(OfferRejected::QueueFull) }
     }
 
     /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
@@ -163,7 +166,7 @@ impl<P: Parcel> Engine<P> {
         let parcel = lane.due(&self.limits, now)?;
         match host.dispatch(id, parcel) {
             Ok(token) => {
-                let flight = lane.launch(key, &self.limits, now)?;
+                let flight = lane.start_flight(key, &self.limits, now)?;
                 if let Some(displaced) = self.flights.insert(token, flight) {
                     self.conclude(displaced, Answer::Transport, now, rng, host);
                 }
@@ -227,7 +230,7 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// Returns the deliveries of every lane, including retired ones, whose deliveries in flight are still pending.
-    pub fn lanes(&self) -> impl Iterator<Item = (IntegrationRef<'_>, Held)> {
+    pub fn lanes(&self) -> impl Iterator<Item = (IntegrationRef<'_>, Usage)> {
         self.lanes.iter().map(|(_, lane)| (lane.reference(), lane.held()))
     }
 

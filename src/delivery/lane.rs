@@ -18,7 +18,7 @@ use crate::rank::Rank;
 
 /// An enabled integration, as the engine needs to know it.
 #[derive(Debug, Clone)]
-pub struct LaneSpec {
+pub struct LaneConfig {
     pub name: Rc<str>,
     /// Identifies the integration, together with its vendor, even if its name changes. `None`: name and vendor identify it.
     pub id: Option<Rc<str>>,
@@ -29,7 +29,7 @@ pub struct LaneSpec {
 
 /// The number and size of a lane's deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct Usage {
     /// Queued and in flight.
     pub deliveries: usize,
     pub in_flight: usize,
@@ -54,7 +54,7 @@ enum Cluster {
 
 #[derive(Debug)]
 pub(super) struct Lane<P> {
-    spec: LaneSpec,
+    spec: LaneConfig,
     /// `None`: retired. Its integration is no longer configured, and only deliveries in flight are left.
     id: Option<LaneId>,
     queue: Queue<P>,
@@ -64,7 +64,7 @@ pub(super) struct Lane<P> {
 }
 
 impl<P> Lane<P> {
-    pub fn new(spec: LaneSpec) -> Self {
+    pub fn new(spec: LaneConfig) -> Self {
         Self {
             spec,
             id: None,
@@ -80,8 +80,8 @@ impl<P> Lane<P> {
     }
 
     /// Returns the integration that a delivery is counted for: under the name that it had when the delivery was matched.
-    fn booked<'a>(&self, delivery: &'a Delivery<P>) -> IntegrationRef<'a> {
-        IntegrationRef { name: &delivery.booked_as, vendor: self.spec.vendor }
+    fn counted<'a>(&self, delivery: &'a Delivery<P>) -> IntegrationRef<'a> {
+        IntegrationRef { name: &delivery.counted_as, vendor: self.spec.vendor }
     }
 
     /// Returns the name that the next delivery is counted under.
@@ -90,7 +90,7 @@ impl<P> Lane<P> {
     }
 
     /// Whether the lane is that of this integration.
-    pub fn is(&self, spec: &LaneSpec) -> bool {
+    pub fn is(&self, spec: &LaneConfig) -> bool {
         let same = match (&self.spec.id, &spec.id) {
             (Some(known), Some(id)) => known == id,
             _ => self.spec.name == spec.name,
@@ -102,8 +102,8 @@ impl<P> Lane<P> {
         self.id.is_none()
     }
 
-    pub fn held(&self) -> Held {
-        Held {
+    pub fn held(&self) -> Usage {
+        Usage {
             deliveries: self.queue.len().saturating_add(self.pace.in_flight()),
             in_flight: self.pace.in_flight(),
             bytes: self.queue.bytes().saturating_add(self.in_flight_bytes),
@@ -111,7 +111,7 @@ impl<P> Lane<P> {
     }
 
     /// Sets the lane's position in a new configuration, and revives it if it was retired.
-    pub fn enlist(&mut self, id: LaneId, spec: LaneSpec, limits: &Limits, now: Instant) {
+    pub fn activate(&mut self, id: LaneId, spec: LaneConfig, limits: &Limits, now: Instant) {
         self.id = Some(id);
         self.spec = spec;
         self.pace.wait_at_most_until(now.saturating_add(limits.backoff.max()));
@@ -129,7 +129,7 @@ impl<P> Lane<P> {
     /// Drops what is queued because the integration is no longer configured.
     pub fn drop_queue<L: DeliveryLedger>(&mut self, ledger: &mut L) {
         while let Some(delivery) = self.queue.pop_oldest() {
-            ledger.delivery(self.booked(&delivery), Outcome::Dropped(DropReason::Removed));
+            ledger.delivery(self.counted(&delivery), Outcome::Dropped(DropReason::Removed));
         }
     }
 
@@ -145,7 +145,7 @@ impl<P> Lane<P> {
         if room {
             self.queue.push(delivery, now);
         } else {
-            self.lose(&delivery, DropReason::QueueFull, ledger);
+            self.drop_lost(&delivery, DropReason::QueueFull, ledger);
         }
         room
     }
@@ -169,7 +169,7 @@ impl<P> Lane<P> {
         let bound =
             Share { deliveries: share.deliveries.max(held.deliveries), bytes: share.bytes.max(held.bytes) };
         let (ordinary, ordinary_bytes) = self.queue.ordinary();
-        let without_ordinary = Held {
+        let without_ordinary = Usage {
             deliveries: held.deliveries.saturating_sub(ordinary),
             bytes: held.bytes.saturating_sub(ordinary_bytes),
             ..held
@@ -180,7 +180,7 @@ impl<P> Lane<P> {
         while !fits(self.held(), bytes, bound)
             && let Some(delivery) = self.queue.pop_newest_ordinary()
         {
-            self.lose(&delivery, DropReason::QueueFull, ledger);
+            self.drop_lost(&delivery, DropReason::QueueFull, ledger);
         }
         true
     }
@@ -211,7 +211,7 @@ impl<P> Lane<P> {
             let Some(delivery) = self.queue.pop_oldest() else { return };
             let known = self.cluster == Cluster::Known;
             let reason = if known { DropReason::Expired } else { DropReason::Misconfigured };
-            self.lose(&delivery, reason, ledger);
+            self.drop_lost(&delivery, reason, ledger);
         }
     }
 
@@ -223,7 +223,7 @@ impl<P> Lane<P> {
     }
 
     /// The delivery that was due has been dispatched: takes it out of the queue.
-    pub fn launch(&mut self, key: u64, limits: &Limits, now: Instant) -> Option<Flight<P>> {
+    pub fn start_flight(&mut self, key: u64, limits: &Limits, now: Instant) -> Option<Flight<P>> {
         let delivery = self.queue.pop_next(self.pace.is_failing())?;
         self.cluster = Cluster::Known;
         self.in_flight_bytes = self.in_flight_bytes.saturating_add(delivery.bytes);
@@ -266,14 +266,14 @@ impl<P> Lane<P> {
         match answer.verdict(self.spec.redirects) {
             Verdict::Delivered => {
                 self.answered(cx);
-                cx.ledger.delivery(self.booked(&flight.delivery), Outcome::Delivered);
+                cx.ledger.delivery(self.counted(&flight.delivery), Outcome::Delivered);
             }
             _ if self.is_retired() => {
-                cx.ledger.delivery(self.booked(&flight.delivery), Outcome::Dropped(DropReason::Removed));
+                cx.ledger.delivery(self.counted(&flight.delivery), Outcome::Dropped(DropReason::Removed));
             }
             Verdict::Rejected => {
                 self.answered(cx);
-                cx.ledger.delivery(self.booked(&flight.delivery), Outcome::Dropped(DropReason::Rejected));
+                cx.ledger.delivery(self.counted(&flight.delivery), Outcome::Dropped(DropReason::Rejected));
                 self.report_rejection(answer, cx.ledger);
             }
             Verdict::Retry(reason) => self.retry(flight, reason, answer, cx),
@@ -317,9 +317,9 @@ impl<P> Lane<P> {
             delivery.attempts = delivery.attempts.saturating_add(1);
         }
         if !probe && delivery.attempts >= cx.limits.max_attempts.get() {
-            self.lose(&delivery, DropReason::RetriesExhausted, cx.ledger);
+            self.drop_lost(&delivery, DropReason::RetriesExhausted, cx.ledger);
         } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
-            self.lose(&delivery, DropReason::Expired, cx.ledger);
+            self.drop_lost(&delivery, DropReason::Expired, cx.ledger);
         } else {
             // After a probe it is the lane that waits; the delivery only goes behind the others that are due, so that
             // each has its turn.
@@ -329,12 +329,12 @@ impl<P> Lane<P> {
         }
     }
 
-    fn lose<L: DeliveryLedger>(&self, delivery: &Delivery<P>, reason: DropReason, ledger: &mut L) {
-        ledger.delivery(self.booked(delivery), Outcome::Dropped(reason));
+    fn drop_lost<L: DeliveryLedger>(&self, delivery: &Delivery<P>, reason: DropReason, ledger: &mut L) {
+        ledger.delivery(self.counted(delivery), Outcome::Dropped(reason));
         ledger.notice(self.reference(), Notice::Lost(reason));
     }
 }
 
-fn fits(held: Held, bytes: usize, bound: Share) -> bool {
+fn fits(held: Usage, bytes: usize, bound: Share) -> bool {
     held.deliveries < bound.deliveries && held.bytes.saturating_add(bytes) <= bound.bytes
 }

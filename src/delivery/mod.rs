@@ -34,10 +34,10 @@ pub use crate::accounting::{
     CalloutStatus, DeliveryLedger, DropReason, IntegrationRef, Notice, Outcome, Refusal, RetryReason,
 };
 pub use crate::rank::Rank;
-pub use answer::{Answer, Facts, Redirects, Verdict};
+pub use answer::{Answer, CalloutResponse, Redirects, Verdict};
 pub use backoff::{Backoff, InvalidBackoff};
 pub use engine::Engine;
-pub use lane::{Held, LaneSpec};
+pub use lane::{LaneConfig, Usage};
 pub use limits::Limits;
 pub use settings::DeliverySettings;
-pub use terms::{Callouts, Instant, LaneId, NotTaken, Parcel, Token};
+pub use terms::{Callouts, Instant, LaneId, OfferRejected, Parcel, Token};

@@ -12,7 +12,7 @@ use crate::rank::Rank;
 #[derive(Debug)]
 pub(super) struct Delivery<P> {
     /// The integration's name when the delivery was matched; its outcome is counted under the same name.
-    pub booked_as: Rc<str>,
+    pub counted_as: Rc<str>,
     /// Its place in the order of all that were ever offered.
     pub seq: u64,
     pub rank: Rank,
@@ -47,7 +47,7 @@ pub(super) struct Queue<P> {
 }
 
 /// Places that an empty queue keeps; a slab gives back none of its own accord.
-const KEPT: usize = 64;
+const RETAINED_CAPACITY: usize = 64;
 
 /// By age among themselves.
 fn aged(seq: u64) -> (u64, u64) {
@@ -124,7 +124,7 @@ impl<P> Queue<P> {
         if self.ordinary.remove(aged(seq)).is_some() {
             self.ordinary_bytes = self.ordinary_bytes.saturating_sub(delivery.bytes);
         }
-        if self.deliveries.is_empty() && self.deliveries.capacity() > KEPT {
+        if self.deliveries.is_empty() && self.deliveries.capacity() > RETAINED_CAPACITY {
             self.deliveries = Slab::new();
         }
         Some(delivery)

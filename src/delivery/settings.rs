@@ -35,7 +35,7 @@ pub struct DeliverySettings {
 }
 
 /// The largest queue of a worker.
-const MOST_DELIVERIES: u64 = 1_000_000;
+const MAX_DELIVERIES: u64 = 1_000_000;
 
 /// The queue of one worker. Each enabled integration has an equal share of it.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
@@ -45,7 +45,7 @@ const MOST_DELIVERIES: u64 = 1_000_000;
 pub struct QueueSettings {
     /// The maximum number of deliveries; at least one for each enabled integration.
     #[default(Whole::literal::<10_000>())]
-    pub max_deliveries: Whole<1, MOST_DELIVERIES>,
+    pub max_deliveries: Whole<1, MAX_DELIVERIES>,
     /// The maximum size of all deliveries together, in bytes.
     #[default(Whole::literal::<{ 16 << 20 }>())]
     pub max_bytes: Whole<1024, { 512 << 20 }>,

@@ -31,7 +31,7 @@ pub struct Token(pub u32);
 
 /// A delivery that was offered but not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotTaken {
+pub enum OfferRejected {
     /// The lane's share is full; the delivery is counted as `queue_full`.
     #[error("the integration's share of the queue is full")]
     QueueFull,

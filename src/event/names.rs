@@ -101,7 +101,7 @@ impl Dialects {
 
 /// The name under which a mapping is stored: the Segment name of a GA4 name that stands for exactly one event, else the name
 /// itself in snake_case. So a mapping written for `purchase` also applies to `Order Completed`.
-pub fn filed_under(name: &str) -> String {
+pub fn canonical_name(name: &str) -> String {
     let snake = snake_case(name);
     match GA4.iter().find(|(ga4, _)| *ga4 == snake) {
         Some((_, [one])) => (*one).to_owned(),
@@ -139,9 +139,9 @@ mod tests {
 
     #[test]
     fn a_mapping_written_for_a_ga4_name_sees_the_event_it_stands_for() {
-        assert_eq!(filed_under("add_to_cart"), "product_added");
-        assert_eq!(filed_under("generate_lead"), "generate_lead");
-        assert_eq!(filed_under("Signed Up"), "signed_up");
+        assert_eq!(canonical_name("add_to_cart"), "product_added");
+        assert_eq!(canonical_name("generate_lead"), "generate_lead");
+        assert_eq!(canonical_name("Signed Up"), "signed_up");
     }
 
     #[test]

@@ -31,11 +31,11 @@ struct Node {
 struct Child {
     tag: u32,
     key: Box<str>,
-    node: NodeAt,
+    node: NodeIndex,
 }
 
 /// A node, by its index.
-pub type NodeAt = usize;
+pub type NodeIndex = usize;
 
 /// A number that differs for most keys, so that keys are only compared completely if they are probably equal.
 fn tag(key: &[u8]) -> u32 {
@@ -44,7 +44,7 @@ fn tag(key: &[u8]) -> u32 {
 }
 
 impl Node {
-    fn find(&self, key: &[u8]) -> Option<NodeAt> {
+    fn find(&self, key: &[u8]) -> Option<NodeIndex> {
         let wanted = tag(key);
         let from = self.children.partition_point(|child| child.tag < wanted);
         let mut alike = self.children.get(from..)?.iter().take_while(|child| child.tag == wanted);
@@ -54,7 +54,7 @@ impl Node {
 
 impl Projection {
     /// The event itself.
-    pub const ROOT: NodeAt = 0;
+    pub const ROOT: NodeIndex = 0;
 
     pub fn new() -> Self {
         Self { nodes: vec![Node::default()], slots: 0 }
@@ -68,7 +68,7 @@ impl Projection {
     }
 
     /// The slot of a node that [`Projection::child`] gave.
-    pub fn slot_at(&mut self, node: NodeAt) -> Slot {
+    pub fn slot_at(&mut self, node: NodeIndex) -> Slot {
         let next = Slot(self.slots);
         match self.nodes.get_mut(node) {
             Some(node) => *node.slot.get_or_insert_with(|| {
@@ -80,7 +80,7 @@ impl Projection {
     }
 
     /// The node below another by a key, of which these are the spellings.
-    pub fn child(&mut self, parent: NodeAt, spellings: &[&str]) -> NodeAt {
+    pub fn child(&mut self, parent: NodeIndex, spellings: &[&str]) -> NodeIndex {
         let known = spellings.iter().find_map(|key| self.find(parent, key.as_bytes()));
         let child = known.unwrap_or_else(|| {
             self.nodes.push(Node::default());
@@ -98,7 +98,7 @@ impl Projection {
         child
     }
 
-    fn find(&self, parent: NodeAt, key: &[u8]) -> Option<NodeAt> {
+    fn find(&self, parent: NodeIndex, key: &[u8]) -> Option<NodeIndex> {
         self.nodes.get(parent)?.find(key)
     }
 
@@ -124,14 +124,14 @@ impl Projection {
     }
 
     /// Reads an object at a node, at a depth below the event.
-    fn walk<'a>(&self, node: NodeAt, depth: u8, object: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
+    fn walk<'a>(&self, node: NodeIndex, depth: u8, object: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
         let text = object.as_str();
         let walk = Walk { projection: self, node, depth, text, slots };
         walk.deserialize(&mut serde_json::Deserializer::from_str(text)).ok()
     }
 
     /// Empties every slot at or below a node, for a key that occurs twice: the last one counts, and counts alone.
-    fn clear(&self, node: NodeAt, slots: &mut Slots<'_>) {
+    fn clear(&self, node: NodeIndex, slots: &mut Slots<'_>) {
         let Some(node) = self.nodes.get(node) else { return };
         if let Some(slot) = node.slot {
             slots.set(slot, None);
@@ -145,7 +145,7 @@ impl Projection {
 /// The reading of an object at a node. Nested as deep as the configuration's longest path, whatever the event.
 struct Walk<'p, 's, 'a> {
     projection: &'p Projection,
-    node: NodeAt,
+    node: NodeIndex,
     depth: u8,
     /// The text that the object is in.
     text: &'a str,

@@ -10,7 +10,7 @@ use proxy_wasm::types::ContextType;
 use super::hostcalls::Hostcalls;
 use super::stream::Stream;
 use crate::config::Compiled;
-use crate::delivery::{Answer, Facts, Token};
+use crate::delivery::{Answer, CalloutResponse, Token};
 use crate::plugin::{Current, Registry, Root};
 
 thread_local! {
@@ -36,7 +36,7 @@ impl Context for RootContext {
         let is_good = begins(b"2");
         let retry_after = if is_good { None } else { header("retry-after") };
         let location = if begins(b"3") { header("location") } else { None };
-        let facts = Facts {
+        let facts = CalloutResponse {
             num_headers,
             status: status.as_deref(),
             from_upstream: is_good || header("x-envoy-upstream-service-time").is_some(),

@@ -10,7 +10,7 @@ use proxy_wasm::types::Action;
 
 use super::hostcalls::Hostcalls;
 use crate::accounting::RequestIgnored;
-use crate::capture::{Capture, Moment};
+use crate::capture::{Capture, CaptureStep};
 use crate::endpoints::{Endpoint, ReplyFrom};
 use crate::plugin::{self, Answering, Current};
 use crate::reply::Reply;
@@ -71,18 +71,20 @@ impl Stream {
     }
 
     /// Passes a callback of the stream to the capture, if there is one.
-    fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> Moment) {
+    fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> CaptureStep) {
         let Part::Captures(capture) = &mut self.part else { return };
         let moment = happen(capture);
         self.settle(moment);
     }
 
-    fn settle(&mut self, moment: Moment) {
+    fn settle(&mut self, moment: CaptureStep) {
         let Some(plugin) = &self.plugin else { return };
         match moment {
-            Moment::Nothing => return,
-            Moment::HandOver(request, note) => plugin.borrow_mut().hand_over(self.context, request, note),
-            Moment::Ignored(reason) => plugin.borrow_mut().ignore(self.context, reason),
+            CaptureStep::Nothing => return,
+            CaptureStep::HandOver(request, note) => {
+                plugin.borrow_mut().hand_over(self.context, request, note)
+            }
+            CaptureStep::Ignored(reason) => plugin.borrow_mut().ignore(self.context, reason),
         }
         self.part = Part::Bystander;
     }
@@ -91,7 +93,7 @@ impl Stream {
     fn answered(&mut self, status: Option<u16>) {
         let (Part::Captures(capture), Some(plugin)) = (&mut self.part, &self.plugin) else { return };
         match capture.answer(status) {
-            Moment::HandOver(request, None) if status.is_some_and(|status| status < 400) => {
+            CaptureStep::HandOver(request, None) if status.is_some_and(|status| status < 400) => {
                 let cookies = plugin.borrow_mut().hand_over_answered(self.context, request);
                 for cookie in cookies {
                     // Added, not set: the collector's own cookies stay.
@@ -128,7 +130,7 @@ impl Stream {
 impl Context for Stream {
     /// The stream has ended, whichever way. (`on_log` would be one more call for each request.)
     fn on_done(&mut self) -> bool {
-        self.moment(Capture::gone);
+        self.moment(Capture::stream_ended);
         if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
             plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
         }

@@ -11,19 +11,19 @@ use super::targets::{Targets, is_impersonal, is_reserved, names_contact_data};
 use super::transform::{DATE_FORMAT, NAMES, Transform};
 use super::value::Value;
 use super::{Each, Origin, Reading, Rule, ValueMap, suggest};
-use crate::event::names::{Dialects, filed_under, snake_case};
+use crate::event::names::{Dialects, canonical_name, snake_case};
 use crate::event::projection::Projection;
 
 /// A document that can't be compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
-pub struct BadMapping {
+pub struct InvalidMapping {
     /// Below the integration: `field_mappings.events["Order Completed"].mappings[2].transform`, or `events[0]`.
     pub place: String,
     pub problem: String,
 }
 
-impl BadMapping {
+impl InvalidMapping {
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { place: place.into(), problem: problem.into() }
@@ -41,7 +41,7 @@ impl Plan {
         only: Option<&[String]>,
         targets: &dyn Targets,
         projection: &mut Projection,
-    ) -> Result<Self, BadMapping> {
+    ) -> Result<Self, InvalidMapping> {
         let mut compiler = Compiler { targets, projection };
         let preset = compiler.document(preset)?;
         let user = user.map(|user| compiler.document(user)).transpose()?;
@@ -62,7 +62,7 @@ impl Plan {
             plan.others = Some(fields);
         }
         match only.map(|only| plan.restrict(only)) {
-            Some(Err((at, problem))) => Err(BadMapping::new(format!("events[{at}]"), problem)),
+            Some(Err((at, problem))) => Err(InvalidMapping::new(format!("events[{at}]"), problem)),
             _ => Ok(plan),
         }
     }
@@ -86,13 +86,13 @@ impl Layer {
     /// Returns this document's entry for the event that another document names, in any spelling.
     fn like(&self, event: &LayerEvent) -> Option<&LayerEvent> {
         let dialects = Dialects::of(&event.name);
-        let same = |own: &&LayerEvent| filed_under(&own.name) == filed_under(&event.name);
-        let ga4 = |own: &&LayerEvent| dialects.include(&filed_under(&own.name));
+        let same = |own: &&LayerEvent| canonical_name(&own.name) == canonical_name(&event.name);
+        let ga4 = |own: &&LayerEvent| dialects.include(&canonical_name(&own.name));
         self.events.iter().find(same).or_else(|| self.events.iter().find(ga4))
     }
 
     fn names(&self, event: &LayerEvent) -> bool {
-        self.events.iter().any(|own| filed_under(&own.name) == filed_under(&event.name))
+        self.events.iter().any(|own| canonical_name(&own.name) == canonical_name(&event.name))
     }
 }
 
@@ -127,7 +127,7 @@ struct Compiler<'c> {
 }
 
 impl Compiler<'_> {
-    fn document(&mut self, document: &Document) -> Result<Layer, BadMapping> {
+    fn document(&mut self, document: &Document) -> Result<Layer, InvalidMapping> {
         let global = self.fields(&document.global.mappings, "field_mappings.global")?;
         let mut events = Vec::new();
         for (name, event) in &document.events {
@@ -136,23 +136,25 @@ impl Compiler<'_> {
         Ok(Layer { action: document.defaults.map(|defaults| defaults.action), global, events })
     }
 
-    fn event(&mut self, name: &str, event: &EventMapping) -> Result<LayerEvent, BadMapping> {
+    fn event(&mut self, name: &str, event: &EventMapping) -> Result<LayerEvent, InvalidMapping> {
         let place = format!("field_mappings.events[{name:?}]");
         let vendor_event = event.vendor_event_name.clone();
         if vendor_event.is_some() && !self.targets.takes_objects() {
             let problem = "this vendor's requests name no event";
-            return Err(BadMapping::new(format!("{place}.vendor_event_name"), problem));
+            return Err(InvalidMapping::new(format!("{place}.vendor_event_name"), problem));
         }
-        if vendor_event.as_ref().is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_EVENT_NAME)
+        if vendor_event
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty() || name.len() > MAX_EVENT_NAME_BYTES)
         {
-            let problem = format!("expected a name of 1 to {LONGEST_EVENT_NAME} bytes");
-            return Err(BadMapping::new(format!("{place}.vendor_event_name"), problem));
+            let problem = format!("expected a name of 1 to {MAX_EVENT_NAME_BYTES} bytes");
+            return Err(InvalidMapping::new(format!("{place}.vendor_event_name"), problem));
         }
         let fields = self.fields(&event.mappings, &place)?;
         Ok(LayerEvent { name: name.to_owned(), enabled: event.enabled, vendor_event, fields })
     }
 
-    fn fields(&mut self, mappings: &[Mapping], place: &str) -> Result<Fields, BadMapping> {
+    fn fields(&mut self, mappings: &[Mapping], place: &str) -> Result<Fields, InvalidMapping> {
         let mut fields = Fields::default();
         for (at, mapping) in mappings.iter().enumerate() {
             let place = format!("{place}.mappings[{at}]");
@@ -161,7 +163,7 @@ impl Compiler<'_> {
                 true => Err(format!("{target:?} is set by the relay itself")),
                 false => self.targets.check(target),
             };
-            let bad_target = |problem: String| BadMapping::new(format!("{place}.target"), problem);
+            let bad_target = |problem: String| InvalidMapping::new(format!("{place}.target"), problem);
             refused.map_err(bad_target)?;
             let rule = self.rule(mapping, &place, self.targets.kind(target), None)?;
             fields.put(target, rule).map_err(bad_target)?;
@@ -176,7 +178,7 @@ impl Compiler<'_> {
         place: &str,
         kind: Option<Transform>,
         items: Option<&mut Projection>,
-    ) -> Result<Rule, BadMapping> {
+    ) -> Result<Rule, InvalidMapping> {
         let inside = items.is_some();
         let transforms = transforms(mapping, place)?;
         let value_map = mapping.value_map.as_ref().map(value_map);
@@ -188,19 +190,22 @@ impl Compiler<'_> {
             mapping.source.iter().flat_map(|sources| &sources.0).all(|path| is_impersonal(path))
                 && !transforms.contains(&Transform::Sha256);
         let origin = match (&mapping.source, &mapping.value, &mapping.each) {
-            (None, None, _) => return Err(BadMapping::new(place, "expected a source or a value")),
+            (None, None, _) => return Err(InvalidMapping::new(place, "expected a source or a value")),
             (Some(_), Some(_), _) => {
-                return Err(BadMapping::new(place, "expected a source or a value, got both"));
+                return Err(InvalidMapping::new(place, "expected a source or a value, got both"));
             }
             (_, _, Some(_)) if inside => {
-                return Err(BadMapping::new(format!("{place}.each"), "each inside each is not supported"));
+                return Err(InvalidMapping::new(
+                    format!("{place}.each"),
+                    "each inside each is not supported",
+                ));
             }
             (None, Some(_), Some(_)) => {
-                return Err(BadMapping::new(format!("{place}.each"), "each needs a source, not a value"));
+                return Err(InvalidMapping::new(format!("{place}.each"), "each needs a source, not a value"));
             }
             (Some(_), None, Some(_)) if !transforms.is_empty() || value_map.is_some() => {
                 let problem = "each goes with neither transform nor value_map; give them inside it";
-                return Err(BadMapping::new(format!("{place}.each"), problem));
+                return Err(InvalidMapping::new(format!("{place}.each"), problem));
             }
             (Some(_), None, Some(each)) => Origin::Each(sources, self.each(each, &format!("{place}.each"))?),
             (Some(_), None, None) => {
@@ -210,25 +215,25 @@ impl Compiler<'_> {
                 let reading = Reading { sources, transforms, value_map, kind, may_be_quoted };
                 Origin::Constant(folded(constant(value), &reading).ok_or_else(|| {
                     let problem = format!("{} is nothing that {:?} takes", written(value), mapping.target);
-                    BadMapping::new(format!("{place}.value"), problem)
+                    InvalidMapping::new(format!("{place}.value"), problem)
                 })?)
             }
         };
         Ok(Rule(origin))
     }
 
-    fn each(&mut self, mappings: &[Mapping], place: &str) -> Result<Each, BadMapping> {
+    fn each(&mut self, mappings: &[Mapping], place: &str) -> Result<Each, InvalidMapping> {
         if !self.targets.takes_objects() {
-            return Err(BadMapping::new(place, "this vendor takes no objects: use join, count or sum"));
+            return Err(InvalidMapping::new(place, "this vendor takes no objects: use join, count or sum"));
         }
         if mappings.is_empty() {
-            return Err(BadMapping::new(place, "expected at least one mapping"));
+            return Err(InvalidMapping::new(place, "expected at least one mapping"));
         }
         let mut each = Each { projection: Projection::new(), rules: Vec::new() };
         for (at, mapping) in mappings.iter().enumerate() {
             let (place, target) = (format!("{place}[{at}]"), &mapping.target);
             let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-            let bad_target = |problem: String| Err(BadMapping::new(format!("{place}.target"), problem));
+            let bad_target = |problem: String| Err(InvalidMapping::new(format!("{place}.target"), problem));
             if target.is_empty() || !plain(target) {
                 return bad_target(format!("expected a plain name like product_id, got {target:?}"));
             }
@@ -248,22 +253,22 @@ impl Compiler<'_> {
         paths: &[String],
         place: &str,
         mut items: Option<&mut Projection>,
-    ) -> Result<Vec<Source>, BadMapping> {
+    ) -> Result<Vec<Source>, InvalidMapping> {
         if paths.is_empty() {
-            return Err(BadMapping::new(place, "expected a path, got an empty list"));
+            return Err(InvalidMapping::new(place, "expected a path, got an empty list"));
         }
         let mut sources = Vec::new();
         for path in paths {
             if !self.targets.takes_contact_data() && names_contact_data(path) {
                 let problem =
                     format!("{path:?}: this vendor gets no email and no phone number, hashed or not");
-                return Err(BadMapping::new(place, problem));
+                return Err(InvalidMapping::new(place, problem));
             }
             let source = match &mut items {
                 Some(items) => Source::of_item(path, items),
                 None => Source::compile(path, self.projection),
             };
-            sources.push(source.map_err(|error| BadMapping::new(place, error.to_string()))?);
+            sources.push(source.map_err(|error| InvalidMapping::new(place, error.to_string()))?);
         }
         Ok(sources)
     }
@@ -273,13 +278,13 @@ impl Compiler<'_> {
 const OTHER: &str = "*";
 
 /// The longest vendor's name for an event, in bytes.
-const LONGEST_EVENT_NAME: usize = 200;
+const MAX_EVENT_NAME_BYTES: usize = 200;
 
-fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMapping> {
+fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, InvalidMapping> {
     let names = mapping.transform.as_ref().map(|names| &names.0[..]).unwrap_or_default();
     let dates = names.iter().any(|name| name == DATE_FORMAT);
     if !dates && mapping.format.is_some() {
-        return Err(BadMapping::new(format!("{place}.format"), "only date_format has a format"));
+        return Err(InvalidMapping::new(format!("{place}.format"), "only date_format has a format"));
     }
     let mut transforms = Vec::new();
     for name in names {
@@ -287,10 +292,10 @@ fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, BadMappi
             (DATE_FORMAT, Some(format)) => Transform::Date(format),
             (DATE_FORMAT, None) => {
                 let problem = "date_format needs a format: epoch_s, epoch_ms, rfc3339 or date";
-                return Err(BadMapping::new(format!("{place}.format"), problem));
+                return Err(InvalidMapping::new(format!("{place}.format"), problem));
             }
             (name, _) => Transform::parse(name).ok_or_else(|| {
-                BadMapping::new(format!("{place}.transform"), suggest::unknown("transform", name, NAMES))
+                InvalidMapping::new(format!("{place}.transform"), suggest::unknown("transform", name, NAMES))
             })?,
         });
     }

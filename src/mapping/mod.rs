@@ -28,7 +28,7 @@ use path::Source;
 use transform::Transform;
 use value::Value;
 
-pub use compile::BadMapping;
+pub use compile::InvalidMapping;
 pub use subject::Subject;
 
 /// One compiled mapping: how a target gets its value.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use crate::left_out::Reason;
 
 /// The maximum number of significant digits, more than any amount in a shop has.
-const MOST_SIGNIFICANT_DIGITS: usize = 17;
+const MAX_SIGNIFICANT_DIGITS: usize = 17;
 /// Values must be below 10^15.
-const MOST_INTEGER_DIGITS: i32 = 15;
+const MAX_INTEGER_DIGITS: i32 = 15;
 /// The longest text that is read: 17 digits, a point, an exponent, and generous room for zeros.
 const LONGEST: usize = 64;
 
@@ -34,13 +34,13 @@ pub fn read(text: &str) -> Result<Cow<'_, str>, Reason> {
         all if all == fraction.len() => all.saturating_add(last_zeros(whole)),
         some => some,
     };
-    if length.saturating_sub(leading).saturating_sub(trailing) > MOST_SIGNIFICANT_DIGITS {
+    if length.saturating_sub(leading).saturating_sub(trailing) > MAX_SIGNIFICANT_DIGITS {
         return Err(Reason::TooManyDigits);
     }
     // The number is 0.DIGITS x 10^point, its first significant digit standing `leading` places behind the point.
     let point = (whole.len() as i32).saturating_add(exponent.unwrap_or(0));
     match point.saturating_sub(leading as i32) {
-        magnitude if magnitude > MOST_INTEGER_DIGITS => Err(Reason::TooLarge),
+        magnitude if magnitude > MAX_INTEGER_DIGITS => Err(Reason::TooLarge),
         magnitude if magnitude < -(LONGEST as i32) => Err(Reason::TooManyDigits),
         _ if exponent.is_none() => Ok(Cow::Borrowed(text)),
         _ => Ok(Cow::Owned(shift(&format!("{whole}{fraction}"), point))),

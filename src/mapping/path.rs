@@ -37,7 +37,7 @@ pub enum Step {
 
 /// Why a source is refused when the configuration is compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadSource {
+pub enum InvalidSource {
     #[error("unknown source {0:?}, did you mean {1:?}?")]
     Misspelled(String, String),
     #[error(
@@ -59,11 +59,11 @@ const MOST_STEPS: usize = 16;
 
 impl Source {
     /// Compiles a path over an event and its request.
-    pub fn compile(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
+    pub fn compile(path: &str, projection: &mut Projection) -> Result<Self, InvalidSource> {
         if let Some(name) = path.strip_prefix("request.header.") {
             let name = name.to_ascii_lowercase();
             if CREDENTIAL_HEADERS.contains(&name.as_str()) {
-                return Err(BadSource::Credentials(path.to_owned()));
+                return Err(InvalidSource::Credentials(path.to_owned()));
             }
             return Ok(Source::Header(named(&name, path)?));
         }
@@ -84,13 +84,13 @@ impl Source {
     }
 
     /// Compiles a path over one item of a list, for `each`.
-    pub fn of_item(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
+    pub fn of_item(path: &str, projection: &mut Projection) -> Result<Self, InvalidSource> {
         let steps = steps(path)?;
         let (slot, rest) = field(&[], &steps, projection);
         Ok(Source::Item(slot, rest))
     }
 
-    fn field(path: &str, projection: &mut Projection) -> Result<Self, BadSource> {
+    fn field(path: &str, projection: &mut Projection) -> Result<Self, InvalidSource> {
         let steps = steps(path)?;
         let Some((Step::Key(first), below)) = steps.split_first() else {
             return Err(unknown(path));
@@ -156,11 +156,11 @@ const ROOTS: [&str; 12] = [
     "client",
 ];
 
-fn unknown(path: &str) -> BadSource {
+fn unknown(path: &str) -> InvalidSource {
     let (first, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
     match suggest::nearest(first, &ROOTS) {
-        Some(near) if near != first => BadSource::Misspelled(path.to_owned(), format!("{near}{rest}")),
-        _ => BadSource::Unknown(path.to_owned()),
+        Some(near) if near != first => InvalidSource::Misspelled(path.to_owned(), format!("{near}{rest}")),
+        _ => InvalidSource::Unknown(path.to_owned()),
     }
 }
 
@@ -168,15 +168,15 @@ fn text(text: Cow<'_, str>) -> Option<Value<'_>> {
     (!text.is_empty()).then_some(Value::Text(text))
 }
 
-fn named(name: &str, path: &str) -> Result<Box<str>, BadSource> {
+fn named(name: &str, path: &str) -> Result<Box<str>, InvalidSource> {
     let legal =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=' && byte != b';');
-    if legal { Ok(name.into()) } else { Err(BadSource::Syntax(path.to_owned())) }
+    if legal { Ok(name.into()) } else { Err(InvalidSource::Syntax(path.to_owned())) }
 }
 
 /// `properties.products[*].quantity` as steps.
-fn steps(path: &str) -> Result<Vec<Step>, BadSource> {
-    let bad = || BadSource::Syntax(path.to_owned());
+fn steps(path: &str) -> Result<Vec<Step>, InvalidSource> {
+    let bad = || InvalidSource::Syntax(path.to_owned());
     let mut steps = Vec::new();
     for part in path.split('.') {
         let (key, brackets) = part.split_at(part.find('[').unwrap_or(part.len()));
@@ -220,7 +220,7 @@ fn follow<'a>(json: Json<'a>, steps: &[Step]) -> Option<Value<'a>> {
 mod tests {
     use super::*;
 
-    fn refusal(path: &str) -> Option<BadSource> {
+    fn refusal(path: &str) -> Option<InvalidSource> {
         Source::compile(path, &mut Projection::new()).err()
     }
 
@@ -271,7 +271,7 @@ mod tests {
         );
         for header in ["Authorization", "cookie", "proxy-authorization", "x-signature"] {
             assert!(
-                matches!(refusal(&format!("request.header.{header}")), Some(BadSource::Credentials(_))),
+                matches!(refusal(&format!("request.header.{header}")), Some(InvalidSource::Credentials(_))),
                 "{header}"
             );
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::Fields;
-use crate::event::names::{Dialects, filed_under, snake_case};
+use crate::event::names::{Dialects, canonical_name, snake_case};
 use crate::rank::Rank;
 
 /// What an integration does with each event.
@@ -19,7 +19,7 @@ pub struct Plan {
 pub(super) struct Entry {
     /// The name as it was written.
     pub name: Box<str>,
-    pub filed_under: Box<str>,
+    pub canonical_name: Box<str>,
     pub vendor_event: Box<str>,
     pub rank: Rank,
     /// `None`: `enabled: false`.
@@ -39,13 +39,13 @@ const ORDINARY: [&str; 6] = ["page", "screen", "identify", "group", "alias", "pr
 
 impl Entry {
     pub(super) fn new(name: &str, vendor_event: String, fields: Option<Fields>) -> Self {
-        let filed_under = filed_under(name);
-        let ordinary = ORDINARY.contains(&filed_under.as_str());
+        let canonical_name = canonical_name(name);
+        let ordinary = ORDINARY.contains(&canonical_name.as_str());
         Self {
             name: name.into(),
             vendor_event: vendor_event.into(),
             rank: if ordinary { Rank::Ordinary } else { Rank::Conversion },
-            filed_under: filed_under.into(),
+            canonical_name: canonical_name.into(),
             fields,
         }
     }
@@ -56,8 +56,8 @@ impl Plan {
     /// spelling of the name itself over GA4's equivalents.
     pub fn find<'p>(&'p self, name: &str, dialects: &Dialects) -> Option<Planned<'p>> {
         let exact = || self.entries.iter().find(|entry| *entry.name == *name);
-        let own = || self.entries.iter().find(|entry| dialects.is_own(&entry.filed_under));
-        let ga4 = || self.entries.iter().find(|entry| dialects.include(&entry.filed_under));
+        let own = || self.entries.iter().find(|entry| dialects.is_own(&entry.canonical_name));
+        let ga4 = || self.entries.iter().find(|entry| dialects.include(&entry.canonical_name));
         match exact().or_else(own).or_else(ga4) {
             Some(entry) => Some(Planned {
                 vendor_event: Cow::Borrowed(&entry.vendor_event),
@@ -133,6 +133,6 @@ impl Plan {
 /// Whether a name means this entry, in whatever dialect.
 fn names(entry: &Entry, name: &str) -> bool {
     *entry.name == *name
-        || Dialects::of(name).include(&entry.filed_under)
-        || *entry.filed_under == filed_under(name)
+        || Dialects::of(name).include(&entry.canonical_name)
+        || *entry.canonical_name == canonical_name(name)
 }

@@ -1,12 +1,12 @@
 //! "did you mean": suggests a similar name for an unknown one.
 
 /// The minimum Jaro-Winkler similarity (0 to 1) for a suggestion.
-const ALIKE: f64 = 0.75;
+const MIN_SIMILARITY: f64 = 0.75;
 
 /// The known name that is most like `name`, if any is.
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name = name.to_ascii_lowercase();
-    let (mut nearest, mut most) = (None, ALIKE);
+    let (mut nearest, mut most) = (None, MIN_SIMILARITY);
     for known in known {
         let likeness = strsim::jaro_winkler(&name, &known.to_ascii_lowercase());
         if likeness > most {

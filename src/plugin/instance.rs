@@ -10,7 +10,7 @@ use super::envoy::Envoy;
 use super::log_limit::LogLimiter;
 use super::messages::BODY_TIMED_OUT;
 use super::metrics::Metrics;
-use super::surroundings::Surroundings;
+use super::surroundings::CallbackHost;
 use super::timer::Timer;
 use crate::accounting::{IntegrationRef, Ledger, Note, RequestIgnored};
 use crate::config::Compiled;
@@ -61,7 +61,7 @@ impl<E: Envoy> Plugin<E> {
         metrics.define(&config, &envoy);
         let mut seed = [0; 8];
         envoy.fill_random(&mut seed);
-        let mut host = Surroundings {
+        let mut host = CallbackHost {
             envoy: &envoy,
             metrics: &mut metrics,
             log: &mut log,
@@ -221,7 +221,7 @@ impl<E: Envoy> Plugin<E> {
     fn step<T>(
         &mut self,
         current: Current,
-        step: impl FnOnce(&mut Relay, &mut Surroundings<'_, E>) -> T,
+        step: impl FnOnce(&mut Relay, &mut CallbackHost<'_, E>) -> T,
     ) -> T {
         let (result, now, _) = self.with_host(self.envoy.clock(), step);
         self.arm(current, now);
@@ -232,10 +232,10 @@ impl<E: Envoy> Plugin<E> {
     fn with_host<T>(
         &mut self,
         now: Instant,
-        step: impl FnOnce(&mut Relay, &mut Surroundings<'_, E>) -> T,
+        step: impl FnOnce(&mut Relay, &mut CallbackHost<'_, E>) -> T,
     ) -> (T, Instant, usize) {
         let config = Rc::clone(self.relay.config());
-        let mut host = Surroundings {
+        let mut host = CallbackHost {
             envoy: &self.envoy,
             metrics: &mut self.metrics,
             log: &mut self.log,

@@ -18,7 +18,7 @@ use crate::delivery::{Instant, Token};
 use crate::relay::Host;
 use crate::vendors::Callout;
 
-pub struct Surroundings<'p, E> {
+pub struct CallbackHost<'p, E> {
     pub envoy: &'p E,
     pub metrics: &'p mut Metrics,
     pub log: &'p mut LogLimiter,
@@ -29,7 +29,7 @@ pub struct Surroundings<'p, E> {
     pub sent: usize,
 }
 
-impl<E: Envoy> Host for Surroundings<'_, E> {
+impl<E: Envoy> Host for CallbackHost<'_, E> {
     fn now(&self) -> Instant {
         self.now
     }
@@ -76,7 +76,7 @@ impl<E: Envoy> Host for Surroundings<'_, E> {
     }
 }
 
-impl<E: Envoy> Store for Surroundings<'_, E> {
+impl<E: Envoy> Store for CallbackHost<'_, E> {
     fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
         self.envoy.get(key)
     }
@@ -86,7 +86,7 @@ impl<E: Envoy> Store for Surroundings<'_, E> {
     }
 }
 
-impl<E: Envoy> DeliveryLedger for Surroundings<'_, E> {
+impl<E: Envoy> DeliveryLedger for CallbackHost<'_, E> {
     fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
         self.metrics.delivery(integration, outcome);
     }
@@ -109,7 +109,7 @@ impl<E: Envoy> DeliveryLedger for Surroundings<'_, E> {
     }
 }
 
-impl<E: Envoy> Ledger for Surroundings<'_, E> {
+impl<E: Envoy> Ledger for CallbackHost<'_, E> {
     fn events_ignored(&mut self, reason: EventIgnored, count: usize) {
         self.metrics.events_ignored(reason, count);
         self.envoy.log(Level::Debug, format_args!("{count} events ignored: {}", reason.label()));

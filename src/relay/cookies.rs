@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use super::opened::seconds;
+use super::parsed_request::seconds;
 use super::reading::{Items, Reading, SourcedEvent};
 use crate::accounting::DropReason;
 use crate::config::Compiled;

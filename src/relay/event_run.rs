@@ -1,4 +1,4 @@
-//! One event through all stations: which integrations want it, whether consent allows it, what the vendor gets.
+//! One event through all stages: which integrations want it, whether consent allows it, what the vendor gets.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
-use super::opened::seconds;
+use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
 use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{EventConsent, EventIntegrations};
-use crate::deduplication::{Id, Recollection};
+use crate::deduplication::{Id, ShardSnapshot};
 use crate::delivery::LaneId;
 use crate::event::names::Dialects;
 use crate::event::{Event, EventType};
@@ -20,7 +20,7 @@ use crate::json::Json;
 use crate::left_out::LeftOut;
 use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
-use crate::sources::SourceAt;
+use crate::sources::SourceIndex;
 use crate::vendors::{Attempt, Content, Parcel};
 use crate::visitor::{self, RememberedEmail, Visitor};
 
@@ -90,9 +90,9 @@ pub fn relay<'r>(
     let client = Client::of_event(&context, reading.client(), policy.unwrap_or(config.client_from_context));
     note_client(&client, host);
     let visitor = Visitor::of(event, &config.fields, client, cookies, &config.anonymous_id_cookies);
-    let visitor = visitor.or_issued(issued_id);
+    let visitor = visitor.with_issued_id(issued_id);
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
-    let visitor = visitor.remembering(remembered);
+    let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
@@ -148,7 +148,7 @@ fn reference(integration: &Integration) -> IntegrationRef<'_> {
 
 /// The integrations that send an event of this name and listen to its source.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-fn wanted<'c>(name: &str, source: Option<SourceAt>, config: &'c Compiled) -> Vec<Wanted<'c>> {
+fn wanted<'c>(name: &str, source: Option<SourceIndex>, config: &'c Compiled) -> Vec<Wanted<'c>> {
     let dialects = Dialects::of(name);
     let mut wanted = Vec::new();
     for (at, integration) in config.integrations.iter().enumerate() {
@@ -161,12 +161,12 @@ fn wanted<'c>(name: &str, source: Option<SourceAt>, config: &'c Compiled) -> Vec
 }
 
 /// What is known of an event's messageId. None without one: nothing tells the event from another one like it.
-struct Message(Option<(Id, Recollection)>);
+struct Message(Option<(Id, ShardSnapshot)>);
 
 impl Message {
     fn of(
         event: &Event<'_>,
-        source: Option<SourceAt>,
+        source: Option<SourceIndex>,
         reading: &Reading<'_>,
         line: &Line<'_>,
         host: &impl Host,
@@ -179,13 +179,13 @@ impl Message {
 
     /// Whether this integration has not had the event yet.
     fn is_news(&self, integration: &Integration) -> bool {
-        self.0.as_ref().is_none_or(|(id, known)| !known.knows(id.for_taker(&integration.identity)))
+        self.0.as_ref().is_none_or(|(id, known)| !known.knows(id.for_integration(&integration.identity)))
     }
 
     /// The integration has it now.
     fn add(&mut self, integration: &Integration) {
         if let Some((id, known)) = &mut self.0 {
-            known.add(id.for_taker(&integration.identity));
+            known.add(id.for_integration(&integration.identity));
         }
     }
 

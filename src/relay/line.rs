@@ -2,13 +2,13 @@
 
 use fastrand::Rng;
 
-use crate::deduplication::Memory;
+use crate::deduplication::SeenIds;
 use crate::delivery::{Engine, Instant};
 use crate::vendors::Parcel;
 
 /// What every event goes through.
 pub struct Line<'l> {
-    pub messages: &'l Memory,
+    pub messages: &'l SeenIds,
     pub engine: &'l mut Engine<Parcel>,
     pub cachebusters: &'l mut Rng,
     pub now: Instant,

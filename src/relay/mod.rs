@@ -6,7 +6,7 @@ mod cookies;
 mod event_run;
 mod host;
 mod line;
-mod opened;
+mod parsed_request;
 mod reading;
 mod run;
 #[cfg(test)]
@@ -22,25 +22,25 @@ use crate::accounting::{
     CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Notice, Outcome, Refusal, RequestIgnored,
 };
 use crate::config::Compiled;
-use crate::deduplication::Memory;
-use crate::delivery::{Answer, Callouts, Engine, Instant, LaneId, LaneSpec, Token};
+use crate::deduplication::SeenIds;
+use crate::delivery::{Answer, Callouts, Engine, Instant, LaneConfig, LaneId, Token};
 use crate::reply::Reply;
 use crate::request::{Budget, Request};
 use crate::sources;
 use crate::vendors::{Attempt, Parcel};
 pub use host::Host;
 use line::{Line, cachebuster};
-use opened::{Opened, Unopened};
+use parsed_request::{ParseFailure, ParsedRequest};
 use run::Run;
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
-const EVENTS_AT_ONCE: usize = 32;
+const MAX_EVENTS_PER_STEP: usize = 32;
 /// How long one call of [`Relay::work`] reads events, of however few.
-const TIME_AT_ONCE: Duration = Duration::from_micros(500);
+const MAX_STEP_TIME: Duration = Duration::from_micros(500);
 /// How long a request may wait for others, so that one timer, one wake-up and one flight of callouts serve them all.
-const GATHERING: Duration = Duration::from_millis(5);
+const COLLECT_INTERVAL: Duration = Duration::from_millis(5);
 /// The most callouts that one call of [`Relay::work`] sends.
-const CALLOUTS_AT_ONCE: usize = 64;
+const MAX_CALLOUTS_PER_STEP: usize = 64;
 
 /// The relay of one plugin in one VM.
 pub struct Relay {
@@ -48,9 +48,9 @@ pub struct Relay {
     name: String,
     config: Rc<Compiled>,
     /// Deliveries by source, integration and messageId.
-    messages: Memory,
+    messages: SeenIds,
     /// Signatures of servers' requests.
-    signatures: Memory,
+    signatures: SeenIds,
     /// Requests handed over and not yet read to their end.
     inbox: VecDeque<Work>,
     /// When the inbox is worked on next.
@@ -62,7 +62,7 @@ pub struct Relay {
     cachebusters: Rng,
 }
 
-/// A request on its way through the stations.
+/// A request on its way through the stages.
 enum Work {
     Closed {
         request: Request,
@@ -77,8 +77,8 @@ impl Relay {
     pub fn new(name: String, config: Rc<Compiled>, seed: u64, host: &mut impl Host) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
-            messages: Memory::new("messages", &name, config.deduplication_window),
-            signatures: Memory::new("signatures", &name, sources::SIGNATURE_MEMORY),
+            messages: SeenIds::new("messages", &name, config.deduplication_window),
+            signatures: SeenIds::new("signatures", &name, sources::SIGNATURE_MEMORY),
             name,
             config: Rc::clone(&config),
             inbox: VecDeque::new(),
@@ -95,7 +95,7 @@ impl Relay {
     /// Puts a new configuration in force. What is held stays, but for deliveries of integrations that are gone.
     pub fn configure(&mut self, config: Rc<Compiled>, host: &mut impl Host) {
         self.budget.set_limit(config.limits.captured_bytes);
-        let lane = |integration: &crate::config::Integration| LaneSpec {
+        let lane = |integration: &crate::config::Integration| LaneConfig {
             name: integration.name.as_str().into(),
             id: integration.id.as_deref().map(Into::into),
             vendor: integration.vendor.name(),
@@ -103,7 +103,7 @@ impl Relay {
         };
         let lanes = config.integrations.iter().map(lane).collect();
         self.engine.configure(config.delivery, lanes, host.now(), host);
-        self.messages = Memory::new("messages", &self.name, config.deduplication_window);
+        self.messages = SeenIds::new("messages", &self.name, config.deduplication_window);
         self.config = config;
     }
 
@@ -128,7 +128,7 @@ impl Relay {
             self.hand_over(request, host);
             return Vec::new();
         }
-        match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
+        match ParsedRequest::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
             Ok(opened) => self.accept(Run::new(opened, &self.config), host),
             Err(unopened) => {
                 unopened.count(host);
@@ -146,10 +146,10 @@ impl Relay {
 
     fn put(&mut self, work: Work, now: Instant) {
         if self.inbox.is_empty() {
-            self.inbox_due = now.saturating_add(GATHERING);
+            self.inbox_due = now.saturating_add(COLLECT_INTERVAL);
         }
         self.inbox.push_back(work);
-        if self.inbox.len() >= EVENTS_AT_ONCE {
+        if self.inbox.len() >= MAX_EVENTS_PER_STEP {
             self.inbox_due = self.inbox_due.min(now);
         }
     }
@@ -161,7 +161,7 @@ impl Relay {
             host.request_ignored(RequestIgnored::Overloaded);
             return (Reply::Overloaded, Vec::new());
         }
-        match Opened::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
+        match ParsedRequest::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
             Ok(opened) => {
                 let mut run = Run::new(opened, &self.config);
                 let reply = if run.is_authorized() { Reply::Success } else { Reply::Unauthorized };
@@ -170,10 +170,10 @@ impl Relay {
             Err(unopened) => {
                 unopened.count(host);
                 let reply = match unopened {
-                    Unopened::Request(reason) => reason.into(),
+                    ParseFailure::Request(reason) => reason.into(),
                     // A server that sends a request again has lost our answer: it is told what it was told then.
-                    Unopened::Events(EventIgnored::Replayed, _) => Reply::Success,
-                    Unopened::Events(..) => Reply::Unauthorized,
+                    ParseFailure::Events(EventIgnored::Replayed, _) => Reply::Success,
+                    ParseFailure::Events(..) => Reply::Unauthorized,
                 };
                 (reply, Vec::new())
             }
@@ -188,8 +188,8 @@ impl Relay {
     /// Does a bounded part of what is to be done: reads events, sends callouts.
     pub fn work(&mut self, host: &mut impl Host) {
         let mut now = host.now();
-        let until = now.saturating_add(TIME_AT_ONCE);
-        for _ in 0..EVENTS_AT_ONCE {
+        let until = now.saturating_add(MAX_STEP_TIME);
+        for _ in 0..MAX_EVENTS_PER_STEP {
             if self.inbox.is_empty() || now > until {
                 break;
             }
@@ -198,10 +198,10 @@ impl Relay {
         }
         self.inbox_due = now;
         if self.inbox.is_empty() {
-            self.inbox.shrink_to(EVENTS_AT_ONCE);
+            self.inbox.shrink_to(MAX_EVENTS_PER_STEP);
         }
         let mut outbound = Outbound { config: &self.config, cachebusters: &mut self.cachebusters, host };
-        self.engine.step(now, &mut self.rng, &mut outbound, CALLOUTS_AT_ONCE);
+        self.engine.step(now, &mut self.rng, &mut outbound, MAX_CALLOUTS_PER_STEP);
     }
 
     /// When [`Relay::work`] has something to do next: a time that may have passed, or never.
@@ -244,7 +244,7 @@ impl Relay {
             None => return,
             Some(Work::Open(run)) => run.under(&self.config),
             Some(Work::Closed { request, received_at }) => {
-                match Opened::open(request, &self.config, received_at, &self.signatures, host) {
+                match ParsedRequest::open(request, &self.config, received_at, &self.signatures, host) {
                     Ok(opened) => Run::new(opened, &self.config),
                     Err(unopened) => return unopened.count(host),
                 }

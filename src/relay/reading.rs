@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use super::opened::Opened;
+use super::parsed_request::ParsedRequest;
 use crate::accounting::EventIgnored;
 use crate::config::Compiled;
 use crate::consent::RequestConsent;
@@ -16,14 +16,14 @@ use crate::identity::client::EventContext;
 use crate::identity::{Client, Cookies};
 use crate::json::Json;
 use crate::request::Lease;
-use crate::sources::{Claim, SourceAt, Unauthorized};
+use crate::sources::{Credentials, SourceIndex, Unauthorized};
 use crate::timestamp;
 use crate::visitor;
 
 /// A request as its events are read. It borrows from both the request and the configuration, so what was read by one
 /// configuration is never used with another.
 pub struct Reading<'r> {
-    pub opened: &'r Opened,
+    pub opened: &'r ParsedRequest,
     pub config: &'r Compiled,
     /// The batch's own `context`, already read, for each item to start from; `None`: it has none.
     context: Option<Slots<'r>>,
@@ -45,11 +45,11 @@ pub type Item<'r> = Result<SourcedEvent<'r>, EventIgnored>;
 pub struct SourcedEvent<'r> {
     pub event: Event<'r>,
     /// `None`: no sources are configured.
-    pub source: Option<SourceAt>,
+    pub source: Option<SourceIndex>,
 }
 
 impl<'r> Reading<'r> {
-    pub fn new(opened: &'r Opened, config: &'r Compiled) -> Self {
+    pub fn new(opened: &'r ParsedRequest, config: &'r Compiled) -> Self {
         let context = opened.envelope.context.as_ref().and_then(|range| json(&opened.text, range));
         let context = context.map(|context| {
             let mut slots = config.projection.empty();
@@ -80,7 +80,7 @@ impl<'r> Reading<'r> {
 
     /// Whether the request's signature was verified.
     pub fn is_signed(&self) -> bool {
-        matches!(self.opened.claim, Some(Claim::Signed { .. }))
+        matches!(self.opened.credentials, Some(Credentials::Signed { .. }))
     }
 
     /// What an event says about its client.
@@ -90,7 +90,7 @@ impl<'r> Reading<'r> {
 
     /// How old an event was when it was received; `None` where it doesn't say when it happened.
     pub fn age(&self, event: &Event<'r>) -> Option<Duration> {
-        let Opened { text: body, envelope, received_at, .. } = self.opened;
+        let ParsedRequest { text: body, envelope, received_at, .. } = self.opened;
         let sent_at = text(body, envelope.sent_at.as_ref());
         event.times(&self.config.fields, sent_at).age(*received_at, timestamp::parse_timestamp)
     }
@@ -109,12 +109,14 @@ impl<'r> Reading<'r> {
         Ok(SourcedEvent { event, source })
     }
 
-    fn source(&self, event: &Event<'r>) -> Result<Option<SourceAt>, Unauthorized> {
-        let Opened { text: body, envelope, claim, .. } = self.opened;
-        let (Some(sources), Some(claim)) = (&self.config.sources, *claim) else { return Ok(None) };
+    fn source(&self, event: &Event<'r>) -> Result<Option<SourceIndex>, Unauthorized> {
+        let ParsedRequest { text: body, envelope, credentials, .. } = self.opened;
+        let (Some(sources), Some(credentials)) = (&self.config.sources, *credentials) else {
+            return Ok(None);
+        };
         let event_key = event.text(self.config.fields.write_key);
         let batch_key = text(body, envelope.write_key.as_ref());
-        sources.of_event(claim, event_key.as_deref(), batch_key.as_deref()).map(Some)
+        sources.of_event(credentials, event_key.as_deref(), batch_key.as_deref()).map(Some)
     }
 }
 
@@ -124,7 +126,7 @@ fn json<'r>(text: &'r str, range: &Range<usize>) -> Option<Json<'r>> {
 }
 
 impl<'r> Headers<'r> {
-    fn read(opened: &'r Opened, config: &'r Compiled) -> Self {
+    fn read(opened: &'r ParsedRequest, config: &'r Compiled) -> Self {
         #[cfg(test)]
         HEADERS_READ.set(HEADERS_READ.get().saturating_add(1));
         let cookies: Cookies = opened.request.header_lines("cookie").collect();

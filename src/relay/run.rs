@@ -9,7 +9,7 @@ use super::cookies;
 use super::event_run::{self, Known};
 use super::host::Host;
 use super::line::Line;
-use super::opened::Opened;
+use super::parsed_request::ParsedRequest;
 use super::reading::{Items, Reading};
 use crate::config::Compiled;
 
@@ -23,7 +23,7 @@ pub struct Run {
 
 /// What a run reads from.
 struct Read {
-    opened: Opened,
+    opened: ParsedRequest,
     config: Rc<Compiled>,
 }
 
@@ -42,7 +42,7 @@ self_cell!(
 );
 
 impl State {
-    fn of(opened: Opened, config: &Rc<Compiled>) -> Self {
+    fn of(opened: ParsedRequest, config: &Rc<Compiled>) -> Self {
         Self::new(Read { opened, config: Rc::clone(config) }, |Read { opened, config }| UnderConfig {
             reading: Reading::new(opened, config),
             items: Items::new(opened.request.lease.another()),
@@ -52,7 +52,7 @@ impl State {
 
 impl Run {
     /// A run of which no event was read.
-    pub fn new(opened: Opened, config: &Rc<Compiled>) -> Self {
+    pub fn new(opened: ParsedRequest, config: &Rc<Compiled>) -> Self {
         Self { state: State::of(opened, config), next: 0, known: Known::default() }
     }
 

@@ -54,7 +54,7 @@ fn request(relay: &Relay, path: &str, headers: &[(&str, String)], body: &str) ->
 
 fn work(relay: &mut Relay, host: &mut FakeHost) {
     // What is in the inbox waits a moment for company.
-    while let Some(due) = relay.next_due().filter(|due| *due <= host.now + GATHERING) {
+    while let Some(due) = relay.next_due().filter(|due| *due <= host.now + COLLECT_INTERVAL) {
         host.now = host.now.max(due);
         relay.work(host);
     }
@@ -301,7 +301,7 @@ proptest! {
                 Step::Refuse(refusal) => host.refusal = refusal,
             }
             work(&mut relay, &mut host);
-            prop_assert_eq!(host.check_books(&relay), Ok(()));
+            prop_assert_eq!(host.check_counts(&relay), Ok(()));
         }
     }
 }

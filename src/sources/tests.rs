@@ -49,8 +49,8 @@ fn signed(secret: &str, timestamp: &str, body: &str, more: &[(&str, &str)]) -> R
 
 fn claimed(path: &str, headers: &[(&str, &str)]) -> Option<String> {
     let sources = sources();
-    let claim = sources.of_request(&request(path, headers, "{}"), NOW).unwrap();
-    sources.of_event(claim, None, None).ok().map(|source| sources.id(source).to_owned())
+    let credentials = sources.of_request(&request(path, headers, "{}"), NOW).unwrap();
+    sources.of_event(credentials, None, None).ok().map(|source| sources.id(source).to_owned())
 }
 
 #[test]
@@ -86,20 +86,22 @@ fn the_first_key_in_the_order_of_precedence_counts_even_where_it_is_wrong() {
 #[test]
 fn an_events_own_key_comes_before_its_batchs_and_after_the_requests() {
     let sources = sources();
-    let id = |claim, event, batch| sources.of_event(claim, event, batch).map(|source| sources.id(source));
-    assert_eq!(id(Claim::None, Some("k3"), Some("k1")), Ok("server"));
-    assert_eq!(id(Claim::None, None, Some("k1")), Ok("web"));
-    assert_eq!(id(Claim::None, Some("wrong"), Some("k1")), Err(Unauthorized));
-    assert_eq!(id(Claim::None, None, None), Err(Unauthorized));
-    assert_eq!(id(Claim::Key(sources.find("web")), Some("wrong"), None), Ok("web"));
-    assert_eq!(id(Claim::Key(None), Some("k1"), None), Err(Unauthorized));
+    let id = |credentials, event, batch| {
+        sources.of_event(credentials, event, batch).map(|source| sources.id(source))
+    };
+    assert_eq!(id(Credentials::None, Some("k3"), Some("k1")), Ok("server"));
+    assert_eq!(id(Credentials::None, None, Some("k1")), Ok("web"));
+    assert_eq!(id(Credentials::None, Some("wrong"), Some("k1")), Err(Unauthorized));
+    assert_eq!(id(Credentials::None, None, None), Err(Unauthorized));
+    assert_eq!(id(Credentials::Key(sources.find("web")), Some("wrong"), None), Ok("web"));
+    assert_eq!(id(Credentials::Key(None), Some("k1"), None), Err(Unauthorized));
 }
 
 #[test]
 fn a_signed_request_is_of_the_source_whose_secret_verifies_it() {
     let sources = sources();
     for (secret, id) in [("s3cret", "server"), ("0ther", "other")] {
-        let Ok(Claim::Signed { source, .. }) =
+        let Ok(Credentials::Signed { source, .. }) =
             sources.of_request(&signed(secret, "1700000000000", "{}", &[]), NOW)
         else {
             panic!("{id}")
@@ -160,13 +162,16 @@ fn a_timestamp_counts_five_minutes_before_and_after_now_and_no_longer() {
 #[test]
 fn a_key_that_comes_with_a_signature_has_to_be_that_sources() {
     let sources = sources();
-    let claim =
+    let credentials =
         |key| sources.of_request(&signed("s3cret", "1700000000000", "{}", &[("x-write-key", key)]), NOW);
-    assert_eq!((claim("k1"), claim("wrong")), (Err(Unauthorized), Err(Unauthorized)));
-    let claim = claim("k3").unwrap();
-    assert!(sources.of_event(claim, None, None).is_ok() && sources.of_event(claim, Some("k3"), None).is_ok());
+    assert_eq!((credentials("k1"), credentials("wrong")), (Err(Unauthorized), Err(Unauthorized)));
+    let credentials = credentials("k3").unwrap();
+    assert!(
+        sources.of_event(credentials, None, None).is_ok()
+            && sources.of_event(credentials, Some("k3"), None).is_ok()
+    );
     for (event, batch) in [(Some("k1"), None), (None, Some("k1")), (Some("wrong"), Some("k3"))] {
-        assert_eq!(sources.of_event(claim, event, batch), Err(Unauthorized));
+        assert_eq!(sources.of_event(credentials, event, batch), Err(Unauthorized));
     }
 }
 
@@ -174,7 +179,7 @@ fn a_key_that_comes_with_a_signature_has_to_be_that_sources() {
 fn one_signature_has_one_id_however_it_is_written() {
     let sources = sources();
     let id = |request: &Request| match sources.of_request(request, NOW) {
-        Ok(Claim::Signed { signature, .. }) => signature,
+        Ok(Credentials::Signed { signature, .. }) => signature,
         other => panic!("{other:?}"),
     };
     let one = signed("s3cret", "1700000000000", "{}", &[]);

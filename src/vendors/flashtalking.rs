@@ -68,7 +68,7 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b')');
 
 /// The longest path, in bytes.
-const LONGEST_PATH: usize = 8192;
+const MAX_PATH_BYTES: usize = 8192;
 /// The part of it that is reserved for what is added when a delivery is sent: three ids and the cachebuster.
 const RESERVED: usize = 128;
 
@@ -76,7 +76,7 @@ const RESERVED: usize = 128;
 const ORDER: [&str; 6] = ["ftXRef", "ftXValue", "ftXCurrency", "ftXType", "ftXNumItems", "ftXName"];
 
 /// The longest name of a parameter, in bytes.
-const LONGEST_PARAMETER: usize = 64;
+const MAX_PARAMETER_BYTES: usize = 64;
 
 struct Parameters;
 
@@ -98,7 +98,7 @@ impl Targets for Parameters {
 
     fn check(&self, target: &str) -> Result<(), String> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if target.is_empty() || target.len() > LONGEST_PARAMETER || !target.bytes().all(legal) {
+        if target.is_empty() || target.len() > MAX_PARAMETER_BYTES || !target.bytes().all(legal) {
             return Err(format!("expected a Spotlight parameter like ftXRef or U1, got {target:?}"));
         }
         if known(target).is_some() || target == "spotName" {
@@ -274,14 +274,14 @@ impl Destination for Spotlight {
             let Some(text) = presentable(target, &text, left_out) else { continue };
             let length = query.len();
             // Encoding makes nothing shorter, so what is too long already is not even tried.
-            let fits = text.len() <= LONGEST_PATH;
+            let fits = text.len() <= MAX_PATH_BYTES;
             if fits {
                 query.extend(["&", name, "="]);
                 query.extend(utf8_percent_encode(&text, COMPONENT));
             }
-            if !fits || query.len() > LONGEST_PATH - RESERVED {
+            if !fits || query.len() > MAX_PATH_BYTES - RESERVED {
                 query.truncate(length);
-                left_out(LeftOut::new(target, Reason::PathFull(LONGEST_PATH as u32)));
+                left_out(LeftOut::new(target, Reason::PathFull(MAX_PATH_BYTES as u32)));
             }
         }
         let cookie = self.ftrack_cookie(content.cookies).and_then(|(name, value)| {

@@ -53,7 +53,7 @@ impl Vendor for Podsights {
 }
 
 /// The most parts of a dotted target.
-const DEEPEST_TARGET: usize = 8;
+const MAX_TARGET_DEPTH: usize = 8;
 
 struct BodyPaths;
 
@@ -67,7 +67,7 @@ impl Targets for BodyPaths {
         let name = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
-        if !target.split('.').all(name) || target.split('.').count() > DEEPEST_TARGET {
+        if !target.split('.').all(name) || target.split('.').count() > MAX_TARGET_DEPTH {
             return Err(format!(
                 "expected a dotted path of the body like order_id or custom.plan, got {target:?}"
             ));
@@ -128,8 +128,8 @@ impl TryFrom<Secret> for PixelKey {
 
     fn try_from(key: Secret) -> Result<Self, String> {
         let trimmed = key.expose().trim();
-        if key.expose().len() > LONGEST_KEY {
-            return Err(format!("expected a pixel key of at most {LONGEST_KEY} bytes"));
+        if key.expose().len() > MAX_KEY_BYTES {
+            return Err(format!("expected a pixel key of at most {MAX_KEY_BYTES} bytes"));
         }
         if trimmed.is_empty() {
             return Err("expected a pixel key, got an empty string".to_owned());
@@ -142,10 +142,10 @@ impl TryFrom<Secret> for PixelKey {
 }
 
 /// The largest body in bytes, and the part of it that is reserved for the key with its escapes and for the brackets.
-const LARGEST_BODY: usize = 65_536;
+const MAX_BODY_BYTES: usize = 65_536;
 const RESERVED: usize = 1_024;
 /// The longest pixel key, in bytes. Real ones have 32.
-const LONGEST_KEY: usize = 256;
+const MAX_KEY_BYTES: usize = 256;
 
 impl Destination for Pixel {
     fn cluster(&self) -> &str {
@@ -217,9 +217,9 @@ impl Body<'_, '_> {
         self.text.push(':');
         if !write(self, target) {
             self.text.truncate(before);
-        } else if self.text.len() > LARGEST_BODY - RESERVED {
+        } else if self.text.len() > MAX_BODY_BYTES - RESERVED {
             self.text.truncate(before);
-            self.leave_out(target, Reason::BodyFull(LARGEST_BODY as u32));
+            self.leave_out(target, Reason::BodyFull(MAX_BODY_BYTES as u32));
         }
     }
 

@@ -203,7 +203,7 @@ pub fn presentable<'v>(
 }
 
 /// The longest cookie or User-Agent that is forwarded, in bytes.
-const LONGEST_HEADER: usize = 4096;
+const MAX_HEADER_BYTES: usize = 4096;
 
 /// Returns a header value of the visitor's as it may be forwarded: at most 4 KB, without control characters and without an
 /// email address. Tells of what is left out.
@@ -214,7 +214,7 @@ pub fn forwardable(
 ) -> Option<Box<str>> {
     let value = value?;
     let reason = match value {
-        value if value.len() > LONGEST_HEADER => Some(Reason::TooLong(LONGEST_HEADER as u32)),
+        value if value.len() > MAX_HEADER_BYTES => Some(Reason::TooLong(MAX_HEADER_BYTES as u32)),
         value => has_control(value).then_some(Reason::ControlCharacters),
     };
     if let Some(reason) = reason {

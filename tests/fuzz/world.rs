@@ -105,7 +105,7 @@ pub fn relay(config: &Rc<Compiled>, sent: Sent) -> bool {
     }
     assert!(relay.is_idle(), "the relay never came to rest");
     assert_eq!(relay.budget().used(), 0, "a lease was kept");
-    assert_eq!(host.check_books(&relay), Ok(()), "matched = delivered + dropped");
+    assert_eq!(host.check_counts(&relay), Ok(()), "matched = delivered + dropped");
     host.sent().for_each(|(_, callout)| check(callout));
     host.callouts() > 0
 }

@@ -54,7 +54,7 @@ mod callouts {
     }
 
     /// As long as the filter lets requests gather.
-    const GATHERING: Duration = Duration::from_millis(5);
+    const COLLECT_INTERVAL: Duration = Duration::from_millis(5);
     const TIMEOUT: Duration = Duration::from_secs(5);
     const USER_AGENT: (&str, &str) =
         ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0");
@@ -63,7 +63,7 @@ mod callouts {
 
     pub fn owe() {
         if OWED.get() == 0 {
-            _ = hostcalls::set_tick_period(GATHERING);
+            _ = hostcalls::set_tick_period(COLLECT_INTERVAL);
         }
         OWED.set(OWED.get() + 1);
     }

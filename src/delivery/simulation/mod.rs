@@ -116,7 +116,7 @@ struct Simulation {
     /// The longest that any configuration so far let something wait.
     longest_wait: Duration,
     /// What each lane held after the step before.
-    before: BTreeMap<Identity, Held>,
+    before: BTreeMap<Identity, Usage>,
 }
 
 impl Simulation {
@@ -161,7 +161,7 @@ impl Simulation {
             let Some(identity) = self.books.0.borrow().order.get(lane.0).copied() else {
                 let stray = Item::new(0, ("", ""), 1, self.now, &self.alive);
                 let result = self.engine.offer(lane, stray, rank, self.now, &mut self.books);
-                ensure!(result == Err(NotTaken::NoSuchLane), "offer to {lane:?}: {result:?}");
+                ensure!(result == Err(OfferRejected::NoSuchLane), "offer to {lane:?}: {result:?}");
                 continue;
             };
             self.next_item += 1;
@@ -270,7 +270,7 @@ impl Simulation {
         self.books.0.borrow_mut().configured(limits, order.clone(), self.now);
         let lane = |(name, vendor): Identity| {
             let redirects = Vendors::redirects((name, vendor));
-            LaneSpec { name: name.into(), id: None, vendor, redirects }
+            LaneConfig { name: name.into(), id: None, vendor, redirects }
         };
         let lanes = order.into_iter().map(lane).collect();
         self.engine.configure(limits, lanes, self.now, &mut self.books);
@@ -316,20 +316,20 @@ impl Simulation {
         let vendors = self.books.0.borrow();
         ensure!(vendors.broken.is_empty(), "{}", vendors.broken.join(", "));
         let limits = self.engine.limits();
-        let held: BTreeMap<Identity, Held> =
+        let held: BTreeMap<Identity, Usage> =
             self.engine.lanes().map(|(lane, held)| (Vendors::identity(lane), held)).collect();
         for identity in IDENTITIES {
             let pending = held.get(&identity).map_or(0, |held| held.deliveries) as u64;
             vendors.account(identity).balances(pending).map_err(|told| format!("{identity:?}: {told}"))?;
         }
         let alive = *self.alive.borrow();
-        let sum = |of: fn(&Held) -> usize| held.values().map(of).sum::<usize>();
+        let sum = |of: fn(&Usage) -> usize| held.values().map(of).sum::<usize>();
         ensure!(sum(|held| held.deliveries) == alive.count, "{alive:?} are alive, held are {held:?}");
         ensure!(self.engine.bytes() == alive.bytes, "{} bytes held, {alive:?}", self.engine.bytes());
         ensure!(sum(|held| held.in_flight) == self.engine.in_flight(), "in flight: {held:?}");
 
         let share = limits.share(vendors.order.len());
-        let zero = Held { deliveries: 0, in_flight: 0, bytes: 0 };
+        let zero = Usage { deliveries: 0, in_flight: 0, bytes: 0 };
         for (identity, now) in &held {
             let before = self.before.get(identity).unwrap_or(&zero);
             ensure!(now.deliveries <= share.deliveries.max(before.deliveries), "{identity:?} holds too many");

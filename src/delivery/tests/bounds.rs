@@ -66,9 +66,9 @@ fn as_many_make_way_as_the_bytes_need_and_none_in_vain() {
         let parcel = Named { name: "purchase", bytes };
         world.engine.offer(LaneId(0), parcel, Rank::Conversion, world.now, &mut world.books)
     };
-    assert_eq!(offer(401), Err(NotTaken::QueueFull));
+    assert_eq!(offer(401), Err(OfferRejected::QueueFull));
     assert_eq!(offer(150), Ok(()));
-    assert_eq!(offer(300), Err(NotTaken::QueueFull));
+    assert_eq!(offer(300), Err(OfferRejected::QueueFull));
     assert_eq!(
         world.outcomes(),
         [FULL, FULL, FULL, FULL],

@@ -63,14 +63,14 @@ fn a_lane_that_comes_back_in_time_has_lost_nothing_of_what_is_in_flight() {
 fn the_same_name_at_another_vendor_is_another_lane() {
     let mut world = World::new(limits(), &["a"]);
     world.offer("purchase");
-    let other = LaneSpec { vendor: "flashtalking", ..lane("a") };
+    let other = LaneConfig { vendor: "flashtalking", ..lane("a") };
     world.engine.configure(limits(), vec![other], world.now, &mut world.books);
     assert_eq!((world.outcomes(), world.engine.is_idle()), (vec![dropped(DropReason::Removed)], true));
 }
 
 #[test]
 fn a_lane_that_is_renamed_and_keeps_its_id_keeps_what_it_holds_and_books_it_under_the_old_name() {
-    let with_id = |name| LaneSpec { id: Some("int_1".into()), ..lane(name) };
+    let with_id = |name| LaneConfig { id: Some("int_1".into()), ..lane(name) };
     let mut world = World::new(limits(), &[]);
     world.engine.configure(limits(), vec![with_id("a")], world.now, &mut world.books);
     world.offer("purchase");
@@ -83,7 +83,7 @@ fn a_lane_that_is_renamed_and_keeps_its_id_keeps_what_it_holds_and_books_it_unde
     world.answer_last(Answer::status(200));
     assert_eq!(world.books.outcomes.last(), Some(&("b".to_owned(), DELIVERED)));
 
-    let other = LaneSpec { id: Some("int_2".into()), ..lane("b") };
+    let other = LaneConfig { id: Some("int_2".into()), ..lane("b") };
     world.offer("signup");
     world.engine.configure(limits(), vec![other], world.now, &mut world.books);
     assert_eq!(world.books.outcomes.last(), Some(&("b".to_owned(), dropped(DropReason::Removed))));

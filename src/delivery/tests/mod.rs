@@ -118,8 +118,8 @@ pub fn limits() -> Limits {
     }
 }
 
-pub fn lane(name: &str) -> LaneSpec {
-    LaneSpec { name: name.into(), id: None, vendor: "podsights", redirects: Redirects::Rejected }
+pub fn lane(name: &str) -> LaneConfig {
+    LaneConfig { name: name.into(), id: None, vendor: "podsights", redirects: Redirects::Rejected }
 }
 
 impl World {

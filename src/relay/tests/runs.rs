@@ -56,7 +56,7 @@ impl Way {
 
 /// How many items of a request have been run, by what the books say of an integration that wants them all.
 fn matched(host: &FakeHost) -> usize {
-    host.books("Dry").matched
+    host.counts("Dry").matched
 }
 
 #[test]
@@ -122,11 +122,11 @@ fn the_email_of_an_identify_is_that_of_a_later_event_in_another_tick_and_under_a
             "type": "identify", "anonymousId": "jane", "traits": {"email": "jane@example.com"},
             "context": consenting(),
         })];
-        events.extend(vec![json!({"event": "Unknown"}); EVENTS_AT_ONCE]);
+        events.extend(vec![json!({"event": "Unknown"}); MAX_EVENTS_PER_STEP]);
         events.push(purchase(1));
         let request = batch(&relay, &events);
         relay.hand_over(request, &host);
-        host.now += GATHERING;
+        host.now += COLLECT_INTERVAL;
         relay.work(&mut host);
         assert!(!relay.inbox.is_empty() && matched(&host) == 0);
         if reconfigure {
@@ -150,11 +150,11 @@ fn a_change_of_configuration_between_two_ticks_holds_for_the_events_that_were_no
         }
         let request = batch(&relay, &events);
         way.give(request, &mut relay, &mut host);
-        host.now += GATHERING;
+        host.now += COLLECT_INTERVAL;
         relay.work(&mut host);
         let before = matched(&host);
         assert!((1..50).contains(&before), "{way:?}: {before}");
-        let pod = host.books("Pod");
+        let pod = host.counts("Pod");
         assert_eq!((pod.matched, pod.dropped), (before, 0), "{way:?}");
         // Other integrations, so that the same fields have other slots; and the cookie of OneTrust counts no longer.
         let mut other = roomy();
@@ -169,8 +169,8 @@ fn a_change_of_configuration_between_two_ticks_holds_for_the_events_that_were_no
         let items_read = ITEMS_READ.get();
         work(&mut relay, &mut host);
         assert_eq!(matched(&host), before, "{way:?}");
-        assert_eq!(host.books("New").dry_run, 50 - before, "{way:?}");
-        assert_eq!(host.books("Strict").dropped, 50 - before, "{way:?}");
+        assert_eq!(host.counts("New").dry_run, 50 - before, "{way:?}");
+        assert_eq!(host.counts("Strict").dropped, 50 - before, "{way:?}");
         // None is taken from what the old configuration had read ahead.
         assert_eq!(ITEMS_READ.get() - items_read, 50 - before, "{way:?}");
         let shown = host.record().iter().filter(|it| matches!(it, Recorded::DryRun { .. }));

@@ -3,70 +3,71 @@
 use crate::accounting::{EventIgnored, Ledger, RequestIgnored};
 use crate::config::Compiled;
 use crate::decode;
-use crate::deduplication::{Memory, Store};
+use crate::deduplication::{SeenIds, Store};
 use crate::endpoints::Carrier;
 use crate::event::envelope::{Envelope, Unreadable};
 use crate::pixel;
 use crate::request::Request;
-use crate::sources::{Claim, Unauthorized};
+use crate::sources::{Credentials, Unauthorized};
 
 /// A request whose envelope has been opened.
-pub struct Opened {
+pub struct ParsedRequest {
     pub request: Request,
     /// The decoded body that `envelope` points into.
     pub text: String,
     pub envelope: Envelope,
     /// What the request as a whole says about its source; None: no sources are configured.
-    pub claim: Option<Claim>,
+    pub credentials: Option<Credentials>,
     /// Unix milliseconds.
     pub received_at: i64,
 }
 
 /// Why a request comes to nothing as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unopened {
+pub enum ParseFailure {
     Request(RequestIgnored),
     /// For this reason each of its so many events.
     Events(EventIgnored, usize),
 }
 
-impl Unopened {
+impl ParseFailure {
     pub fn count(self, ledger: &mut impl Ledger) {
         match self {
-            Unopened::Request(reason) => ledger.request_ignored(reason),
-            Unopened::Events(reason, count) => ledger.events_ignored(reason, count),
+            ParseFailure::Request(reason) => ledger.request_ignored(reason),
+            ParseFailure::Events(reason, count) => ledger.events_ignored(reason, count),
         }
     }
 }
 
-impl Opened {
+impl ParsedRequest {
     /// Opens a request that was received at `received_at`, in Unix milliseconds. `signatures` knows those seen before.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     pub fn open(
         mut request: Request,
         config: &Compiled,
         received_at: i64,
-        signatures: &Memory,
+        signatures: &SeenIds,
         store: &impl Store,
-    ) -> Result<Self, Unopened> {
+    ) -> Result<Self, ParseFailure> {
         // The signature is over the bytes as they were received, so it is verified before anything is decoded.
-        let claim =
+        let credentials =
             config.sources.as_ref().map(|sources| sources.of_request(&request, received_at)).transpose();
-        let text = text(&mut request, config).map_err(Unopened::Request)?;
+        let text = text(&mut request, config).map_err(ParseFailure::Request)?;
         let envelope = Envelope::open(&text, request.endpoint.form, config.limits.events).map_err(
             |reason| match reason {
-                Unreadable::Malformed => Unopened::Request(RequestIgnored::Malformed),
-                Unreadable::TooManyEvents => Unopened::Request(RequestIgnored::TooManyEvents),
+                Unreadable::Malformed => ParseFailure::Request(RequestIgnored::Malformed),
+                Unreadable::TooManyEvents => ParseFailure::Request(RequestIgnored::TooManyEvents),
             },
         )?;
         let events = envelope.items.len();
-        let claim = claim.map_err(|Unauthorized| Unopened::Events(EventIgnored::Unauthorized, events))?;
-        if let Some(Claim::Signed { signature, .. }) = claim
+        let credentials =
+            credentials.map_err(|Unauthorized| ParseFailure::Events(EventIgnored::Unauthorized, events))?;
+        if let Some(Credentials::Signed { signature, .. }) = credentials
             && !signatures.remember(signature, seconds(received_at), store)
         {
-            return Err(Unopened::Events(EventIgnored::Replayed, events));
+            return Err(ParseFailure::Events(EventIgnored::Replayed, events));
         }
-        Ok(Self { request, text, envelope, claim, received_at })
+        Ok(Self { request, text, envelope, credentials, received_at })
     }
 }
 
