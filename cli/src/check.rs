@@ -107,7 +107,7 @@ fn describe(integration: &Integration, out: &mut dyn Write) -> Result<(), Failur
     writeln!(out, "  to       cluster {}, authority {}", destination.cluster(), destination.authority())?;
     writeln!(out, "  needs    {}", needs(integration))?;
     for (name, vendor_event, fields) in integration.plan.events() {
-        let named = if integration.vendor.targets().takes_objects() { vendor_event } else { "a hit" };
+        let named = if integration.vendor.targets().names_events() { vendor_event } else { "a hit" };
         writeln!(out, "  sends    {name} as {named}: {}", fields.targets().join(", "))?;
     }
     if integration.plan.sends_others() {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// The objects of the schema that docs/configuration.md has a table for, in its order.
-pub const TABLES: [&str; 10] = [
+/// The objects of the schema that docs/configuration.md has a table for, beside the vendors' settings.
+pub const TABLES: [&str; 8] = [
     "Endpoints",
     "Source",
     "Identity",
@@ -13,8 +13,6 @@ pub const TABLES: [&str; 10] = [
     "Deduplication",
     "Delivery",
     "Integration",
-    "Flashtalking",
-    "Podsights",
     "FieldMappings",
 ];
 
@@ -26,6 +24,20 @@ pub fn table(schema: &Value, definition: &str) -> String {
         rows(schema, object, "", &mut table);
     }
     table
+}
+
+/// Returns the tables of all vendors' settings, each below a line that names the vendor.
+pub fn vendors(schema: &Value) -> String {
+    let cases = schema.pointer("/definitions/Integration/allOf").and_then(Value::as_array);
+    let mut tables = Vec::new();
+    for case in cases.into_iter().flatten() {
+        let vendor = case.pointer("/if/anyOf/0/properties/vendor/const").and_then(Value::as_str);
+        let settings = case.pointer("/then/properties/config/$ref").and_then(Value::as_str);
+        if let (Some(vendor), Some(name)) = (vendor, settings.and_then(|path| path.rsplit('/').next())) {
+            tables.push(format!("`config` of `vendor: {vendor}`:\n\n{}", table(schema, name)));
+        }
+    }
+    tables.join("\n")
 }
 
 fn rows(schema: &Value, object: &Value, prefix: &str, table: &mut String) {

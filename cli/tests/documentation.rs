@@ -31,8 +31,11 @@ fn the_schema_in_the_repository_is_that_of_the_types() {
 #[test]
 fn the_tables_of_the_configuration_reference_are_those_of_the_types() {
     let (page, schema) = (root("docs/configuration.md"), schema::of_configuration());
-    for name in reference::TABLES {
-        let table = format!("\n{}\n", reference::table(&schema, name));
+    let vendors = ("vendors", reference::vendors(&schema));
+    for (name, table) in
+        reference::TABLES.map(|name| (name, reference::table(&schema, name))).into_iter().chain([vendors])
+    {
+        let table = format!("\n{table}\n");
         if is_writing() {
             documents::write(&page, name, &table);
         }
@@ -40,4 +43,24 @@ fn the_tables_of_the_configuration_reference_are_those_of_the_types() {
         let shown = format!("<!-- {name}: begin -->\n{table}<!-- {name}: end -->");
         assert!(text.contains(&shown), "the table of {name} is out of date, run: make docs");
     }
+}
+
+/// The default of an enum stands in the schema only if the enum derives `Serialize`, which nothing else asks for.
+#[test]
+fn every_key_that_takes_one_of_some_names_has_its_default_in_the_schema() {
+    let schema = schema::of_configuration();
+    let mut missing = Vec::new();
+    for (name, object) in schema["definitions"].as_object().unwrap() {
+        let required = object["required"].as_array().cloned().unwrap_or_default();
+        for (key, property) in object["properties"].as_object().into_iter().flatten() {
+            let reference = property.pointer("/allOf/0/$ref").or_else(|| property.get("$ref"));
+            let kind = reference.and_then(|path| schema.pointer(path.as_str()?.strip_prefix('#')?));
+            let takes_names = kind.is_some_and(|kind| kind.get("oneOf").is_some());
+            let is_required = required.iter().any(|name| name == key);
+            if takes_names && !is_required && property.get("default").is_none() {
+                missing.push(format!("{name}.{key}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "derive Serialize for the types of {missing:?}");
 }

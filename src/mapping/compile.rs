@@ -139,7 +139,7 @@ impl Compiler<'_> {
     fn event(&mut self, name: &str, event: &EventMapping) -> Result<LayerEvent, InvalidMapping> {
         let place = format!("field_mappings.events[{name:?}]");
         let vendor_event = event.vendor_event_name.clone();
-        if vendor_event.is_some() && !self.targets.takes_objects() {
+        if vendor_event.is_some() && !self.targets.names_events() {
             let problem = "this vendor's requests name no event";
             return Err(InvalidMapping::new(format!("{place}.vendor_event_name"), problem));
         }

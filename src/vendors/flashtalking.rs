@@ -139,6 +139,10 @@ impl Targets for Parameters {
     fn takes_objects(&self) -> bool {
         false
     }
+
+    fn names_events(&self) -> bool {
+        false
+    }
 }
 
 /// The position of a known parameter among all of them.

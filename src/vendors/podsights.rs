@@ -98,6 +98,10 @@ impl Targets for BodyPaths {
     fn takes_objects(&self) -> bool {
         true
     }
+
+    fn names_events(&self) -> bool {
+        true
+    }
 }
 
 /// An integration's `config`: one pixel.

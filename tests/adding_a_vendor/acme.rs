@@ -87,6 +87,10 @@ impl Targets for Parameters {
     fn takes_objects(&self) -> bool {
         false
     }
+
+    fn names_events(&self) -> bool {
+        false
+    }
 }
 
 /// An integration's `config`. A key is a field: its documentation, its default and its type are all that there is to write.
