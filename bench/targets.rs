@@ -75,10 +75,7 @@ pub fn targets(results: &Results, contexts: &Contexts, most_workers: u32) -> Vec
             results.ratio(Measure::SlowVendors99, 'e', 'a'),
         ),
         target("(e - a) per event: batch of 500 / batch of 10", 1.2, "", linear(results)),
-        target("memory over h, one worker", 8.0, " MB", results.difference(Measure::Memory(1), 'e', 'h')),
         target("memory over h, each further worker", 4.0, " MB", by_worker(results, most_workers)),
-        target("size of the module", 400.0, " KB", exact(module_kilobytes(Setup::Relay))),
-        target("start over h", 150.0, " ms", results.difference(Measure::Start, 'e', 'h')),
     ]
 }
 

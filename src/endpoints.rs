@@ -33,8 +33,8 @@ pub struct EndpointSettings {
     pub max_event_age: Time<SECOND, YEAR>,
     /// Whether `POST /v1/import`, used for historical data, is a tracking request.
     pub import: bool,
-    /// The maximum number of bytes that one worker buffers of open requests, and of requests not yet parsed. Beyond it requests
-    /// pass unparsed (`overloaded`).
+    /// The maximum number of bytes that one worker holds of open requests, of requests whose events are not all processed, and of
+    /// events that were parsed early for the response. Beyond it requests pass unparsed (`overloaded`).
     #[default(Whole::literal::<{ 32 << 20 }>())]
     pub max_captured_bytes: Whole<1024, { 512 << 20 }>,
 }
@@ -146,7 +146,7 @@ impl Endpoints {
                 && !base_path.ends_with('/')
                 && !base_path.contains(['?', '#', ' ']));
         if !legal {
-            return Err(format!("expected nothing or a path like /collect, got {base_path:?}"));
+            return Err(format!("expected an empty string or a path like /collect, got {base_path:?}"));
         }
         Ok(Self { base_path: base_path.to_owned(), import: false })
     }

@@ -82,22 +82,25 @@ impl Sources {
         if settings.is_empty() {
             return bad(
                 "sources".into(),
-                "expected at least one source: leave sources out to take every request",
+                "expected at least one source: remove sources to accept every request",
             );
         }
         for (at, source) in settings.iter().enumerate() {
             let at = format!("sources[{at}]");
             let before = || settings.iter().take_while(|other| !std::ptr::eq(*other, source));
             if source.id.trim().is_empty() || before().any(|other| other.id == source.id) {
-                return bad(format!("{at}.id"), "expected an id that no other source has");
+                return bad(format!("{at}.id"), "expected an id that is unique among the sources");
             }
             if source.keys.is_empty() && source.signing_secret.is_none() {
-                return bad(at, "expected keys or a signing_secret: no event could ever be of this source");
+                return bad(
+                    at,
+                    "expected keys or a signing_secret: otherwise no event can belong to this source",
+                );
             }
             for (nth, key) in source.keys.iter().enumerate() {
                 let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
                 if key.is_empty() || !visible || before().any(|other| other.keys.contains(key)) {
-                    let problem = "expected a key without spaces that no other source has";
+                    let problem = "expected a key without spaces that is unique among the sources";
                     return bad(format!("{at}.keys[{nth}]"), problem);
                 }
             }
@@ -105,7 +108,10 @@ impl Sources {
                 && (secret.expose().is_empty()
                     || before().any(|other| other.signing_secret.as_ref() == Some(secret)))
             {
-                return bad(format!("{at}.signing_secret"), "expected a secret that no other source has");
+                return bad(
+                    format!("{at}.signing_secret"),
+                    "expected a secret that is unique among the sources",
+                );
             }
         }
         Ok(Self(settings.iter().map(Source::compile).collect()))

@@ -30,7 +30,7 @@ pub fn run(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     if !problems.is_empty() {
         return Err(Failure::Refused(problems.join("\n")));
     }
-    writeln!(out, "{}: fine", file.display())?;
+    writeln!(out, "{}: OK", file.display())?;
     for note in notes {
         writeln!(out, "note: {note}")?;
     }

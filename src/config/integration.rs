@@ -109,7 +109,7 @@ impl Compiler<'_> {
 
     fn integration(&mut self, settings: &IntegrationSettings, at: &str) -> Result<Integration, Invalid> {
         if settings.name.trim().is_empty() {
-            return Err(Invalid::new(format!("{at}.name"), "expected a name"));
+            return Err(Invalid::new(format!("{at}.name"), "expected a non-empty name"));
         }
         let vendor = vendor(settings, at)?;
         let source = self.source(settings.source_id.as_deref(), at)?;
@@ -133,8 +133,12 @@ impl Compiler<'_> {
     /// Returns the source whose events an integration gets.
     fn source(&self, source_id: Option<&str>, at: &str) -> Result<Option<SourceIndex>, Invalid> {
         let (Some(sources), Some(id)) = (self.sources, source_id) else { return Ok(None) };
-        let unknown =
-            || Invalid::new(format!("{at}.source_id"), format!("{id:?} is none of the configured sources"));
+        let unknown = || {
+            Invalid::new(
+                format!("{at}.source_id"),
+                format!("unknown source {id:?}: expected the id of a configured source"),
+            )
+        };
         sources.find(id).map(Some).ok_or_else(unknown)
     }
 }
@@ -162,7 +166,7 @@ fn unique_names(integrations: &[IntegrationSettings]) -> Result<(), Invalid> {
         let before = || integrations.iter().take(at);
         if let Some(first) = before().find(|other| label(&other.name) == label(&integration.name)) {
             let problem = format!(
-                "{:?} and {:?} are both {:?} as a metric label: give each integration a name of its own",
+                "{:?} and {:?} are both {:?} as a metric label: rename one of them",
                 first.name,
                 integration.name,
                 label(&integration.name)

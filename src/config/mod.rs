@@ -110,7 +110,8 @@ impl Compiled {
         let integrations = compiler.integrations(&config.integrations)?;
         let delivery = config.delivery.limits();
         if delivery.max_deliveries < integrations.len() {
-            let problem = format!("expected at least one for each of {} integrations", integrations.len());
+            let problem =
+                format!("expected at least {}, one for each enabled integration", integrations.len());
             return Err(Invalid::new("delivery.queue.max_deliveries", problem));
         }
         let endpoints = Endpoints::new(&config.endpoints.base_path)

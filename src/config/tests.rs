@@ -84,7 +84,7 @@ fn a_bad_configuration_is_refused_with_the_path_the_problem_and_the_fix() {
         ),
         ("/integrations/1/preset", json!("default"), &["integrations[1].preset", "\"default\"", "retail"]),
         ("/integrations/1/name", json!("Flashtalking_purchases"), &["integrations[1].name", "metric label"]),
-        ("/integrations/1/name", json!(" "), &["integrations[1].name: expected a name"]),
+        ("/integrations/1/name", json!(" "), &["integrations[1].name: expected a non-empty name"]),
         ("/integrations/1/enabled", json!("yes"), &["integrations[1].enabled", "expected a boolean"]),
         (
             "/integrations/1/consent_categories",

@@ -137,7 +137,7 @@ impl Choices {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AliasError {
     #[error(
-        "`{0}` is no consent category: use essential, functional, analytics, marketing or personalization, \
+        "unknown consent category `{0}`: use essential, functional, analytics, marketing or personalization, \
          with the other names of it in a list below"
     )]
     UnknownCategory(String),
@@ -247,7 +247,7 @@ fn compare(lowercased: &[u8], name: &[u8]) -> Ordering {
 /// An unknown category. The caller prefixes the path (`integrations[0].consent_categories`).
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is no known consent category: use essential, functional, analytics, marketing or personalization, or say \
+    "unknown consent category `{0}`: use essential, functional, analytics, marketing or personalization, or say \
      what it means under consent, e.g. `aliases: {{marketing: [{0}]}}`"
 )]
 pub struct UnknownCategory(pub String);

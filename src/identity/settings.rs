@@ -92,7 +92,7 @@ impl IdentitySettings {
         let IssueAnonymousIdSettings { cookie: name, domain, max_age, requires } = settings;
         if !self.anonymous_id_cookies.contains(name) {
             let problem = format!(
-                "expected one of identity.anonymous_id_cookies, got {:?}: an id that is never read would be issued anew each time",
+                "expected one of identity.anonymous_id_cookies, got {:?}: otherwise the id would never be read, and a new one issued each time",
                 name.as_str()
             );
             return Err(Invalid::new(at("cookie"), problem));

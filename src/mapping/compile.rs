@@ -140,7 +140,7 @@ impl Compiler<'_> {
         let place = format!("field_mappings.events[{name:?}]");
         let vendor_event = event.vendor_event_name.clone();
         if vendor_event.is_some() && !self.targets.names_events() {
-            let problem = "this vendor's requests name no event";
+            let problem = "this vendor has no event names";
             return Err(InvalidMapping::new(format!("{place}.vendor_event_name"), problem));
         }
         if vendor_event
@@ -160,7 +160,7 @@ impl Compiler<'_> {
             let place = format!("{place}.mappings[{at}]");
             let target = &mapping.target;
             let refused = match is_reserved(target, self.targets) {
-                true => Err(format!("{target:?} is set by the relay itself")),
+                true => Err(format!("{target:?} is set by the filter itself")),
                 false => self.targets.check(target),
             };
             let bad_target = |problem: String| InvalidMapping::new(format!("{place}.target"), problem);
@@ -204,7 +204,7 @@ impl Compiler<'_> {
                 return Err(InvalidMapping::new(format!("{place}.each"), "each needs a source, not a value"));
             }
             (Some(_), None, Some(_)) if !transforms.is_empty() || value_map.is_some() => {
-                let problem = "each goes with neither transform nor value_map; give them inside it";
+                let problem = "transform and value_map are not allowed with each: put them on its mappings";
                 return Err(InvalidMapping::new(format!("{place}.each"), problem));
             }
             (Some(_), None, Some(each)) => Origin::Each(sources, self.each(each, &format!("{place}.each"))?),
@@ -214,7 +214,7 @@ impl Compiler<'_> {
             (None, Some(value), None) => {
                 let reading = Reading { sources, transforms, value_map, kind, may_be_quoted };
                 Origin::Constant(folded(constant(value), &reading).ok_or_else(|| {
-                    let problem = format!("{} is nothing that {:?} takes", written(value), mapping.target);
+                    let problem = format!("invalid value {} for {:?}", written(value), mapping.target);
                     InvalidMapping::new(format!("{place}.value"), problem)
                 })?)
             }
@@ -224,7 +224,10 @@ impl Compiler<'_> {
 
     fn each(&mut self, mappings: &[Mapping], place: &str) -> Result<Each, InvalidMapping> {
         if !self.targets.takes_objects() {
-            return Err(InvalidMapping::new(place, "this vendor takes no objects: use join, count or sum"));
+            return Err(InvalidMapping::new(
+                place,
+                "this vendor does not accept objects: use join, count or sum",
+            ));
         }
         if mappings.is_empty() {
             return Err(InvalidMapping::new(place, "expected at least one mapping"));
@@ -260,8 +263,9 @@ impl Compiler<'_> {
         let mut sources = Vec::new();
         for path in paths {
             if !self.targets.takes_contact_data() && names_contact_data(path) {
-                let problem =
-                    format!("{path:?}: this vendor gets no email and no phone number, hashed or not");
+                let problem = format!(
+                    "{path:?}: this vendor must not receive email addresses or phone numbers, even hashed"
+                );
                 return Err(InvalidMapping::new(place, problem));
             }
             let source = match &mut items {
@@ -284,7 +288,10 @@ fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, InvalidM
     let names = mapping.transform.as_ref().map(|names| &names.0[..]).unwrap_or_default();
     let dates = names.iter().any(|name| name == DATE_FORMAT);
     if !dates && mapping.format.is_some() {
-        return Err(InvalidMapping::new(format!("{place}.format"), "only date_format has a format"));
+        return Err(InvalidMapping::new(
+            format!("{place}.format"),
+            "format is only allowed with date_format",
+        ));
     }
     let mut transforms = Vec::new();
     for name in names {

@@ -44,9 +44,9 @@ pub enum InvalidSource {
         "unknown source {0:?}: expected event, type, name, user_id, anonymous_id, message_id, timestamp, properties.*, traits.*, context.*, request.header.<name>, request.cookie.<name>, request.query.<name>, client.ip or client.user_agent"
     )]
     Unknown(String),
-    #[error("{0:?} is no path: expected keys joined by dots, each with [n] or [*] behind it at most")]
+    #[error("invalid path {0:?}: expected keys joined by dots, each followed by at most one [n] or [*]")]
     Syntax(String),
-    #[error("{0:?} carries credentials and is no source")]
+    #[error("{0:?} contains credentials and can't be a source")]
     Credentials(String),
 }
 

@@ -52,15 +52,15 @@ fn an_error_names_its_place_and_the_fix() {
         ("{source: prop.x, target: U2}", r#".source: unknown source "prop.x", did you mean "properties.x"?"#),
         (
             "{source: request.header.Authorization, target: U2}",
-            r#".source: "request.header.Authorization" carries credentials and is no source"#,
+            r#".source: "request.header.Authorization" contains credentials and can't be a source"#,
         ),
         (
             "{source: traits.phoneNumber, target: U2}",
-            r#".source: "traits.phoneNumber": this vendor gets no email and no phone number, hashed or not"#,
+            r#".source: "traits.phoneNumber": this vendor must not receive email addresses or phone numbers, even hashed"#,
         ),
         (
             "{source: [event, properties.e_mail], target: U2, transform: sha256}",
-            r#".source: "properties.e_mail": this vendor gets no email and no phone number, hashed or not"#,
+            r#".source: "properties.e_mail": this vendor must not receive email addresses or phone numbers, even hashed"#,
         ),
         (
             "{source: event, target: ftxvalue}",
@@ -68,8 +68,8 @@ fn an_error_names_its_place_and_the_fix() {
         ),
         ("{source: event, target: U21}", r#".target: custom variables are U1 to U20, got "U21""#),
         ("{source: event, target: u3}", r#".target: custom variables are U1 to U20, got "u3""#),
-        ("{source: event, target: cachebuster}", r#".target: "cachebuster" is set by the relay itself"#),
-        ("{source: event, target: spotlight_id}", r#".target: "spotlight_id" is set by the relay itself"#),
+        ("{source: event, target: cachebuster}", r#".target: "cachebuster" is set by the filter itself"#),
+        ("{source: event, target: spotlight_id}", r#".target: "spotlight_id" is set by the filter itself"#),
         (
             "{source: event, target: 'U2&x'}",
             r#".target: expected a Spotlight parameter like ftXRef or U1, got "U2&x""#,
@@ -78,17 +78,17 @@ fn an_error_names_its_place_and_the_fix() {
             "{source: event, target: U1}",
             r#".target: "U1" is mapped twice here: give one mapping a list of sources"#,
         ),
-        ("{value: abc, target: ftXValue}", r#".value: "abc" is nothing that "ftXValue" takes"#),
+        ("{value: abc, target: ftXValue}", r#".value: invalid value "abc" for "ftXValue""#),
         ("{target: U2}", ": expected a source or a value"),
         ("{source: event, value: 1, target: U2}", ": expected a source or a value, got both"),
         (
             "{source: timestamp, target: U2, transform: date_format}",
             ".format: date_format needs a format: epoch_s, epoch_ms, rfc3339 or date",
         ),
-        ("{source: timestamp, target: U2, format: date}", ".format: only date_format has a format"),
+        ("{source: timestamp, target: U2, format: date}", ".format: format is only allowed with date_format"),
         (
             "{source: properties.products, target: U2, each: [{source: sku, target: a}]}",
-            ".each: this vendor takes no objects: use join, count or sum",
+            ".each: this vendor does not accept objects: use join, count or sum",
         ),
         ("{source: [], target: U2}", ".source: expected a path, got an empty list"),
     ] {
@@ -108,7 +108,7 @@ fn a_place_below_each_global_and_the_events_list_is_named_too() {
         ),
         (
             podsights("field_mappings: {version: 2, global: {mappings: [{source: event, target: key.x}]}}"),
-            "field_mappings.global.mappings[0].target: \"key.x\" is set by the relay itself",
+            "field_mappings.global.mappings[0].target: \"key.x\" is set by the filter itself",
         ),
         (
             podsights("events: [Order Complete]"),
@@ -116,7 +116,7 @@ fn a_place_below_each_global_and_the_events_list_is_named_too() {
         ),
         (
             flashtalking("field_mappings: {version: 2, events: {page: {vendor_event_name: x}}}"),
-            "field_mappings.events[\"page\"].vendor_event_name: this vendor's requests name no event",
+            "field_mappings.events[\"page\"].vendor_event_name: this vendor has no event names",
         ),
     ] {
         assert_eq!(refusal(integration), format!("integrations[0].{expected}"));

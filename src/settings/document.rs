@@ -31,7 +31,7 @@ impl Document {
     /// on as it is.
     pub fn parse(configuration: &[u8]) -> Result<Self, Invalid> {
         if configuration.trim_ascii().is_empty() {
-            return Err(Invalid::new("", "the plugin has no configuration: it needs at least integrations"));
+            return Err(Invalid::new("", "missing configuration: expected at least the key integrations"));
         }
         let value = serde_json::from_slice(configuration).or_else(|error| {
             let (line, column) = (error.line(), error.column());
