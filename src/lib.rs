@@ -5,6 +5,8 @@
 //! data out, clock and randomness passed in. `plugin` runs them from Envoy's callbacks, and `host` connects it to Envoy. No
 //! module uses one that uses it.
 
+#![cfg_attr(not(test), deny(missing_docs))]
+
 // The ground floor, which everything may use.
 pub mod accounting;
 pub(crate) mod codec;
