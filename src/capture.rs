@@ -23,8 +23,11 @@ pub struct Capture {
 /// What a callback of the stream means for its request. At most one callback of a stream has an effect.
 #[derive(Debug)]
 pub enum CaptureStep {
+    /// The request is still on its way, or was settled by an earlier callback.
     Nothing,
+    /// The relay takes the request, with the anomaly to count if there was one.
     HandOver(Request, Option<Note>),
+    /// The request is dropped and counted under this reason.
     Ignored(RequestIgnored),
 }
 

@@ -24,8 +24,10 @@ const FIRST_ROOM: usize = 1024;
 /// Why a body can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
+    /// The content encoding is unknown, or the body is not encoded that way.
     #[error("an unknown content encoding, or not what its encoding says")]
     Malformed,
+    /// The decoded body is larger than the limit.
     #[error("larger than max_body_bytes once it is decompressed")]
     TooLarge,
 }

@@ -91,9 +91,11 @@ impl EndpointSettings {
 /// A request that carries events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint {
+    /// Whether the path expects one event, a batch, or either.
     pub form: Form,
     /// The type that the path names; the body's own `type` wins.
     pub event_type: Option<EventType>,
+    /// Where the request carries its events.
     pub carrier: Carrier,
     /// For servers: signed where sources are configured.
     pub server: bool,
@@ -102,6 +104,7 @@ pub struct Endpoint {
 /// Where a request carries its events, which also determines its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
+    /// The body of a POST.
     Body,
     /// A pixel: one event in the query.
     Query,

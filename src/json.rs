@@ -18,11 +18,17 @@ pub struct Json<'a>(&'a str);
 /// What kind of value a [`Json`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number of any size and precision.
     Number,
+    /// A string.
     String,
+    /// An array.
     Array,
+    /// An object.
     Object,
 }
 
@@ -54,6 +60,7 @@ impl<'a> Json<'a> {
         self.0
     }
 
+    /// Returns what kind of value it is, as its first byte says.
     pub fn kind(self) -> Kind {
         match self.as_str().as_bytes().first() {
             Some(b'"') => Kind::String,

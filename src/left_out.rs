@@ -8,17 +8,25 @@ use crate::privacy::{Scrubbed, scrub};
 /// Why a value was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// Is not a number in JSON's grammar.
     NotANumber,
+    /// Is a negative number.
     BelowZero,
     /// -0.
     MinusZero,
     /// A number but for a plus sign or leading zeros.
     Prefixed,
+    /// Is a number of 10^15 or more.
     TooLarge,
+    /// Has more than 17 significant digits, or is too near to zero to be written without an exponent.
     TooManyDigits,
+    /// Is not a currency code: three letters, as in ISO 4217.
     NotACurrency,
+    /// Is neither `true` nor `false`.
     NotABoolean,
+    /// Is not a date or time that [`parse_timestamp`](crate::timestamp::parse_timestamp) reads.
     NotADate,
+    /// Names no host, where the host of a URL is asked for.
     NotAUrl,
     /// Nothing is left of it after its transforms.
     Empty,
@@ -28,10 +36,13 @@ pub enum Reason {
     ItemNotANumber,
     /// None of a list's items can be used.
     NoItem,
+    /// Is not in the mapping's `value_map`, which has no `*` either.
     NotInValueMap,
+    /// Has an email address in it.
     Email,
     /// A URL is sent without the parts of it that hold an email address or a user name.
     PartOfUrl,
+    /// Has control characters in it.
     ControlCharacters,
     /// Has more bytes than this.
     TooLong(u32),
@@ -107,7 +118,9 @@ pub enum Target<'a> {
     Named(&'a str),
     /// A member of an object.
     Member(&'a Target<'a>, &'a str),
+    /// A header, by its name.
     Header(&'a str),
+    /// A cookie, by its name.
     Cookie(&'a str),
 }
 
@@ -126,7 +139,9 @@ impl fmt::Display for Target<'_> {
 /// One value that was left out. Small, and made without allocating: the words are made for whoever asks for them.
 #[derive(Clone, Copy)]
 pub struct LeftOut<'a> {
+    /// Where the value would have been sent.
     pub target: Target<'a>,
+    /// Why it was left out.
     pub reason: Reason,
     /// Returns the value for a quotation.
     quote: Option<&'a dyn Fn() -> Option<String>>,

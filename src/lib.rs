@@ -5,14 +5,16 @@
 //! data out, clock and randomness passed in. `plugin` runs them from Envoy's callbacks, and `host` connects it to Envoy. No
 //! module uses one that uses it.
 
+#![cfg_attr(not(test), deny(missing_docs))]
+
 // The ground floor, which everything may use.
 pub mod accounting;
-pub mod codec;
+pub(crate) mod codec;
 pub mod json;
-pub mod rank;
+pub(crate) mod rank;
 pub mod settings;
 pub mod timestamp;
-pub mod url;
+pub(crate) mod url;
 
 // What a client sends: which requests count, how they are captured and answered, and how events are read from them.
 pub mod capture;
@@ -20,14 +22,14 @@ pub mod decode;
 pub mod endpoints;
 pub mod event;
 pub mod pixel;
-pub mod reply;
+pub(crate) mod reply;
 pub mod request;
-pub mod sources;
+pub(crate) mod sources;
 
 // The visitor: identity and consent.
 pub mod consent;
 pub mod identity;
-pub mod visitor;
+pub(crate) mod visitor;
 
 // What a vendor receives.
 pub mod left_out;

@@ -16,7 +16,7 @@ use crate::timestamp;
 const MAX_DEPTH: usize = 8;
 
 /// Returns the JSON of a pixel's event. `path` is the request's, with its query. The write key is not included: it belongs to
-/// the request, see [`crate::sources`].
+/// the request, see `src/sources.rs`.
 pub fn event(path: &[u8], event_type: Option<EventType>, max_bytes: usize) -> Result<String, Undecodable> {
     if path.len() > max_bytes {
         return Err(Undecodable::TooLarge);

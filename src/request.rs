@@ -9,13 +9,15 @@ use crate::endpoints::Endpoint;
 /// A tracking request, or what of it has arrived so far.
 #[derive(Debug)]
 pub struct Request {
+    /// What the request's path says about its events.
     pub endpoint: Endpoint,
     /// With its query, as the client sent it.
     pub path: Vec<u8>,
-    /// Envoy's `source.address`: "ip:port" or "[v6]:port".
+    /// Envoy's `source.address`: `ip:port` or `[v6]:port`.
     pub source_address: Vec<u8>,
     /// Names in lowercase; only the headers that are needed later.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The body as the client sent it, not decoded.
     pub body: Vec<u8>,
     /// The request's share of the worker's budget; returned when the request is dropped.
     pub lease: Lease,

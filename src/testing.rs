@@ -44,39 +44,63 @@ pub struct FakeHost {
 /// Something that the relay asked of its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
+    /// A callout was sent to a vendor.
     Sent {
+        /// The number by which it is settled.
         token: Token,
+        /// The Envoy cluster that it was sent to.
         cluster: String,
+        /// The host that it asks for.
         authority: String,
+        /// The request.
         callout: SentCallout,
     },
+    /// A callout was made for a dry run, and not sent.
     DryRun {
+        /// The integration's name.
         integration: String,
+        /// The request.
         callout: SentCallout,
     },
+    /// A delivery was matched or ended.
     Delivery {
+        /// The integration's name.
         integration: String,
+        /// Which of the two, and how it ended.
         outcome: Outcome,
     },
+    /// A callout has ended.
     Callout {
+        /// The integration's name.
         integration: String,
+        /// Its result.
         status: CalloutStatus,
+        /// How long it took; zero if it was refused.
         took: Duration,
     },
     /// The notice as `Debug` writes it.
     Notice {
+        /// The integration's name.
         integration: String,
+        /// The notice, in `Debug`'s words.
         notice: String,
     },
+    /// Events were offered to no integration.
     EventsIgnored {
+        /// Why not.
         reason: EventIgnored,
+        /// The number of events.
         count: usize,
     },
+    /// A request was not relayed for this reason.
     RequestIgnored(RequestIgnored),
+    /// An anomaly that prevented no delivery.
     Note(Note),
     /// A value that was left out of an integration's request, in words.
     LeftOut {
+        /// The integration's name.
         integration: String,
+        /// The target and the reason.
         explanation: String,
     },
 }
@@ -84,18 +108,26 @@ pub enum Recorded {
 /// A [`Callout`] that outlives its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentCallout {
+    /// `:method`.
     pub method: &'static str,
+    /// `:path`, with its query.
     pub path: String,
+    /// The headers beside `:method`, `:path` and `:authority`, by their names.
     pub headers: Vec<(&'static str, String)>,
+    /// The body; `None`: it has none.
     pub body: Option<String>,
 }
 
 /// The number of deliveries of one integration by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Those that an integration sends, or would.
     pub matched: usize,
+    /// Those that the vendor accepted.
     pub delivered: usize,
+    /// Those that were made and not sent, because the integration is a dry run.
     pub dry_run: usize,
+    /// Those that will never be delivered.
     pub dropped: usize,
 }
 

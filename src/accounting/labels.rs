@@ -54,11 +54,17 @@ labels! {
 labels! {
     /// The result of a callout.
     CalloutStatus {
+        /// A status of 200 to 299.
         Success = "2xx",
+        /// A status of 300 to 399.
         Redirect = "3xx",
+        /// A status of 400 to 499 other than 429.
         ClientError = "4xx",
+        /// The status 429.
         TooManyRequests = "429",
+        /// A status of 500 to 599.
         ServerError = "5xx",
+        /// Envoy gave up waiting for the vendor.
         Timeout = "timeout",
         /// The connection was refused or reset, or there was no callback within timeout + 1 s.
         Transport = "transport",

@@ -10,7 +10,9 @@ use super::outcome::Outcome;
 /// in any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IntegrationRef<'a> {
+    /// The integration's name in the configuration.
     pub name: &'a str,
+    /// The name of its vendor, as in the metrics.
     pub vendor: &'a str,
 }
 

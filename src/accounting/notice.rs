@@ -14,9 +14,15 @@ pub enum Notice<'a> {
     /// ERROR: Envoy does not know the integration's cluster. Once until it does, or until the next configuration.
     UnknownCluster,
     /// WARN: the vendor rejected a delivery by a redirect to `host`, if it names one.
-    Redirected { host: Option<&'a str> },
+    Redirected {
+        /// The host that the redirect points to.
+        host: Option<&'a str>,
+    },
     /// ERROR: the vendor rejected a delivery.
-    Rejected { status: u16 },
+    Rejected {
+        /// The HTTP status of its answer.
+        status: u16,
+    },
     /// ERROR: a delivery was lost: queue_full, retries_exhausted, expired or misconfigured.
     Lost(DropReason),
 }
@@ -24,9 +30,13 @@ pub enum Notice<'a> {
 /// Why a delivery is retried. Displays as a few words for a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryReason {
+    /// The vendor answered with this status, which is worth a retry.
     Status(u16),
+    /// Envoy gave up waiting for the vendor.
     Timeout,
+    /// The connection failed, or the callout was never called back.
     Transport,
+    /// The host did not send the callout.
     Refused(Refusal),
 }
 

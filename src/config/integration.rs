@@ -63,17 +63,23 @@ pub struct IntegrationSettings {
 
 /// One enabled integration.
 pub struct Integration {
+    /// The name in the configuration, unique even as a metric [`label`].
     pub name: String,
     /// Signal's id, which identifies the integration even if its name changes.
     pub id: Option<String>,
     /// Identifies the integration in deduplication: its id, else its name.
     pub identity: String,
+    /// What is true of its vendor for every customer.
     pub vendor: &'static dyn Vendor,
+    /// Whether its callouts are only shown in the log, masked, instead of sent.
     pub dry_run: bool,
     /// The only source whose events it gets; `None`: every source's.
     pub source: Option<SourceIndex>,
+    /// The events that it sends, and their mappings.
     pub plan: Plan,
+    /// The consent that an event of it needs.
     pub requirement: Requirement,
+    /// Its `config`, compiled: one account at the vendor.
     pub destination: Box<dyn Destination>,
 }
 

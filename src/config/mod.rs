@@ -55,11 +55,17 @@ pub struct Config {
 
 /// A configuration ready to run.
 pub struct Compiled {
+    /// The paths of tracking requests.
     pub endpoints: Endpoints,
+    /// Who answers tracking requests.
     pub reply: ReplyFrom,
+    /// Which requests with `reply: upstream` are relayed.
     pub relay_when: RelayWhen,
+    /// The limits on what is buffered and parsed of requests.
     pub limits: CaptureLimits,
+    /// The cookies that may hold the anonymous id of an event without one; the first that is present is used.
     pub anonymous_id_cookies: Vec<CookieName>,
+    /// When an event's `context.ip` and `context.userAgent` are trusted. A source may have a policy of its own.
     pub client_from_context: ClientFromContext,
     /// `None`: off.
     pub issue_anonymous_id: Option<IssueAnonymousId>,
@@ -67,11 +73,15 @@ pub struct Compiled {
     pub remember_email: Option<RememberEmail>,
     /// `None`: no sources are configured, and every tracking request is accepted.
     pub sources: Option<Sources>,
+    /// What counts as consent.
     pub consent: ConsentRules,
     /// How long a messageId is remembered.
     pub deduplication_window: Duration,
+    /// Every path that is read from an event, the mappings' among them.
     pub projection: Projection,
+    /// The slots of the fields that the filter itself reads.
     pub fields: Fields,
+    /// The limits of the queue, and how deliveries are retried.
     pub delivery: delivery::Limits,
     /// The enabled ones, in the order of the configuration. A lane of the delivery engine has the same index.
     pub integrations: Vec<Integration>,

@@ -44,9 +44,14 @@ impl Require {
 /// What counts as consent, for every request.
 #[derive(Clone, Debug)]
 pub struct ConsentRules {
+    /// What happens to an event for which no source states consent.
     pub when_absent: WhenAbsent,
+    /// How many of an integration's categories must be granted.
     pub require: Require,
+    /// Whether Global Privacy Control (`Sec-GPC: 1`) stops every delivery.
     pub respect_gpc: bool,
+    /// The names of the cookies of consent tools.
     pub cookies: CookieNames,
+    /// The known names and codes of categories, the configured aliases among them.
     pub vocabulary: Vocabulary,
 }

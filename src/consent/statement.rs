@@ -7,7 +7,9 @@ use super::vocabulary::{Categories, Category};
 /// What a source states about one category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
+    /// The visitor has consented to the category.
     Grants,
+    /// The visitor has refused the category.
     Refuses,
     /// The source is silent about the category.
     Silent,

@@ -7,14 +7,20 @@ use thiserror::Error;
 /// The five canonical consent categories. The names of sites, consent tools and standards are mapped to these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
+    /// What a site can't work without. It needs no consent.
     Essential,
+    /// Conveniences, such as a visitor's preferences.
     Functional,
+    /// Statistics about how a site is used.
     Analytics,
+    /// Advertising and the measurement of its success.
     Marketing,
+    /// Content that is selected for the visitor.
     Personalization,
 }
 
 impl Category {
+    /// Every category, in the order of their discriminants.
     pub const ALL: [Category; 5] = [
         Category::Essential,
         Category::Functional,
@@ -40,7 +46,9 @@ impl Category {
 pub struct Categories(u8);
 
 impl Categories {
+    /// No category.
     pub const NONE: Categories = Categories(0);
+    /// Every category.
     pub const ALL: Categories = Categories((1 << Category::ALL.len()) - 1);
 
     /// This set and `category`.
@@ -49,6 +57,7 @@ impl Categories {
         Categories(self.0 | 1 << category as u8)
     }
 
+    /// Returns the categories that are in either set.
     #[must_use]
     pub const fn union(self, other: Categories) -> Categories {
         Categories(self.0 | other.0)
@@ -60,18 +69,22 @@ impl Categories {
         Categories(self.0 & !other.0)
     }
 
+    /// Whether `category` is in the set.
     pub const fn contains(self, category: Category) -> bool {
         self.0 & 1 << category as u8 != 0
     }
 
+    /// Whether every category of `other` is in the set. True of an empty `other`.
     pub const fn contains_all(self, other: Categories) -> bool {
         self.0 & other.0 == other.0
     }
 
+    /// Whether the sets have a category in common.
     pub const fn intersects(self, other: Categories) -> bool {
         self.0 & other.0 != 0
     }
 
+    /// Whether the set has no category.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -136,15 +149,26 @@ impl Choices {
 /// An invalid alias. The caller prefixes the path (`consent.aliases`).
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum AliasError {
+    /// A key of the aliases is no name of a category.
     #[error(
         "unknown consent category `{0}`: use essential, functional, analytics, marketing or personalization, \
          with the other names of it in a list below"
     )]
     UnknownCategory(String),
+    /// An alias of this category is the empty text.
     #[error("an alias of {0} is empty: remove it, or write the code that your consent tool uses")]
     Empty(&'static str),
+    /// An alias has a meaning already.
     #[error("`{code}` already means {means}: remove it from the aliases of {of}")]
-    Taken { code: String, means: &'static str, of: &'static str },
+    Taken {
+        /// The alias.
+        code: String,
+        /// The name of the category that it means.
+        means: &'static str,
+        /// The name of the category that it was to be added to.
+        of: &'static str,
+    },
+    /// There are more names and codes, with the built-in ones, than the 128 that a vocabulary holds.
     #[error("more than {max} aliases: remove those that no event or cookie uses", max = MAX_CODES - BUILT_IN.len())]
     TooMany,
 }
@@ -271,6 +295,7 @@ impl Requirement {
         Ok(Requirement(categories))
     }
 
+    /// Returns the categories. How many of them must be granted is up to [`Require`](super::Require).
     pub const fn categories(self) -> Categories {
         self.0
     }

@@ -26,6 +26,7 @@ pub struct CalloutResponse<'a> {
 pub enum Answer<'a> {
     /// The vendor answered.
     Status {
+        /// The HTTP status.
         code: u16,
         /// The vendor's Retry-After, from now, without an upper bound.
         retry_after: Option<Duration>,

@@ -40,8 +40,10 @@ pub struct BackoffSettings {
 /// Why two durations don't make a valid backoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
+    /// The upper bound of the first delay is zero.
     #[error("base must be more than zero")]
     ZeroBase,
+    /// The upper bound of every delay is smaller than that of the first.
     #[error("max must be at least base")]
     MaxBelowBase,
 }

@@ -19,9 +19,11 @@ use crate::rank::Rank;
 /// An enabled integration, as the engine needs to know it.
 #[derive(Debug, Clone)]
 pub struct LaneConfig {
+    /// The integration's name in the configuration.
     pub name: Rc<str>,
     /// Identifies the integration, together with its vendor, even if its name changes. `None`: name and vendor identify it.
     pub id: Option<Rc<str>>,
+    /// The name of its vendor.
     pub vendor: &'static str,
     /// What a 3xx means to the vendor.
     pub redirects: Redirects,
@@ -32,6 +34,7 @@ pub struct LaneConfig {
 pub struct Usage {
     /// Queued and in flight.
     pub deliveries: usize,
+    /// Callouts that have been sent and not answered yet.
     pub in_flight: usize,
     /// Of the parcels, queued and in flight.
     pub bytes: usize,

@@ -18,6 +18,7 @@ pub struct Limits {
     pub max_attempts: NonZeroU32,
     /// The maximum age of a delivery since it was offered. An older one is dropped instead of retried.
     pub max_age: Duration,
+    /// The delays between the attempts at a delivery.
     pub backoff: Backoff,
     /// Callouts in flight, for each lane.
     pub max_in_flight: NonZeroUsize,

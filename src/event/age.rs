@@ -6,8 +6,11 @@ use std::time::Duration;
 /// The times of an event, as its client wrote them.
 #[derive(Clone, Debug, Default)]
 pub struct Times<'a> {
+    /// `timestamp`: when the event happened.
     pub timestamp: Option<Cow<'a, str>>,
+    /// `originalTimestamp`: when the event happened, as RudderStack's SDKs write it.
     pub original_timestamp: Option<Cow<'a, str>>,
+    /// `sentAt`, the event's own or else its batch's: when the client sent it.
     pub sent_at: Option<Cow<'a, str>>,
 }
 

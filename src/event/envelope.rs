@@ -12,6 +12,7 @@ use crate::json::{Json, Kind, place};
 /// processed a few at a time without moving the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
+    /// One event each, in the order of the body.
     pub items: Vec<Range<usize>>,
     /// The batch's own `context`, which supplies what an item's context lacks.
     pub context: Option<Range<usize>>,
@@ -24,8 +25,10 @@ pub struct Envelope {
 /// Why a body can't be read as events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
+    /// The body is not JSON, or not an event or a batch where one is expected.
     #[error("not JSON, or not an event or a batch of events")]
     Malformed,
+    /// The batch has more events than the limit.
     #[error("more events than max_events")]
     TooManyEvents,
 }
@@ -33,8 +36,11 @@ pub enum Unreadable {
 /// Whether the path expects one event, a batch, or either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// One event.
     Single,
+    /// An object with a `batch`, or a list of events.
     Batch,
+    /// A batch as above, or else one event.
     Either,
 }
 

@@ -15,11 +15,17 @@ use projection::{Projection, Slot, Slots};
 /// The type of an event: the SDK method that sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventType {
+    /// `track`: something that the visitor did. The only type with a name of its own.
     Track,
+    /// `page`: the visitor saw a page.
     Page,
+    /// `identify`: who the visitor is.
     Identify,
+    /// `group`: the company or the like that the visitor belongs to.
     Group,
+    /// `screen`: the visitor saw a screen of an app.
     Screen,
+    /// `alias`: two ids are the same visitor's.
     Alias,
 }
 
@@ -37,6 +43,7 @@ impl EventType {
         })
     }
 
+    /// Returns the name in lowercase, as events write it in `type`.
     pub fn name(self) -> &'static str {
         match self {
             EventType::Track => "track",
@@ -52,25 +59,40 @@ impl EventType {
 /// The fields that the filter itself reads; mappings add theirs to the same [`Projection`].
 #[derive(Clone, Copy, Debug)]
 pub struct Fields {
+    /// `type`: the type of the event.
     pub event_type: Slot,
+    /// `event`: the name of a `track` event.
     pub event: Slot,
+    /// `name`: that of a `track` event without `event`.
     pub name: Slot,
+    /// The spellings of [`ANONYMOUS_ID`].
     pub anonymous_id: Slot,
     /// Of the sources of consent in an event's `context`.
     pub consent: BySource<Slot>,
+    /// `integrations`: which integrations the event is meant for.
     pub integrations: Slot,
+    /// `context.ip`: the visitor's IP address, as a server states it.
     pub context_ip: Slot,
+    /// `context.userAgent` or `context.user_agent`.
     pub context_user_agent: Slot,
+    /// `context.library.name`: the SDK that sent the event.
     pub library_name: Slot,
+    /// The spellings of [`MESSAGE_ID`].
     pub message_id: Slot,
+    /// `writeKey` or `write_key`: the key of the event's source.
     pub write_key: Slot,
+    /// `timestamp`: when the event happened.
     pub timestamp: Slot,
+    /// `originalTimestamp` or `original_timestamp`: when the event happened, as RudderStack's SDKs write it.
     pub original_timestamp: Slot,
+    /// `sentAt` or `sent_at`: when the client sent the event.
     pub sent_at: Slot,
+    /// The email in `properties`, in `traits` and in `context.traits`; the first that is a text is used.
     pub emails: [Slot; 3],
 }
 
 impl Fields {
+    /// Adds the fields to `projection`, and returns their slots.
     pub fn compile(projection: &mut Projection) -> Self {
         let mut slot = |path: &[&[&str]]| projection.slot(path);
         Self {
@@ -99,23 +121,29 @@ impl Fields {
 
 /// The spellings of fields that have two.
 pub const ANONYMOUS_ID: &[&str] = &["anonymous_id", "anonymousId"];
+/// The spellings of the user id.
 pub const USER_ID: &[&str] = &["user_id", "userId"];
+/// The spellings of the id by which a repeated event is recognized.
 pub const MESSAGE_ID: &[&str] = &["message_id", "messageId"];
 
 /// One event.
 #[derive(Debug)]
 pub struct Event<'a> {
+    /// What the event is; `track` if neither its body nor its path says.
     pub event_type: EventType,
     /// The name that mappings use: the event's name for `track`, its type for other types.
     pub name: Cow<'a, str>,
+    /// The values that were read of it, by the slots of the [`Projection`].
     pub slots: Slots<'a>,
 }
 
 /// Why an item of a request is not a valid event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    /// The item is not an object.
     #[error("not a JSON object")]
     NotAnObject,
+    /// A `track` event has neither an `event` nor a `name` that is a text.
     #[error("a track event without a name")]
     NoName,
 }

@@ -77,6 +77,7 @@ pub struct Dialects {
 }
 
 impl Dialects {
+    /// Returns the names of an event, from the name that its client wrote in any spelling.
     pub fn of(name: &str) -> Self {
         let own = if name.len() > LONGEST { String::new() } else { snake_case(name) };
         let others = GA4.iter().find(|(ga4, _)| *ga4 == own).map_or(&[][..], |(_, names)| names);

@@ -56,6 +56,7 @@ impl Projection {
     /// The event itself.
     pub const ROOT: NodeIndex = 0;
 
+    /// Returns a projection without slots: of an event nothing is read.
     pub fn new() -> Self {
         Self { nodes: vec![Node::default()], slots: 0 }
     }

@@ -71,6 +71,7 @@ impl EventContext<'_> {
 /// The client of an event, as it may be sent to vendors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Client<'a> {
+    /// The visitor's IP address. `None`: none is known that may be sent.
     pub ip: Option<IpAddr>,
     /// Without control characters, not empty, at most [`MAX_USER_AGENT`] bytes.
     pub user_agent: Option<&'a str>,

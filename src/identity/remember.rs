@@ -33,6 +33,7 @@ pub struct Keys(Vec<[u8; 32]>);
 /// Why a list of secrets is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecrets {
+    /// There is no secret.
     #[error("expected at least one secret")]
     Empty,
     /// The index of the first one that is too short. Its text is not shown.

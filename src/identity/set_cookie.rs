@@ -27,10 +27,13 @@ pub struct CookieDomain(String);
 /// Why a cookie's settings are invalid. The texts say what was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCookie {
+    /// The name is no token, or it is longer than 128 characters.
     #[error("expected a cookie name: 1 to 128 letters, digits and !#$%&'*+-.^_`|~")]
     Name,
+    /// The domain has an empty or invalid label, a label of more than 63 characters, or more than 253 characters.
     #[error("expected a domain like .example.com")]
     Domain,
+    /// A cookie named `__Host-...` has a domain (RFC 6265bis, section 4.1.3.2).
     #[error("expected no domain: browsers refuse one on a cookie named __Host-...")]
     HostPrefix,
 }
@@ -42,12 +45,14 @@ impl CookieName {
         Self(name.to_owned())
     }
 
+    /// Accepts a token (RFC 6265, section 4.1.1) of 1 to 128 characters.
     pub fn parse(name: &str) -> Result<Self, InvalidCookie> {
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let valid = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_token);
         valid.then(|| Self(name.to_owned())).ok_or(InvalidCookie::Name)
     }
 
+    /// Returns the name as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -70,6 +75,7 @@ impl TryFrom<String> for CookieDomain {
 }
 
 impl CookieDomain {
+    /// Accepts labels of letters, digits and hyphens, joined by dots, with or without a dot in front.
     pub fn parse(domain: &str) -> Result<Self, InvalidCookie> {
         let host = domain.strip_prefix('.').unwrap_or(domain);
         let is_label = |label: &str| {
@@ -82,6 +88,7 @@ impl CookieDomain {
         valid.then(|| Self(domain.to_owned())).ok_or(InvalidCookie::Domain)
     }
 
+    /// Returns the domain as it was written, maybe with a dot in front.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -110,10 +117,12 @@ impl SetCookie {
         Ok(Self { name, domain, max_age })
     }
 
+    /// Returns the cookie's name.
     pub fn name(&self) -> &CookieName {
         &self.name
     }
 
+    /// Returns how long the browser keeps the cookie.
     pub fn max_age(&self) -> Duration {
         self.max_age
     }

@@ -72,6 +72,7 @@ pub struct RememberEmailSettings {
 /// `identity.issue_anonymous_id`, compiled.
 #[derive(Debug)]
 pub struct IssueAnonymousId {
+    /// The cookie that the issued id is set in.
     pub cookie: SetCookie,
     /// The consent that a visitor must have granted.
     pub requirement: Requirement,
@@ -80,7 +81,9 @@ pub struct IssueAnonymousId {
 /// `identity.remember_email`, compiled.
 #[derive(Debug)]
 pub struct RememberEmail {
+    /// The cookie that the encrypted digest of the email is set in.
     pub cookie: SetCookie,
+    /// The keys that the digest is encrypted and decrypted with.
     pub keys: Keys,
 }
 

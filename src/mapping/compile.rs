@@ -20,6 +20,7 @@ use crate::event::projection::Projection;
 pub struct InvalidMapping {
     /// Below the integration: `field_mappings.events["Order Completed"].mappings[2].transform`, or `events[0]`.
     pub place: String,
+    /// The problem and its fix, in words.
     pub problem: String,
 }
 

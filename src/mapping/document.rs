@@ -104,9 +104,11 @@ pub struct Mapping {
 /// A constant of a document: a string, a number or a boolean.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
+    /// A string.
     Text(String),
     /// In its shortest decimal form.
     Number(String),
+    /// A boolean.
     Bool(bool),
 }
 

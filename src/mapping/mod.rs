@@ -72,6 +72,7 @@ struct ValueMap {
 /// The result of a rule for an event.
 #[derive(Debug)]
 pub enum Mapped<'a> {
+    /// The value to send.
     Value(Value<'a>),
     /// The event has no such value.
     Absent,

@@ -15,21 +15,30 @@ pub enum Source {
     Field(Slot, Vec<Step>),
     /// A field of the item that `each` is at, then the steps below it.
     Item(Slot, Vec<Step>),
+    /// `event`: the name that mappings use, see [`Event::name`](crate::event::Event::name).
     EventName,
+    /// `type`: the name of the event's type.
     EventType,
     /// The visitor's anonymous id, wherever it was found.
     AnonymousId,
+    /// `request.header.<name>`: a header of the request, its name in lowercase.
     Header(Box<str>),
+    /// `request.cookie.<name>`: a cookie of the request.
     Cookie(Box<str>),
+    /// `request.query.<name>`: a parameter of the request's query, decoded; of several with that name the first.
     Query(Box<str>),
+    /// `client.ip`: the visitor's IP address, if it may be sent.
     ClientIp,
+    /// `client.user_agent`: the visitor's User-Agent, if it may be sent.
     ClientUserAgent,
 }
 
 /// One step into a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// The value of this key of an object.
     Key(Box<str>),
+    /// `[n]`: one item of an array, counted from 0.
     Index(usize),
     /// `[*]`: every item of an array.
     Every,
@@ -38,14 +47,18 @@ pub enum Step {
 /// Why a source is refused when the configuration is compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSource {
+    /// Is unknown, and close to a known source. Carries both.
     #[error("unknown source {0:?}, did you mean {1:?}?")]
     Misspelled(String, String),
+    /// Is unknown.
     #[error(
         "unknown source {0:?}: expected event, type, name, user_id, anonymous_id, message_id, timestamp, properties.*, traits.*, context.*, request.header.<name>, request.cookie.<name>, request.query.<name>, client.ip or client.user_agent"
     )]
     Unknown(String),
+    /// Is not made of keys and indexes.
     #[error("invalid path {0:?}: expected keys joined by dots, each followed by at most one [n] or [*]")]
     Syntax(String),
+    /// Is a header that carries credentials, which no vendor may receive.
     #[error("{0:?} contains credentials and can't be a source")]
     Credentials(String),
 }

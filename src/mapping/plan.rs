@@ -29,8 +29,11 @@ pub(super) struct Entry {
 /// An event that a plan sends.
 #[derive(Debug)]
 pub struct Planned<'p> {
+    /// The vendor's name for the event.
     pub vendor_event: Cow<'p, str>,
+    /// Whether its deliveries may be displaced when the queue is full.
     pub rank: Rank,
+    /// The mappings for the event.
     pub fields: &'p Fields,
 }
 

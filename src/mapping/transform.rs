@@ -14,8 +14,11 @@ use crate::{codec, timestamp};
 /// One transform, by its name in a mapping document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
+    /// The text in lowercase, by Unicode's rules.
     Lowercase,
+    /// The text in uppercase, by Unicode's rules.
     Uppercase,
+    /// The text without white space around it.
     Trim,
     /// A number or boolean as text.
     String,
@@ -31,6 +34,7 @@ pub enum Transform {
     Sha256,
     /// The path of a URL; a value that is a path already stays.
     UrlPath,
+    /// The host of a URL, without its port.
     UrlHost,
     /// The scalars of a list, joined by commas.
     Join,

@@ -8,12 +8,15 @@ use crate::json::{Json, Kind};
 /// One value on its way into a vendor's request.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
+    /// A text.
     Text(Cow<'a, str>),
     /// A finite number in JSON's grammar: plain digits, or what a client sent beyond the range of [`number::plain`].
     Number(Cow<'a, str>),
+    /// A boolean.
     Bool(bool),
     /// An object or array of the event, as it is.
     Json(Json<'a>),
+    /// Several values, as a path with `[*]` finds them.
     List(Vec<Value<'a>>),
     /// What `each` made of one item.
     Object(Vec<(Cow<'a, str>, Value<'a>)>),

@@ -30,6 +30,7 @@ impl Answering {
         Self { request, refusal, is_pixel, body_seen: BodySeen::default(), buffered: 0, most_bytes }
     }
 
+    /// Whether the request is a pixel, which is answered with an image.
     pub fn is_pixel(&self) -> bool {
         self.is_pixel
     }

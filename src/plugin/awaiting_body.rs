@@ -15,6 +15,7 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct BodySeen(Rc<Cell<bool>>);
 
 impl BodySeen {
+    /// Records the first body callback.
     pub fn set(&self) {
         self.0.set(true);
     }

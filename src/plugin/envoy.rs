@@ -58,6 +58,8 @@ pub trait Envoy: Store {
 /// The kinds of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
+    /// A number that only grows.
     Counter,
+    /// A distribution of values.
     Histogram,
 }

@@ -38,11 +38,14 @@ pub struct Plugin<E> {
 /// The context whose callback is running, and the root that it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Current {
+    /// The id of the context whose callback is running.
     pub context: u32,
+    /// The id of its root; the same as `context` in the callbacks of a root.
     pub root: u32,
 }
 
 impl Current {
+    /// Returns the context of a root's own callback.
     pub fn root(root: u32) -> Self {
         Self { context: root, root }
     }
@@ -98,10 +101,12 @@ impl<E: Envoy> Plugin<E> {
         self.step(current, |relay, host| relay.configure(config, host));
     }
 
+    /// Returns the interface through which the plugin calls Envoy.
     pub fn envoy(&self) -> &E {
         &self.envoy
     }
 
+    /// Returns the configuration in force.
     pub fn config(&self) -> &Rc<Compiled> {
         self.relay.config()
     }
@@ -116,6 +121,7 @@ impl<E: Envoy> Plugin<E> {
         self.relay.pending()
     }
 
+    /// Whether `root` has the configuration in force, and with it the timer.
     pub fn is_newest(&self, root: u32) -> bool {
         self.newest == root
     }

@@ -7,6 +7,7 @@ use super::envoy::Envoy;
 use super::instance::Plugin;
 use crate::delivery::{Answer, Token};
 
+/// A root context: one configuration and its callouts in flight.
 pub struct Root<E> {
     context: u32,
     /// None until a configuration was accepted.
@@ -18,10 +19,12 @@ pub struct Root<E> {
 }
 
 impl<E: Envoy> Root<E> {
+    /// Returns a root without a configuration. `context` is its id.
     pub fn new(context: u32) -> Self {
         Self { context, plugin: None, in_flight: 0, ending: false }
     }
 
+    /// Returns the id of the root context.
     pub fn context(&self) -> u32 {
         self.context
     }

@@ -107,6 +107,7 @@ impl Relay {
         self.config = config;
     }
 
+    /// Returns the configuration in force.
     pub fn config(&self) -> &Rc<Compiled> {
         &self.config
     }

@@ -21,6 +21,7 @@ pub(super) const TYPE: &str = "conversion_relay::Secret";
 pub struct Secret(String);
 
 impl Secret {
+    /// Returns a secret with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

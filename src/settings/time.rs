@@ -6,10 +6,15 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 
 // In milliseconds, for the bounds of a `Time`.
+/// A millisecond.
 pub const MILLISECOND: u64 = 1;
+/// A second, in milliseconds.
 pub const SECOND: u64 = 1_000 * MILLISECOND;
+/// A minute, in milliseconds.
 pub const MINUTE: u64 = 60 * SECOND;
+/// An hour, in milliseconds.
 pub const HOUR: u64 = 60 * MINUTE;
+/// A day of 24 hours, in milliseconds.
 pub const DAY: u64 = 24 * HOUR;
 /// A leap year.
 pub const YEAR: u64 = 366 * DAY;
@@ -31,6 +36,7 @@ impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
         Self(Duration::from_millis(N))
     }
 
+    /// Returns the duration.
     pub fn get(self) -> Duration {
         self.0
     }

@@ -116,7 +116,9 @@ pub struct Content<'a> {
     pub event: &'a str,
     /// The mapped values, in the order of the vendor's targets.
     pub values: Vec<(&'a str, Value<'a>)>,
+    /// The visitor that the event is about.
     pub visitor: &'a Visitor<'a>,
+    /// The cookies of the request that carried the event.
     pub cookies: &'a Cookies<'a>,
 }
 
@@ -128,7 +130,9 @@ pub struct Parcel {
     pub content: Box<str>,
     /// `X-Forwarded-For`.
     pub forwarded_for: Option<Box<str>>,
+    /// `User-Agent`.
     pub user_agent: Option<Box<str>>,
+    /// `Cookie`: the visitor's own cookie for the vendor.
     pub cookie: Option<Box<str>>,
 }
 
@@ -150,10 +154,13 @@ const OVERHEAD: usize = 200;
 /// The request of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Callout<'a> {
+    /// `:method`.
     pub method: &'static str,
+    /// `:path`, with its query. It may hold secrets, if they are not masked.
     pub path: Cow<'a, str>,
     /// Beside `:method`, `:path` and `:authority`.
     pub headers: Vec<(&'static str, &'a str)>,
+    /// The body; `None`: it has none.
     pub body: Option<String>,
 }
 
