@@ -186,6 +186,20 @@ impl Sources {
         .ok_or(Unauthorized)
     }
 
+    /// Returns a request's credentials as they count among the sources of another configuration, which may be in another
+    /// order. A source that is no longer there counts as none.
+    pub fn carry_over(&self, credentials: Credentials, to: &Sources) -> Credentials {
+        let same = |source| to.find(self.id(source));
+        match credentials {
+            Credentials::None => Credentials::None,
+            Credentials::Key(source) => Credentials::Key(source.and_then(same)),
+            Credentials::Signed { source, signature } => match same(source) {
+                Some(source) => Credentials::Signed { source, signature },
+                None => Credentials::Key(None),
+            },
+        }
+    }
+
     /// Compares with every configured key, each in constant time, so that the time it takes reveals nothing about them.
     fn of_key(&self, key: &[u8]) -> Option<SourceIndex> {
         let mut found = None;

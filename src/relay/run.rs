@@ -65,7 +65,13 @@ impl Run {
     /// events have told so far stays known.
     #[must_use]
     pub fn under(self, config: &Rc<Compiled>) -> Self {
-        Self { state: State::of(self.state.into_owner().opened, config), ..self }
+        let Read { mut opened, config: before } = self.state.into_owner();
+        if let (Some(credentials), Some(from), Some(to)) =
+            (opened.credentials, &before.sources, &config.sources)
+        {
+            opened.credentials = Some(from.carry_over(credentials, to));
+        }
+        Self { state: State::of(opened, config), ..self }
     }
 
     /// Whether any event of the request is of a source, or none has to be.

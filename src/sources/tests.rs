@@ -54,6 +54,22 @@ fn claimed(path: &str, headers: &[(&str, &str)]) -> Option<String> {
 }
 
 #[test]
+fn a_requests_source_stays_the_same_when_another_configuration_lists_the_sources_in_another_order() {
+    let before = sources();
+    let after =
+        Sources::compile(&[settings("other", &["k9"], None), settings("web", &["k1"], None)]).unwrap();
+    let key = |name| Credentials::Key(before.find(name));
+    assert_eq!(before.carry_over(key("web"), &after), Credentials::Key(after.find("web")));
+    assert_eq!(before.carry_over(key("server"), &after), Credentials::Key(None), "it is no longer there");
+    assert_eq!(before.carry_over(Credentials::None, &after), Credentials::None);
+    let signed = |source| Credentials::Signed { source, signature: Id::of(&[b"s"]) };
+    let other = (before.find("other").unwrap(), after.find("other").unwrap());
+    assert_eq!(before.carry_over(signed(other.0), &after), signed(other.1));
+    let server = before.find("server").unwrap();
+    assert_eq!(before.carry_over(signed(server), &after), Credentials::Key(None));
+}
+
+#[test]
 fn a_key_is_taken_from_each_place_that_clients_put_it() {
     // k1: is azE6, k1 is azE=
     for header in ["Bearer k1", "bearer  k1", "Basic azE6", "Basic azE=", "Basic azE", "basic azE6cGFzcw=="] {
