@@ -68,7 +68,7 @@ impl Printing {
                 self.sent.insert(token, text);
             }
             Recorded::DryRun { integration, callout } => {
-                let Some(found) = self.integration(&integration) else { return };
+                let Some(found) = self.config.integration(&integration) else { return };
                 let text =
                     Self::written(found.destination.cluster(), found.destination.authority(), &callout);
                 let consent = needs(found);
@@ -94,7 +94,7 @@ impl Printing {
     }
 
     fn delivery(&mut self, name: &str, outcome: Outcome, settled: Option<Token>) {
-        let Some(integration) = self.integration(name) else { return };
+        let Some(integration) = self.config.integration(name) else { return };
         match outcome {
             Outcome::Matched | Outcome::DryRun => {}
             Outcome::Delivered => {
@@ -131,10 +131,6 @@ impl Printing {
 
     fn line(&mut self, line: &str) {
         _ = writeln!(self.lines, "  {line}");
-    }
-
-    fn integration(&self, name: &str) -> Option<&Integration> {
-        self.config.integrations.iter().find(|integration| integration.name == name)
     }
 
     fn written(cluster: &str, authority: &str, callout: &SentCallout) -> String {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
 use serde_json::{Map, Value};
 
+use crate::accounting::IntegrationRef;
 use crate::consent::{ConsentRules, Requirement};
 use crate::event::projection::Projection;
 use crate::mapping::document::Document as FieldMappings;
@@ -81,6 +82,13 @@ pub struct Integration {
     pub requirement: Requirement,
     /// Its `config`, compiled: one account at the vendor.
     pub destination: Box<dyn Destination>,
+}
+
+impl Integration {
+    /// Returns what the integration is counted under.
+    pub fn reference(&self) -> IntegrationRef<'_> {
+        IntegrationRef { name: &self.name, vendor: self.vendor.name() }
+    }
 }
 
 /// Returns an integration's name as a metric label: anything outside `[A-Za-z0-9_-]` becomes `_`.

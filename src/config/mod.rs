@@ -147,6 +147,11 @@ impl Compiled {
         })
     }
 
+    /// Returns the enabled integration of that name.
+    pub fn integration(&self, name: &str) -> Option<&Integration> {
+        self.integrations.iter().find(|integration| integration.name == name)
+    }
+
     /// Whether any module can use a request header, given in lowercase; no other is kept.
     pub fn keeps_header(&self, name: &str) -> bool {
         self.kept_headers.iter().any(|kept| **kept == *name)

@@ -51,8 +51,8 @@ impl Metrics {
             self.notes = Note::ALL.iter().map(|note| counter(&names::note(*note))).collect();
         }
         for integration in &config.integrations {
-            let vendor = integration.vendor.name();
-            if self.of(IntegrationRef { name: &integration.name, vendor }).is_none() {
+            if self.of(integration.reference()).is_none() {
+                let vendor = integration.vendor.name();
                 self.integrations.push(IntegrationMetrics::define(&integration.name, vendor, envoy));
             }
         }

@@ -69,7 +69,7 @@ impl<E: Envoy> Host for CallbackHost<'_, E> {
     }
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {
-        let configured = self.config.integrations.iter().find(|known| known.name == integration);
+        let configured = self.config.integration(integration);
         let personal_members = configured.map_or(&[][..], |configured| configured.vendor.personal_members());
         let line = DryRunLine { integration, callout, personal_members };
         self.envoy.log(Level::Debug, format_args!("{line}"));
@@ -102,7 +102,7 @@ impl<E: Envoy> DeliveryLedger for CallbackHost<'_, E> {
         if !self.log.allows(LineKind::of(&notice), self.now) {
             return;
         }
-        let configured = self.config.integrations.iter().find(|known| known.name == integration.name);
+        let configured = self.config.integration(integration.name);
         let cluster = configured.map_or("?", |configured| configured.destination.cluster());
         let line = NoticeLine { integration: integration.name, cluster, notice };
         self.envoy.log(line.level(), format_args!("{line}"));

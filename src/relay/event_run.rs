@@ -8,7 +8,7 @@ use super::host::Host;
 use super::line::{Line, cachebuster};
 use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
-use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Note, Outcome};
+use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{EventConsent, EventIntegrations};
 use crate::deduplication::{Id, ShardSnapshot};
@@ -67,10 +67,10 @@ pub fn relay<'r>(
     let integrations = EventIntegrations::read(integrations);
     let is_stale = reading.age(event).is_some_and(|age| age > config.limits.event_age);
     wanted.retain(|Wanted { integration, .. }| {
-        host.delivery(reference(integration), Outcome::Matched);
+        host.delivery(integration.reference(), Outcome::Matched);
         let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
         let permitted = permitted(integration, &integrations, &consent, cookies).and(fresh);
-        permitted.map_err(|reason| host.delivery(reference(integration), Outcome::Dropped(reason))).is_ok()
+        permitted.map_err(|reason| host.delivery(integration.reference(), Outcome::Dropped(reason))).is_ok()
     });
     if wanted.is_empty() {
         return;
@@ -79,7 +79,7 @@ pub fn relay<'r>(
     wanted.retain(|Wanted { integration, .. }| {
         let is_news = message.is_news(integration);
         if !is_news {
-            host.delivery(reference(integration), Outcome::Dropped(DropReason::Duplicate));
+            host.delivery(integration.reference(), Outcome::Dropped(DropReason::Duplicate));
         }
         is_news
     });
@@ -99,7 +99,7 @@ pub fn relay<'r>(
         if integration.dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
-            host.delivery(reference(integration), Outcome::DryRun);
+            host.delivery(integration.reference(), Outcome::DryRun);
             continue;
         }
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
@@ -139,11 +139,6 @@ struct Wanted<'c> {
     at: usize,
     integration: &'c Integration,
     planned: Planned<'c>,
-}
-
-/// Returns how the books name an integration.
-fn reference(integration: &Integration) -> IntegrationRef<'_> {
-    IntegrationRef { name: &integration.name, vendor: integration.vendor.name() }
 }
 
 /// The integrations that send an event of this name and listen to its source.
