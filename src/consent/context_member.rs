@@ -1,8 +1,17 @@
-//! Helpers for sources of consent that read a member of an event's `context`.
+//! What all sources of consent have in common that read a member of an event's `context`.
 
-/// Returns the JSON text of a member that is present, or `None` for `null`, which states nothing. A text that is not UTF-8,
-/// which no event contains, becomes empty, that is malformed JSON.
-pub fn present(value: &[u8]) -> Option<&str> {
+use super::statement::Statement;
+use super::vocabulary::Categories;
+
+/// Returns the statement of a member, given its raw JSON. `null` states nothing. Every other value denies what it does not
+/// grant; `granted` returns what its JSON text grants.
+pub fn statement<'a>(value: &[u8], granted: impl FnOnce(&str) -> Categories) -> Statement<'a> {
+    present(value).map_or_else(Statement::silent, |json| Statement::granting_only(granted(json)))
+}
+
+/// Returns the JSON text of a member that is present, or `None` for `null`. A text that is not UTF-8, which no event contains,
+/// becomes empty, that is malformed JSON.
+fn present(value: &[u8]) -> Option<&str> {
     let json = std::str::from_utf8(value).unwrap_or_default();
     (json.trim_ascii() != "null").then_some(json)
 }

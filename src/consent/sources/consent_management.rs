@@ -3,7 +3,7 @@
 //! Every value except `null` states a choice, and grants only what it grants explicitly. Ids that the vocabulary does not know
 //! are ignored.
 
-use crate::consent::context_member::present;
+use crate::consent::context_member;
 use crate::consent::source::{ConsentSource, Location};
 use crate::consent::statement::Statement;
 use crate::consent::vocabulary::{Categories, Choices, Vocabulary};
@@ -21,12 +21,8 @@ impl ConsentSource for ConsentManagement {
         Location::Context(&["consentManagement", "consent_management"])
     }
 
-    /// `null` states nothing; everything else denies what it does not grant.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        match present(value) {
-            Some(json) => Statement::granting_only(granted(json, vocabulary)),
-            None => Statement::silent(),
-        }
+        context_member::statement(value, |json| granted(json, vocabulary))
     }
 
     fn may_record_gpc(&self) -> bool {
@@ -65,16 +61,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::sources::testing;
     use crate::consent::vocabulary::Category;
-
-    fn vocabulary() -> Vocabulary {
-        Vocabulary::new([("marketing", ["custom_ads"])]).unwrap()
-    }
 
     /// What is granted; None where the event is silent.
     fn grants(consent: &str) -> Option<Categories> {
-        let statement = ConsentManagement.read(consent.as_bytes(), &vocabulary());
-        (!statement.is_silent()).then(|| statement.granted(None))
+        testing::granted(&ConsentManagement, consent.as_bytes(), "custom_ads")
     }
 
     fn marketing(lists: &str) -> bool {

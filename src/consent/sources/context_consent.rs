@@ -4,7 +4,7 @@
 //! `null` states a choice, and grants only what it grants explicitly: an empty object, an array or the string "granted" deny
 //! everything. Categories that the vocabulary does not know are ignored.
 
-use crate::consent::context_member::present;
+use crate::consent::context_member;
 use crate::consent::source::{ConsentSource, Location};
 use crate::consent::statement::Statement;
 use crate::consent::vocabulary::{Categories, Choices, Vocabulary};
@@ -22,12 +22,8 @@ impl ConsentSource for ContextConsent {
         Location::Context(&["consent"])
     }
 
-    /// `null` states nothing; everything else denies what it does not grant.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        match present(value) {
-            Some(json) => Statement::granting_only(granted(json, vocabulary)),
-            None => Statement::silent(),
-        }
+        context_member::statement(value, |json| granted(json, vocabulary))
     }
 
     fn may_record_gpc(&self) -> bool {
@@ -83,16 +79,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::sources::testing;
     use crate::consent::vocabulary::Category;
-
-    fn vocabulary() -> Vocabulary {
-        Vocabulary::new([("marketing", ["custom_ads"])]).unwrap()
-    }
 
     /// What is granted; None where the event is silent.
     fn grants(consent: &str) -> Option<Categories> {
-        let statement = ContextConsent.read(consent.as_bytes(), &vocabulary());
-        (!statement.is_silent()).then(|| statement.granted(None))
+        testing::granted(&ContextConsent, consent.as_bytes(), "custom_ads")
     }
 
     fn grants_marketing(consent: &str) -> bool {

@@ -60,12 +60,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::sources::testing;
     use crate::consent::vocabulary::Category;
 
     /// What is granted; None where the cookie is silent.
     fn read(value: &[u8]) -> Option<Categories> {
-        let statement = Cookiebot.read(value, &Vocabulary::new([("marketing", ["ads"])]).unwrap());
-        (!statement.is_silent()).then(|| statement.granted(None))
+        testing::granted(&Cookiebot, value, "ads")
     }
 
     fn cookie(marketing: &str) -> String {

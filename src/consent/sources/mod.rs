@@ -5,6 +5,8 @@ mod context_consent;
 mod cookiebot;
 mod onetrust;
 pub(super) mod tcf;
+#[cfg(test)]
+mod testing;
 
 use super::source::ConsentSource;
 

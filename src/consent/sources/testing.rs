@@ -1,0 +1,11 @@
+//! For the tests of single sources.
+
+use crate::consent::source::ConsentSource;
+use crate::consent::vocabulary::{Categories, Vocabulary};
+
+/// Returns what a source reads as granted in a value; `None` where it is silent. `code` is a code for marketing beside those
+/// that every vocabulary has.
+pub fn granted(source: &dyn ConsentSource, value: &[u8], code: &str) -> Option<Categories> {
+    let statement = source.read(value, &Vocabulary::new([("marketing", [code])]).unwrap());
+    (!statement.is_silent()).then(|| statement.granted(None))
+}
