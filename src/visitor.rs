@@ -91,14 +91,6 @@ pub fn anonymous_id<'a>(
     cookies: &Cookies<'a>,
     names: &[CookieName],
 ) -> Option<Cow<'a, str>> {
-    let of_event = event.text(fields.anonymous_id).and_then(valid_id);
+    let of_event = event.text(fields.anonymous_id).and_then(anonymous_id::of_event);
     of_event.or_else(|| anonymous_id::of_cookies(cookies, names))
-}
-
-/// An id that can be one, without a copy where it was borrowed.
-fn valid_id(id: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    match id {
-        Cow::Borrowed(id) => anonymous_id::of_event(id).map(Cow::Borrowed),
-        Cow::Owned(id) => anonymous_id::of_event(&id).map(|id| Cow::Owned(id.to_owned())),
-    }
 }
