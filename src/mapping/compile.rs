@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::path::Source;
 use super::plan::{Entry, Plan};
 use super::targets::{Targets, is_impersonal, is_reserved, names_contact_data};
-use super::transform::{DATE_FORMAT, NAMES, Transform};
+use super::transform::{self, DATE_FORMAT, Transform};
 use super::value::Value;
 use super::{Each, Origin, Reading, Rule, ValueMap, suggest};
 use crate::event::names::{Dialects, canonical_name, snake_case};
@@ -303,7 +303,10 @@ fn transforms(mapping: &Mapping, place: &str) -> Result<Vec<Transform>, InvalidM
                 return Err(InvalidMapping::new(format!("{place}.format"), problem));
             }
             (name, _) => Transform::parse(name).ok_or_else(|| {
-                InvalidMapping::new(format!("{place}.transform"), suggest::unknown("transform", name, NAMES))
+                InvalidMapping::new(
+                    format!("{place}.transform"),
+                    suggest::unknown("transform", name, &transform::names()),
+                )
             })?,
         });
     }

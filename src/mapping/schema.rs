@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::transform::NAMES;
+use super::transform;
 
 /// A transform, or a list of them.
 pub struct Transforms;
@@ -19,7 +19,7 @@ impl JsonSchema for Transforms {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let one = json_schema!({"enum": NAMES});
+        let one = json_schema!({"enum": transform::names()});
         json_schema!({"anyOf": [one, {"type": "array", "items": one}]})
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::Compiled;
 use crate::endpoints::Endpoints;
-use crate::mapping::transform::{DATE_FORMAT, NAMES};
+use crate::mapping::transform::{self, DATE_FORMAT};
 use crate::relay::Relay;
 use crate::request::{Budget, Request};
 use crate::testing::FakeHost;
@@ -93,7 +93,7 @@ pub fn document_over(targets: &'static [&'static str]) -> impl Strategy<Value = 
         "anonymous_id",
         "context.page.url",
     ];
-    let plain: Vec<_> = NAMES.iter().copied().filter(|name| *name != DATE_FORMAT).collect();
+    let plain: Vec<_> = transform::names().into_iter().filter(|name| *name != DATE_FORMAT).collect();
     let transforms = prop::collection::vec(prop::sample::select(plain), 0..3);
     let sources = prop::collection::vec(prop::sample::select(&SOURCES[..]), 1..3);
     let value_map = prop::option::of(prop::collection::btree_map("[a-z*]", "[A-Z]{1,3}|\r\n", 1..3));
