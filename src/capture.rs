@@ -215,20 +215,20 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_happens_to_a_stream_its_request_ends_exactly_once_and_the_budget_is_given_back(
-            moments in proptest::collection::vec(0u8..4, 0..8), status in 100u16..600, always: bool, awaits: bool,
+            callbacks in proptest::collection::vec(0u8..4, 0..8), status in 100u16..600, always: bool, awaits: bool,
         ) {
             let budget = Budget::default();
             let relay_when = if always { RelayWhen::Always } else { RelayWhen::Accepted };
             let mut capture = begin(&budget, relay_when, awaits);
             let mut ends = 0;
-            for moment in moments.into_iter().chain([3]) {
-                let moment = match moment {
+            for callback in callbacks.into_iter().chain([3]) {
+                let step = match callback {
                     0 => capture.body(vec![0; 4]),
                     1 => capture.end_of_request(),
                     2 => capture.answer(Some(status)),
                     _ => capture.stream_ended(),
                 };
-                ends += usize::from(!matches!(moment, CaptureStep::Nothing));
+                ends += usize::from(!matches!(step, CaptureStep::Nothing));
             }
             prop_assert_eq!(ends, 1);
             prop_assert_eq!(budget.used(), 0);

@@ -105,7 +105,7 @@ impl SeenIds {
 
     /// Returns what is known about an id and all its takers, at `now` in Unix seconds.
     pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> ShardSnapshot {
-        let mut recollection = ShardSnapshot {
+        let mut snapshot = ShardSnapshot {
             key: String::new(),
             window_seconds: self.window_seconds,
             now: seconds(now),
@@ -114,20 +114,20 @@ impl SeenIds {
             added: Vec::new(),
         };
         if self.window_seconds > 0 {
-            recollection.key = format!("{}{}", self.prefix, id.shard);
-            recollection.read(store);
+            snapshot.key = format!("{}{}", self.prefix, id.shard);
+            snapshot.read(store);
         }
-        recollection
+        snapshot
     }
 
     /// Remembers `id` from now on. Returns `false` if it was known already, perhaps just recorded by another worker.
     pub fn remember(&self, id: Id, now: u64, store: &impl Store) -> bool {
-        let mut recollection = self.recall(id, now, store);
-        if recollection.knows(id) {
+        let mut snapshot = self.recall(id, now, store);
+        if snapshot.knows(id) {
             return false;
         }
-        recollection.add(id);
-        recollection.keep(store)
+        snapshot.add(id);
+        snapshot.keep(store)
     }
 }
 

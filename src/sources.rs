@@ -65,7 +65,7 @@ pub enum Credentials {
     None,
     /// A key, with the source that it belongs to, if any.
     Key(Option<SourceIndex>),
-    /// A signature, verified. It may be used once: a [`crate::deduplication::Memory`] of signatures knows those that were
+    /// A signature, verified. It may be used once: a [`SeenIds`](crate::deduplication::SeenIds) knows the signatures that were
     /// seen before.
     Signed { source: SourceIndex, signature: Id },
 }

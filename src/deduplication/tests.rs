@@ -18,7 +18,7 @@ fn knows(memory: &SeenIds, id: Id, now: u64, store: &Shared) -> bool {
 }
 
 /// A shard at hand, with nobody else writing to it.
-fn recollection(shard: Vec<u8>, now: u64, window: u32) -> ShardSnapshot {
+fn snapshot(shard: Vec<u8>, now: u64, window: u32) -> ShardSnapshot {
     ShardSnapshot {
         key: String::new(),
         window_seconds: window,
@@ -142,21 +142,21 @@ fn of_two_workers_that_remember_one_id_at_the_same_time_only_one_is_told_that_it
 fn one_look_tells_for_all_takers_of_a_message_and_one_write_keeps_them() {
     let (memory, store) = (memory(), Shared::default());
     let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_integration(name));
-    let mut recollection = memory.recall(id("m"), 1000, &store);
-    assert!(takers.iter().all(|taker| !recollection.knows(*taker)));
-    takers.into_iter().for_each(|taker| recollection.add(taker));
-    recollection.keep(&store);
+    let mut snapshot = memory.recall(id("m"), 1000, &store);
+    assert!(takers.iter().all(|taker| !snapshot.knows(*taker)));
+    takers.into_iter().for_each(|taker| snapshot.add(taker));
+    snapshot.keep(&store);
     let values = store.values.borrow().values().map(|(_, writes)| *writes).collect::<Vec<_>>();
     assert_eq!(values, [1], "one shard, written once");
-    let recollection = memory.recall(id("m"), 1001, &store);
-    assert!(takers.iter().all(|taker| recollection.knows(*taker)));
-    assert!(!recollection.knows(id("m").for_integration("Another")) && !recollection.knows(id("m")));
+    let snapshot = memory.recall(id("m"), 1001, &store);
+    assert!(takers.iter().all(|taker| snapshot.knows(*taker)));
+    assert!(!snapshot.knows(id("m").for_integration("Another")) && !snapshot.knows(id("m")));
 }
 
 #[test]
 fn a_full_shard_forgets_its_oldest_entry_only() {
     let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
-    let mut shard = recollection(Vec::new(), 0, WINDOW as u32);
+    let mut shard = snapshot(Vec::new(), 0, WINDOW as u32);
     for n in 0..MAX_ENTRIES {
         shard.now = 1000 + n as u32 / 2;
         shard.insert(nth(n));
@@ -173,7 +173,7 @@ fn a_full_shard_forgets_its_oldest_entry_only() {
 #[test]
 fn a_full_shard_first_loses_all_that_has_expired() {
     let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
-    let mut shard = recollection(Vec::new(), 0, WINDOW as u32);
+    let mut shard = snapshot(Vec::new(), 0, WINDOW as u32);
     for n in 0..MAX_ENTRIES {
         shard.now = if n % 2 == 0 { 1000 } else { 1000 + WINDOW as u32 / 2 };
         shard.insert(nth(n));
@@ -218,10 +218,10 @@ proptest! {
     ) {
         let shard = if ours { [&HEADER[..], &noise].concat() } else { noise };
         let had_header = shard.starts_with(&HEADER);
-        let mut recollection = recollection(shard, now, window);
-        recollection.insert(id("m"));
-        prop_assert!(recollection.shard.len() <= SHARD_BYTES);
-        prop_assert_eq!(recollection.knows(id("m")), window > 0);
-        prop_assert!(had_header || entries(&recollection.shard).count() == 1);
+        let mut snapshot = self::snapshot(shard, now, window);
+        snapshot.insert(id("m"));
+        prop_assert!(snapshot.shard.len() <= SHARD_BYTES);
+        prop_assert_eq!(snapshot.knows(id("m")), window > 0);
+        prop_assert!(had_header || entries(&snapshot.shard).count() == 1);
     }
 }

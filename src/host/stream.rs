@@ -71,15 +71,15 @@ impl Stream {
     }
 
     /// Passes a callback of the stream to the capture, if there is one.
-    fn moment(&mut self, happen: impl FnOnce(&mut Capture) -> CaptureStep) {
+    fn advance(&mut self, callback: impl FnOnce(&mut Capture) -> CaptureStep) {
         let Part::Captures(capture) = &mut self.part else { return };
-        let moment = happen(capture);
-        self.settle(moment);
+        let step = callback(capture);
+        self.settle(step);
     }
 
-    fn settle(&mut self, moment: CaptureStep) {
+    fn settle(&mut self, step: CaptureStep) {
         let Some(plugin) = &self.plugin else { return };
-        match moment {
+        match step {
             CaptureStep::Nothing => return,
             CaptureStep::HandOver(request, note) => {
                 plugin.borrow_mut().hand_over(self.context, request, note)
@@ -101,13 +101,13 @@ impl Stream {
                 }
                 self.part = Part::Bystander;
             }
-            moment => self.settle(moment),
+            step => self.settle(step),
         }
     }
 
     /// The end of the request: a capture is informed, a request of ours is answered.
     fn end_of_request(&mut self) -> Action {
-        self.moment(Capture::end_of_request);
+        self.advance(Capture::end_of_request);
         let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) else { return Action::Continue };
         let Part::Answers(answering) = std::mem::replace(&mut self.part, Part::Bystander) else {
             return Action::Continue;
@@ -130,7 +130,7 @@ impl Stream {
 impl Context for Stream {
     /// The stream has ended, whichever way. (`on_log` would be one more call for each request.)
     fn on_done(&mut self) -> bool {
-        self.moment(Capture::stream_ended);
+        self.advance(Capture::stream_ended);
         if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
             plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
         }
@@ -160,7 +160,7 @@ impl HttpContext for Stream {
             Part::Bystander => return Action::Continue,
             Part::Captures(_) if size > 0 => {
                 let chunk = self.get_http_request_body(0, size).unwrap_or_default();
-                self.moment(|capture| capture.body(chunk));
+                self.advance(|capture| capture.body(chunk));
             }
             Part::Captures(_) => {}
             Part::Answers(answering) => answering.body(size),

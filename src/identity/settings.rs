@@ -6,7 +6,7 @@ use smart_default::SmartDefault;
 
 use super::client::ClientFromContext;
 use super::remember::Keys;
-use super::set_cookie::{CookieDomain, CookieName, InvalidCookie, SetCookie};
+use super::set_cookie::{CookieDomain, CookieName, SetCookie};
 use crate::consent::{Requirement, Vocabulary};
 use crate::settings::{DAY, Invalid, SECOND, Secret, Time};
 
@@ -103,7 +103,7 @@ impl IdentitySettings {
         let requirement = Requirement::compile(requires, vocabulary)
             .map_err(|unknown| Invalid::new(at("requires"), unknown.to_string()))?;
         let cookie = SetCookie::new(name.clone(), domain.clone(), max_age.get());
-        let cookie = cookie.map_err(|error: InvalidCookie| Invalid::new(at("domain"), error.to_string()))?;
+        let cookie = cookie.map_err(|error| Invalid::new(at("domain"), error.to_string()))?;
         Ok(Some(IssueAnonymousId { cookie, requirement }))
     }
 
