@@ -5,6 +5,7 @@
 //! listed in one table, [`SOURCES`], in order of precedence. The first that states a choice decides: a category that it does
 //! not grant is denied, whatever later sources state. The rest of the filter does not depend on any particular source.
 
+mod bits;
 pub mod by_source;
 pub mod context_member;
 mod cookie_names;

@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 
+use crate::consent::bits::Bits;
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
 use crate::consent::statement::{ConsentedVendors, Statement};
 use crate::consent::vocabulary::{Categories, Category, Vocabulary};
@@ -64,8 +65,8 @@ impl<'a> TcfString<'a> {
     /// Reads a cookie's value, which may be any bytes. Returns `None` if it is not base64url, not version 2, or truncated within
     /// the part read here.
     fn read(value: &'a [u8]) -> Option<Self> {
-        let core = Bits(value.split(|byte| *byte == b'.').next()?);
-        if core.read(VERSION, 6)? != 2 || core.0.iter().any(|digit| sextet(*digit).is_none()) {
+        let core = Bits::new(value.split(|byte| *byte == b'.').next()?)?;
+        if core.read(VERSION, 6)? != 2 {
             return None;
         }
         let purposes = core.read(PURPOSES_CONSENT, 24)?;
@@ -140,40 +141,6 @@ impl ConsentedVendors for TcfString<'_> {
         let consents = self.find_vendor(id).unwrap_or(false);
         self.last_vendor.set(Some((id, consents)));
         consents
-    }
-}
-
-/// The bits of a base64url text, six per digit, decoded only where they are read.
-#[derive(Clone, Copy, Debug)]
-struct Bits<'a>(&'a [u8]);
-
-impl Bits<'_> {
-    fn len(self) -> usize {
-        self.0.len() * 6
-    }
-
-    /// The number in `width` bits (at most 36) from bit `at`; None where the text ends before.
-    fn read(self, at: usize, width: usize) -> Option<u64> {
-        let end = at + width;
-        let digits = self.0.get(at / 6..end.div_ceil(6))?;
-        let mut number = 0_u64;
-        for digit in digits {
-            number = number << 6 | u64::from(sextet(*digit)?);
-        }
-        let surplus = end.div_ceil(6) * 6 - end;
-        Some(number >> surplus & ((1 << width) - 1))
-    }
-}
-
-/// The six bits of a base64url digit.
-const fn sextet(digit: u8) -> Option<u8> {
-    match digit {
-        b'A'..=b'Z' => Some(digit - b'A'),
-        b'a'..=b'z' => Some(digit - b'a' + 26),
-        b'0'..=b'9' => Some(digit - b'0' + 52),
-        b'-' => Some(62),
-        b'_' => Some(63),
-        _ => None,
     }
 }
 

@@ -2,30 +2,12 @@ use lib_tcstring::TcModelV2;
 use proptest::prelude::*;
 
 use super::*;
+use crate::consent::bits::testing::Writer;
 
 /// The example of the IAB's specification: purposes 1, 2 and 3, vendors 2, 6 and 8.
 const IAB_EXAMPLE: &str = "COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEEUACCKAAA";
 
 const MARKETING_PURPOSES: [u32; 5] = [1, 2, 3, 4, 7];
-
-/// Bits on their way to a base64url text.
-#[derive(Default)]
-struct Writer(Vec<bool>);
-
-impl Writer {
-    fn put(&mut self, number: u64, width: u32) {
-        self.0.extend((0..width).rev().map(|bit| number >> bit & 1 == 1));
-    }
-
-    fn base64url(&self) -> String {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        // Whole bytes, and those in groups of three: so the text needs no padding, and every decoder takes it.
-        let digits = self.0.len().div_ceil(24) * 4;
-        let bit = |at: usize| usize::from(self.0.get(at).copied().unwrap_or(false));
-        let digit = |n: usize| DIGITS[(n * 6..n * 6 + 6).fold(0, |sextet, at| sextet << 1 | bit(at))];
-        (0..digits).map(|n| char::from(digit(n))).collect()
-    }
-}
 
 #[derive(Clone, Debug)]
 pub(in crate::consent) enum Vendors {
@@ -65,7 +47,8 @@ pub(in crate::consent) fn encode(purposes: &[u32], vendors: &Vendors) -> String 
     writer.put(0, 1);
     writer.0.extend([true; 100]);
     writer.put(0, 12);
-    writer.base64url()
+    // Whole bytes, and those in groups of three: so the text needs no padding, and every decoder takes it.
+    writer.base64url(24)
 }
 
 fn all_of(purposes: &[u32]) -> String {
