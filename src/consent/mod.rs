@@ -17,6 +17,7 @@ mod settings;
 pub mod source;
 mod sources;
 pub mod statement;
+pub mod us_privacy;
 pub mod vocabulary;
 
 pub use by_source::BySource;
