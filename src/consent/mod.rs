@@ -11,6 +11,7 @@ pub mod context_member;
 mod cookie_names;
 pub mod cookie_value;
 mod decision;
+pub mod gpp;
 mod integrations;
 mod rules;
 mod settings;
