@@ -13,7 +13,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use conversion_relay::consent::{
-    BySource, ConsentRules, CookieNames, Require, Requirement, Vocabulary, WhenAbsent,
+    BySource, ConsentRules, CookieNames, CookieSources, Require, Requirement, Vocabulary, WhenAbsent,
 };
 use conversion_relay::deduplication::{Id, SeenIds, Store};
 use conversion_relay::endpoints::Endpoints;
@@ -88,12 +88,12 @@ fn consent(criterion: &mut Criterion) {
         when_absent: WhenAbsent::Deny,
         require: Require::All,
         respect_gpc: true,
-        cookies: CookieNames::default(),
+        cookies: CookieSources::new(&CookieNames::default(), Vec::new()),
         vocabulary: Vocabulary::new([("marketing", ["my_ads"])]).expect("a vocabulary"),
     };
     let decide = |cookies: &str, event: Option<&str>| {
         let cookies: Cookies = [cookies.as_bytes()].into_iter().collect();
-        let request = rules.request(None, |name| cookies.get(name));
+        let request = rules.request(std::iter::empty(), cookies.iter());
         let is_consent = |keys: &&[&str]| keys.contains(&"consent");
         let members = BySource::of(|source| source.location().context().filter(is_consent).and(event));
         request.event(&members).for_delivery(Requirement::MARKETING, Some(78)).is_permitted()

@@ -20,6 +20,16 @@ pub fn decode_base64(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     BASE64.decode(text).ok()
 }
 
+/// Decodes base64 in the standard or the URL-safe alphabet, padded or not; `None` for anything else.
+pub fn decode_any_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let standard = |byte: &u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    };
+    decode_base64(text.iter().map(standard).collect::<Vec<u8>>())
+}
+
 /// Writes bytes as lowercase hexadecimal.
 pub fn encode_hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)

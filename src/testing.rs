@@ -103,6 +103,13 @@ pub enum Recorded {
         /// The target and the reason.
         explanation: String,
     },
+    /// What the decision about the visitor's consent to a delivery was based on, in words.
+    Decided {
+        /// The integration's name.
+        integration: String,
+        /// What the decision was based on.
+        basis: String,
+    },
 }
 
 /// A [`Callout`] that outlives its delivery.
@@ -291,6 +298,10 @@ impl Host for FakeHost {
             integration: integration.to_owned(),
             explanation: explanation.to_owned(),
         });
+    }
+
+    fn decided(&mut self, integration: &str, basis: &str) {
+        self.keep(|| Recorded::Decided { integration: integration.to_owned(), basis: basis.to_owned() });
     }
 
     fn send(

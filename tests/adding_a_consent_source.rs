@@ -6,8 +6,9 @@ mod acme_consent;
 
 use acme_consent::AcmeConsent;
 use conversion_relay::consent::source::ConsentSource;
-use conversion_relay::consent::statement::{Answer, Statement};
-use conversion_relay::consent::vocabulary::{Category, Vocabulary};
+use conversion_relay::consent::statement::{Answer, OptOut, Statement};
+use conversion_relay::consent::vocabulary::Vocabulary;
+use conversion_relay::consent::{Categories, Category};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 
@@ -33,25 +34,28 @@ fn a_purpose_is_granted_or_refused_and_one_that_was_not_asked_about_is_neither()
         assert_eq!(statement.answer(Category::Marketing, None), Answer::Grants, "{value}");
         assert_eq!(statement.answer(Category::Analytics, None), Answer::Refuses, "{value}");
         assert_eq!(statement.answer(Category::Functional, None), Answer::Silent, "{value}");
-        assert!(!statement.gpc());
+        assert!(!statement.has_opt_out(OptOut::Gpc));
     }
 }
 
 #[test]
-fn only_yes_grants_and_a_cookie_that_cannot_be_read_says_nothing() {
+fn only_yes_grants_and_a_cookie_that_cannot_be_read_refuses() {
     for choice in [r#""YES""#, "true", "1", "null", r#"["yes"]"#] {
         let cookie = format!(r#"{{"purposes":{{"my_ads":{choice}}}}}"#);
         assert_eq!(read(cookie.as_bytes()).answer(Category::Marketing, None), Answer::Refuses, "{cookie}");
     }
-    for unreadable in ["", "yes", "{", r#"{"purposes":["advertising"]}"#, "%ff"] {
-        assert!(read(unreadable.as_bytes()).is_silent(), "{unreadable}");
+    for unreadable in ["", "yes", "{", r#"{"gpc":false}"#, "%ff"] {
+        assert_eq!(read(unreadable.as_bytes()).refused(Categories::NONE), Categories::ALL, "{unreadable}");
     }
 }
 
 #[test]
 fn the_gpc_that_the_tool_recorded_is_read() {
-    assert!(AcmeConsent.may_record_gpc());
-    assert!(read(br#"{"gpc":true}"#).gpc() && !read(br#"{"gpc":"true"}"#).gpc());
+    assert!(AcmeConsent.may_record_opt_out());
+    for (value, recorded) in [("true", true), (r#""true""#, false), ("false", false)] {
+        let cookie = format!(r#"{{"purposes":{{}},"gpc":{value}}}"#);
+        assert_eq!(read(cookie.as_bytes()).has_opt_out(OptOut::Gpc), recorded, "{value}");
+    }
 }
 
 proptest! {

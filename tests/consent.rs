@@ -11,7 +11,8 @@ use support::{Flashtalking, Gateway, Options, Podsights, Received, Request};
 const DELIVERIES: &str = "conversion_relay_deliveries_total";
 
 fn configuration() -> Value {
-    json!({"integrations": [
+    json!({"consent": {"custom": [{"cookie": "my_consent", "format": "list", "granted": {"marketing": ["ads"]}}]},
+    "integrations": [
         {"name": "FT", "vendor": "flashtalking", "consent_categories": ["advertising"],
          "config": {"advertiser_id": 1, "spotlight_id": 2, "spotlight_group_id": 3}},
         {"name": "Pod", "vendor": "podsights", "consent_categories": ["marketing"],
@@ -52,7 +53,8 @@ struct Visit {
 }
 
 fn visits() -> Vec<Visit> {
-    let (denied, absent, gpc) = (Some("consent_denied"), Some("consent_absent"), Some("gpc"));
+    let (denied, absent) = (Some("consent_denied"), Some("consent_absent"));
+    let (gpc, sale) = (Some("gpc"), Some("sale_opt_out"));
     let granted = json!({"context": {"consent": {"marketing": true}}});
     let cookie =
         |value: String, refused| Visit { event: json!({}), headers: vec![("cookie", value)], refused };
@@ -76,9 +78,25 @@ fn visits() -> Vec<Visit> {
         cookie(tcf_cookie(&[1, 2, 3, 4, 7], &[77, 79]), [denied, None]),
         cookie(tcf_cookie(&[1, 2, 3, 4], &[78]), [denied; 2]),
         cookie("euconsent-v2=COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEEUACCKAAA".into(), [denied; 2]),
-        cookie("euconsent-v2=COv; OptanonConsent=%ff; CookieConsent={".into(), [absent; 2]),
-        // The event goes before its request's cookies, and OneTrust before Cookiebot.
-        Visit { headers: vec![("cookie", onetrust("C0004%3A0", 0))], ..event(granted.clone(), [None; 2]) },
+        // A cookie that can't be read refuses, and so does any other refusal, whatever else grants.
+        cookie("euconsent-v2=COv".into(), [denied; 2]),
+        cookie(format!("{}; CookieConsent={{", onetrust("C0004%3A1", 0)), [denied; 2]),
+        Visit { headers: vec![("cookie", onetrust("C0004%3A0", 0))], ..event(granted.clone(), [denied; 2]) },
+        cookie(format!("{}; {}", onetrust("C0004%3A1", 0), onetrust("C0004%3A0", 0)), [denied; 2]),
+        cookie(onetrust("C0004%3A0%2CC0005%3A1", 0), [denied; 2]),
+        // The opt-outs of the US.
+        cookie(onetrust("C0004%3A1%2CSSPD_BG%3A0", 0), [sale; 2]),
+        cookie(format!("{}; usprivacy=1YYN", onetrust("C0004%3A1", 0)), [sale; 2]),
+        cookie(format!("{}; usprivacy=1YNN", onetrust("C0004%3A1", 0)), [None; 2]),
+        cookie(format!("{}; __gpp=DBABLA~BVQVAAAAAgA.QA", onetrust("C0004%3A1", 0)), [sale; 2]),
+        // Didomi's token: {"purposes":{"enabled":["select_basic_ads"]}} and the same with "disabled".
+        cookie("didomi_token=eyJwdXJwb3NlcyI6eyJlbmFibGVkIjpbInNlbGVjdF9iYXNpY19hZHMiXX19".into(), [None; 2]),
+        cookie(
+            "didomi_token=eyJwdXJwb3NlcyI6eyJkaXNhYmxlZCI6WyJzZWxlY3RfYmFzaWNfYWRzIl19fQ==".into(),
+            [denied; 2],
+        ),
+        cookie("my_consent=ads".into(), [None; 2]),
+        cookie("my_consent=stats".into(), [denied; 2]),
         Visit {
             headers: vec![("cookie", onetrust("C0004%3A1", 0))],
             ..event(json!({"context": {"consent": {"marketing": false}}}), [denied; 2])

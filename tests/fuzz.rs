@@ -116,7 +116,8 @@ fn consent_of_any_cookies_and_any_event_is_a_decision_that_gpc_always_wins() {
     let needed = Requirement::compile(&["marketing"], &rules.vocabulary).unwrap();
     fuzz("consent", (broken(COOKIES), broken(CONSENTS), any::<bool>()), |(line, consent, gpc)| {
         let cookies: Cookies = [line.as_slice()].into_iter().collect();
-        let request = rules.request(gpc.then_some(&b"1"[..]), |name| cookies.get(name));
+        let headers = gpc.then_some(("sec-gpc", &b"1"[..]));
+        let request = rules.request(headers.into_iter(), cookies.iter());
         let consent = String::from_utf8_lossy(&consent);
         let whole = Json::parse(&consent).ok();
         let part = |key: &str| whole.and_then(|whole| whole.get(key)).map(Json::as_str);

@@ -20,6 +20,8 @@ pub struct Printing {
     event: usize,
     /// The callouts that are not settled, as they are written.
     sent: BTreeMap<Token, String>,
+    /// What the decisions about consent were based on, by integration.
+    decided: BTreeMap<String, String>,
     /// What was left out of the requests of the event at hand, by integration, as it is written.
     left_out: BTreeMap<String, String>,
     text: String,
@@ -33,6 +35,7 @@ impl Printing {
             lines: String::new(),
             event: 0,
             sent: BTreeMap::new(),
+            decided: BTreeMap::new(),
             left_out: BTreeMap::new(),
             text: String::new(),
         }
@@ -54,6 +57,7 @@ impl Printing {
         self.event = self.event.saturating_add(1);
         _ = write!(self.text, "event {}: {name}\n{}", self.event, self.lines);
         self.lines.clear();
+        self.decided.clear();
         self.left_out.clear();
     }
 
@@ -71,7 +75,7 @@ impl Printing {
                 let Some(found) = self.config.integration(&integration) else { return };
                 let text =
                     Self::written(found.destination.cluster(), found.destination.authority(), &callout);
-                let consent = needs(found);
+                let consent = self.consent(found);
                 self.line(&format!("{integration}: would be sent, but for dry_run ({consent})"));
                 self.add_left_out(&integration);
                 self.lines.push_str(&text);
@@ -82,6 +86,7 @@ impl Printing {
                 self.names = vec!["the whole request".to_owned()];
                 self.line(&format!("ignored, {}", reason.label()));
             }
+            Recorded::Decided { integration, basis } => _ = self.decided.insert(integration, basis),
             Recorded::LeftOut { integration, explanation } => {
                 let lines = self.left_out.entry(integration).or_default();
                 _ = writeln!(lines, "    left out: {explanation}");
@@ -98,17 +103,41 @@ impl Printing {
         match outcome {
             Outcome::Matched | Outcome::DryRun => {}
             Outcome::Delivered => {
-                let consent = needs(integration);
+                let consent = self.consent(integration);
                 self.line(&format!("{name}: sent ({consent})"));
                 self.add_left_out(name);
                 let callout = settled.and_then(|token| self.sent.remove(&token));
                 self.lines.push_str(&callout.unwrap_or_default());
             }
             Outcome::Dropped(reason) => {
-                let because = because(reason, integration);
-                self.line(&format!("{name}: not sent, {}: {because}", reason.label()));
+                let line = format!("{name}: not sent, {}: {}", reason.label(), self.because(reason, name));
+                self.line(&line);
                 self.add_left_out(name);
             }
+        }
+    }
+
+    /// The consent that a delivery needs, and what grants it.
+    fn consent(&self, integration: &Integration) -> String {
+        let needs = needs(integration);
+        match self.decided.get(&integration.name) {
+            Some(basis) if *basis != needs => format!("{needs}: {basis}"),
+            _ => needs,
+        }
+    }
+
+    /// Why a delivery is dropped.
+    fn because(&self, reason: DropReason, integration: &str) -> &str {
+        match reason {
+            DropReason::DisabledByEvent => "the event's own integrations object says so",
+            DropReason::Gpc
+            | DropReason::SaleOptOut
+            | DropReason::ConsentDenied
+            | DropReason::ConsentAbsent => self.decided.get(integration).map_or("", String::as_str),
+            DropReason::OptedOut => "the visitor has opted out at the vendor",
+            DropReason::Duplicate => "its messageId was there before",
+            DropReason::Stale => "it is older than max_event_age",
+            _ => "the delivery engine gave it up",
         }
     }
 
@@ -158,18 +187,5 @@ pub(super) fn needs(integration: &Integration) -> String {
         "no consent needed".to_owned()
     } else {
         format!("consent for {}", names.join(", "))
-    }
-}
-
-fn because(reason: DropReason, integration: &Integration) -> String {
-    match reason {
-        DropReason::DisabledByEvent => "the event's own integrations object says so".to_owned(),
-        DropReason::Gpc => "Global Privacy Control is on".to_owned(),
-        DropReason::ConsentDenied => format!("{} is not given", needs(integration)),
-        DropReason::ConsentAbsent => format!("nothing says anything about {}", needs(integration)),
-        DropReason::OptedOut => "the visitor has opted out at the vendor".to_owned(),
-        DropReason::Duplicate => "its messageId was there before".to_owned(),
-        DropReason::Stale => "it is older than max_event_age".to_owned(),
-        _ => "the delivery engine gave it up".to_owned(),
     }
 }

@@ -26,9 +26,11 @@ labels! {
         DisabledByEvent = "disabled_by_event",
         /// Global Privacy Control is on.
         Gpc = "gpc",
-        /// Consent was stated, and a required category is not granted.
+        /// The visitor has opted out of the sale or sharing of personal data, or of targeted advertising.
+        SaleOptOut = "sale_opt_out",
+        /// A required category is refused, or the visitor was asked and no source grants it.
         ConsentDenied = "consent_denied",
-        /// Neither the event nor a cookie states consent.
+        /// Nothing is known of the visitor's consent.
         ConsentAbsent = "consent_absent",
         /// The visitor has the vendor's own opt-out cookie.
         OptedOut = "opted_out",

@@ -135,7 +135,7 @@ impl Compiled {
             client_from_context: config.identity.client_from_context,
             issue_anonymous_id,
             remember_email,
-            kept_headers: kept_headers(sources.as_ref(), &integrations),
+            kept_headers: kept_headers(sources.as_ref(), &consent, &integrations),
             sources,
             consent,
             deduplication_window: config.deduplication.window.get(),
@@ -177,7 +177,11 @@ fn plain_secrets(config: &Config, document: &Document) -> Vec<String> {
 }
 
 /// Returns the request headers that any module can use, in lowercase.
-fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<Box<str>> {
+fn kept_headers(
+    sources: Option<&Sources>,
+    consent: &ConsentRules,
+    integrations: &[Integration],
+) -> Vec<Box<str>> {
     let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
     if sources.is_some() {
         kept.extend(sources::HEADERS.map(Box::from));
@@ -187,6 +191,7 @@ fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<
             kept.push(name.into());
         }
     };
+    consent.headers().for_each(&mut keep);
     for integration in integrations {
         integration.plan.headers(&mut keep);
     }
@@ -194,4 +199,4 @@ fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<
 }
 
 /// The request headers that are needed whatever the configuration.
-const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding"];
+const HEADERS: [&str; 4] = ["user-agent", "cookie", "referer", "content-encoding"];

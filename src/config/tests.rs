@@ -117,7 +117,18 @@ fn a_bad_configuration_is_refused_with_the_path_the_problem_and_the_fix() {
         (
             "/consent",
             json!({"cookies": {"foo": "x"}}),
-            &["consent.cookies.foo: unknown field: expected one of onetrust, cookiebot, tcf"],
+            &["consent.cookies.foo: unknown field: expected one of onetrust, cookiebot, didomi, tcf, gpp"],
+        ),
+        ("/consent", json!({"when_absent": "never"}), &["consent.when_absent: expected deny, allow or"]),
+        (
+            "/consent",
+            json!({"custom": [{"cookie": "c", "format": "list", "granted": {"ads": ["x"]}}]}),
+            &["consent.custom[0].granted: unknown consent category `ads`"],
+        ),
+        (
+            "/consent",
+            json!({"custom": [{"cookie": "CookieConsent", "format": "list", "granted": {"marketing": ["x"]}}]}),
+            &["consent.custom[0].cookie: CookieConsent is read as Cookiebot's cookie too"],
         ),
         ("/identity", json!({"anonymous_id_cookies": ["a b"]}), &["identity.anonymous_id_cookies[0]"]),
         ("/identity/issue_anonymous_id", json!({"cookie": "own"}), &[".cookie: expected one of", "\"own\""]),

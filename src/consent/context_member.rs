@@ -1,12 +1,11 @@
 //! What all sources of consent have in common that read a member of an event's `context`.
 
 use super::statement::Statement;
-use super::vocabulary::Categories;
 
-/// Returns the statement of a member, given its raw JSON. `null` states nothing. Every other value denies what it does not
-/// grant; `granted` returns what its JSON text grants.
-pub fn statement<'a>(value: &[u8], granted: impl FnOnce(&str) -> Categories) -> Statement<'a> {
-    present(value).map_or_else(Statement::silent, |json| Statement::granting_only(granted(json)))
+/// Returns the statement of a member, given its raw JSON. For `null` the visitor was not asked; `read` reads the JSON text of
+/// every other value.
+pub fn statement<'a>(value: &'a [u8], read: impl FnOnce(&'a str) -> Statement<'a>) -> Statement<'a> {
+    present(value).map_or_else(Statement::not_asked, read)
 }
 
 /// Returns the JSON text of a member that is present, or `None` for `null`. A text that is not UTF-8, which no event contains,

@@ -4,37 +4,42 @@
 use serde::de::{Deserialize, Deserializer};
 
 use super::by_source::BySource;
-use super::source::CookieSetting;
+use super::source::{ConsentSource, CookieSetting};
 use super::sources::SOURCES;
-use crate::settings::members_of_table;
+use crate::settings::{OneOrMore, members_of_table};
 
-/// The names of the cookies of consent tools. An empty name turns off the source.
+/// The names of the cookies of consent tools: one or more for each. Without a name a source is turned off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieNames(BySource<String>);
+pub struct CookieNames(BySource<Vec<String>>);
 
 impl CookieNames {
-    /// All settings, in the order in which their sources are consulted.
+    /// All settings, in the table's order.
     pub fn settings() -> impl Iterator<Item = CookieSetting> {
         SOURCES.iter().filter_map(|source| source.location().cookie())
     }
 
-    /// Sets the name of a cookie by the key of its setting. Returns `false` if no setting has that key.
-    pub fn set(&mut self, key: &str, name: String) -> bool {
+    /// Sets the names of a source's cookies by the key of its setting. Empty names are left out. Returns `false` if no setting
+    /// has that key.
+    pub fn set(&mut self, key: &str, names: Vec<String>) -> bool {
         let is_meant = |setting: CookieSetting| setting.key == key;
-        let mut names = self.0.iter_mut();
-        let found = names.find(|(source, _)| source.location().cookie().is_some_and(is_meant));
-        found.and_then(|(_, known)| known).map(|known| *known = name).is_some()
+        let mut all = self.0.iter_mut();
+        let found = all.find(|(source, _)| source.location().cookie().is_some_and(is_meant));
+        let names = names.into_iter().filter(|name| !name.is_empty()).collect();
+        found.and_then(|(_, known)| known).map(|known| *known = names).is_some()
     }
 
-    /// Looks up the cookie of each source, except where its name is empty.
-    pub(super) fn find<T>(&self, mut cookie: impl FnMut(&str) -> Option<T>) -> BySource<T> {
-        self.0.and_then(|name| if name.is_empty() { None } else { cookie(name) })
+    /// The name of each cookie, with the source that reads it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static dyn ConsentSource, &str)> {
+        self.0
+            .iter()
+            .flat_map(|(source, names)| names.into_iter().flatten().map(move |name| (source, name.as_str())))
     }
 }
 
 impl Default for CookieNames {
     fn default() -> Self {
-        Self(BySource::of(|source| Some(source.location().cookie()?.default.to_owned())))
+        let names = |setting: CookieSetting| setting.defaults.iter().map(|name| (*name).to_owned()).collect();
+        Self(BySource::of(|source| source.location().cookie().map(names)))
     }
 }
 
@@ -42,7 +47,7 @@ impl<'de> Deserialize<'de> for CookieNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let keys: Vec<_> = Self::settings().map(|setting| setting.key).collect();
         let mut names = Self::default();
-        members_of_table(deserializer, &keys, |key, name| _ = names.set(key, name))?;
+        members_of_table(deserializer, &keys, |key, OneOrMore(set)| _ = names.set(key, set))?;
         Ok(names)
     }
 }
@@ -54,14 +59,21 @@ impl schemars::JsonSchema for CookieNames {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let property = |CookieSetting { key, default, documentation }| {
-            let schema =
-                serde_json::json!({"type": "string", "default": default, "description": documentation});
+        let property = |CookieSetting { key, defaults, documentation }| {
+            let default = match defaults {
+                [one] => serde_json::json!(one),
+                several => serde_json::json!(several),
+            };
+            let schema = serde_json::json!({
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                "default": default,
+                "description": documentation,
+            });
             (key.to_owned(), schema)
         };
         let properties: serde_json::Map<_, _> = CookieNames::settings().map(property).collect();
         schemars::json_schema!({
-            "description": "The names of the cookies of consent tools; an empty name: that tool is not asked.",
+            "description": "The names of the cookies of consent tools: one, or a list. An empty name turns off the source.",
             "type": "object",
             "properties": properties,
             "additionalProperties": false,
@@ -76,43 +88,60 @@ mod tests {
     use super::*;
     use crate::settings::of_text;
 
-    /// The names that are looked up, in order.
-    fn looked_up(names: &CookieNames) -> Vec<String> {
-        let mut looked_up = Vec::new();
-        names.find(|name| {
-            looked_up.push(name.to_owned());
-            None::<()>
-        });
-        looked_up
+    fn listed(names: &CookieNames) -> Vec<&str> {
+        names.iter().map(|(_, name)| name).collect()
     }
 
     #[test]
     fn the_defaults_are_those_of_the_consent_tools() {
-        let defaults = ["OptanonConsent", "CookieConsent", "euconsent-v2"];
-        assert_eq!(looked_up(&CookieNames::default()), defaults);
+        let defaults = [
+            "OptanonConsent",
+            "CookieConsent",
+            "didomi_token",
+            "euconsent-v2",
+            "__gpp",
+            "OTGPPConsent",
+            "usprivacy",
+        ];
+        assert_eq!(listed(&CookieNames::default()), defaults);
         assert_eq!(of_text::<CookieNames>("{}").unwrap(), CookieNames::default());
     }
 
     #[test]
-    fn a_configured_name_replaces_the_default_and_an_empty_one_is_not_looked_up() {
-        let names = of_text::<CookieNames>(r#"{"cookiebot": "", "tcf": "tc"}"#).unwrap();
-        assert_eq!(looked_up(&names), ["OptanonConsent", "tc"]);
+    fn configured_names_replace_the_defaults_and_empty_ones_turn_the_source_off() {
+        let names = of_text::<CookieNames>(
+            r#"{"cookiebot": "", "didomi": [], "tcf": ["euconsent-v2", "tc"], "gpp": "__gpp", "us_privacy": [""]}"#,
+        );
+        let names = names.unwrap();
+        assert_eq!(listed(&names), ["OptanonConsent", "euconsent-v2", "tc", "__gpp"]);
         let mut set = CookieNames::default();
-        assert!(set.set("cookiebot", String::new()) && set.set("tcf", "tc".to_owned()));
+        for (key, names) in [
+            ("cookiebot", &[][..]),
+            ("didomi", &[]),
+            ("tcf", &["euconsent-v2", "tc"]),
+            ("gpp", &["__gpp"]),
+            ("us_privacy", &[""]),
+        ] {
+            assert!(set.set(key, names.iter().map(|name| (*name).to_owned()).collect()));
+        }
         assert_eq!(set, names);
     }
 
     #[test]
     fn a_key_that_no_source_has_is_refused_with_those_there_are() {
         let refused = of_text::<CookieNames>(r#"{"foo": "bar"}"#).unwrap_err();
-        assert_eq!(refused.to_string(), "foo: unknown field: expected one of onetrust, cookiebot, tcf");
-        assert!(!CookieNames::default().set("foo", "bar".to_owned()));
+        assert_eq!(
+            refused.to_string(),
+            "foo: unknown field: expected one of onetrust, cookiebot, didomi, tcf, gpp, us_privacy"
+        );
+        assert!(!CookieNames::default().set("foo", vec!["bar".to_owned()]));
     }
 
     #[test]
     fn no_two_sources_share_a_key_or_a_cookie() {
         let keys: BTreeSet<_> = CookieNames::settings().map(|setting| setting.key).collect();
-        let defaults: BTreeSet<_> = CookieNames::settings().map(|setting| setting.default).collect();
-        assert_eq!((keys.len(), defaults.len()), (CookieNames::settings().count(), keys.len()));
+        let defaults: Vec<_> = CookieNames::settings().flat_map(|setting| setting.defaults).collect();
+        assert_eq!(keys.len(), CookieNames::settings().count());
+        assert_eq!(defaults.iter().collect::<BTreeSet<_>>().len(), defaults.len());
     }
 }

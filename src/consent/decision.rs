@@ -1,28 +1,33 @@
-//! Decides whether an event may be delivered, or a cookie set, by the first source of consent that states a choice.
+//! Decides whether an event may be delivered, or a cookie set.
+//!
+//! Any refusal denies, whichever source of consent states it; without one, the first grant counts. What no source grants is
+//! denied too, unless nothing at all is known of the visitor: then `consent.when_absent` decides.
 
 use std::cell::OnceCell;
 
+use super::basis::Basis;
 use super::by_source::BySource;
+use super::category::{Categories, Category};
 use super::cookie_value::MAX_COOKIE_BYTES;
-use super::rules::{ConsentRules, Require, WhenAbsent};
+use super::rules::{ConsentRules, GPC_HEADER, Require};
 use super::source::ConsentSource;
-use super::statement::Statement;
-use super::vocabulary::{Categories, Category, Requirement, Vocabulary};
+use super::statement::{OptOut, Statement};
+use super::vocabulary::{Requirement, Vocabulary};
 use crate::accounting::DropReason;
 
-/// Where Global Privacy Control is found, in addition to what consent tools recorded.
-const GPC_HEADER: &str = "the Sec-GPC header";
+/// What explanations call the header of Global Privacy Control.
+const GPC_HEADER_NAME: &str = "the Sec-GPC header";
 
-/// Whether a delivery or a cookie is permitted, and which source decided.
+/// Whether a delivery or a cookie is permitted, and on what basis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// `Ok`: permitted. Otherwise one of `Gpc`, `ConsentDenied` and `ConsentAbsent`.
+pub struct Decision<'s> {
+    /// `Ok`: permitted. Otherwise one of `Gpc`, `SaleOptOut`, `ConsentDenied` and `ConsentAbsent`.
     pub outcome: Result<(), DropReason>,
-    /// The name of the source that decided; `None` if no consent is required, or no source states a choice.
-    pub source: Option<&'static str>,
+    /// What decided.
+    pub basis: Basis<'s>,
 }
 
-impl Decision {
+impl Decision<'_> {
     /// Returns whether the delivery or the cookie is permitted.
     pub fn is_permitted(self) -> bool {
         self.outcome.is_ok()
@@ -30,18 +35,24 @@ impl Decision {
 }
 
 impl ConsentRules {
-    /// The consent that one request carries in its headers. `sec_gpc` is the value of its `Sec-GPC` header, `cookie` gives
-    /// the value of a cookie by name. Values are kept, and read when a decision first needs them.
-    pub fn request<'a>(
+    /// The consent that one request carries in its headers, given by their names in lowercase, and in its cookies. Values are
+    /// kept, and read when a decision first needs them.
+    pub fn request<'a, 'h>(
         &'a self,
-        sec_gpc: Option<&[u8]>,
-        mut cookie: impl FnMut(&str) -> Option<&'a [u8]>,
+        headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
+        cookies: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
     ) -> RequestConsent<'a> {
-        let bounded = |value: &&[u8]| value.len() <= MAX_COOKIE_BYTES;
+        let is_gpc = |(name, value): (&str, &[u8])| name == GPC_HEADER && value.trim_ascii() == b"1";
+        let mut found = Vec::new();
+        for (cookie, source) in self.cookies.iter() {
+            let values = cookies.clone().filter(|(name, _)| *name == cookie.as_bytes());
+            found.extend(values.map(|(_, value)| (source, Found::new(value))));
+        }
         RequestConsent {
             rules: self,
-            sec_gpc: sec_gpc.is_some_and(|value| value.trim_ascii() == b"1"),
-            cookies: self.cookies.find(|name| cookie(name).filter(bounded).map(Found::new)),
+            sec_gpc: headers.clone().any(is_gpc),
+            allowed_if_absent: self.when_absent.allows(headers),
+            cookies: found,
         }
     }
 }
@@ -51,7 +62,10 @@ impl ConsentRules {
 pub struct RequestConsent<'a> {
     rules: &'a ConsentRules,
     sec_gpc: bool,
-    cookies: BySource<Found<'a>>,
+    allowed_if_absent: bool,
+    /// In the order of the table. Several of one source: a cookie may be set for the host and for its domain, and both are
+    /// sent.
+    cookies: Vec<(&'a dyn ConsentSource, Found<'a>)>,
 }
 
 /// The value found at the location of a source of consent.
@@ -68,6 +82,14 @@ impl<'a> Found<'a> {
 
     fn read(&self, source: &dyn ConsentSource, vocabulary: &Vocabulary) -> &Statement<'a> {
         self.statement.get_or_init(|| source.read(self.value, vocabulary))
+    }
+
+    /// Reads a cookie. One that is longer than browsers keep was set by no consent tool, and can't be read.
+    fn read_cookie(&self, source: &dyn ConsentSource, vocabulary: &Vocabulary) -> &Statement<'a> {
+        if self.value.len() > MAX_COOKIE_BYTES {
+            return self.statement.get_or_init(Statement::unreadable);
+        }
+        self.read(source, vocabulary)
     }
 }
 
@@ -88,69 +110,127 @@ pub struct EventConsent<'r, 'a> {
 
 impl EventConsent<'_, '_> {
     /// Decides whether the event may be delivered to a vendor, given by its id on IAB's list; `None`: it is not on it.
-    /// Global Privacy Control holds for every vendor, also for one that requires no consent.
-    pub fn for_delivery(&self, requirement: Requirement, iab_vendor: Option<u16>) -> Decision {
-        if let Some(source) = self.gpc() {
-            return Decision { outcome: Err(DropReason::Gpc), source: Some(source) };
-        }
-        self.decide(requirement, self.request.rules.require, iab_vendor)
+    /// An opt-out holds for every vendor, also for one that requires no consent.
+    pub fn for_delivery(&self, requirement: Requirement, iab_vendor: Option<u16>) -> Decision<'_> {
+        self.opt_out().unwrap_or_else(|| self.decide(requirement, self.request.rules.require, iab_vendor))
     }
 
-    /// Decides whether a cookie of our own may be set: everything it requires must be granted, and with Global Privacy Control
-    /// it must not require marketing. Any refusal other than [`DropReason::ConsentAbsent`] is the visitor's own choice.
-    pub fn for_cookie(&self, requirement: Requirement) -> Decision {
-        if requirement.categories().contains(Category::Marketing)
-            && let Some(source) = self.gpc()
-        {
-            return Decision { outcome: Err(DropReason::Gpc), source: Some(source) };
-        }
-        self.decide(requirement, Require::All, None)
+    /// Decides whether a cookie of our own may be set: everything it requires must be granted, and there must be no opt-out.
+    /// Any refusal other than [`DropReason::ConsentAbsent`] is the visitor's own choice.
+    pub fn for_cookie(&self, requirement: Requirement) -> Decision<'_> {
+        self.opt_out().unwrap_or_else(|| self.decide(requirement, Require::All, None))
     }
 
-    fn decide(&self, requirement: Requirement, require: Require, iab_vendor: Option<u16>) -> Decision {
+    fn decide(&self, requirement: Requirement, require: Require, iab_vendor: Option<u16>) -> Decision<'_> {
         if require.is_met(requirement, Categories::NONE) {
-            return Decision { outcome: Ok(()), source: None };
+            return Decision { outcome: Ok(()), basis: Basis::NotRequired };
         }
-        let Some((source, statement)) = self.statements(|_| true).find(|(_, said)| !said.is_silent()) else {
-            let outcome = match self.request.rules.when_absent {
-                WhenAbsent::Allow => Ok(()),
-                WhenAbsent::Deny => Err(DropReason::ConsentAbsent),
-            };
-            return Decision { outcome, source: None };
+        let said = self.said(requirement.categories(), iab_vendor);
+        let outcome = match said.asked {
+            _ if require.is_met(requirement, said.granted) => Ok(()),
+            Some(_) => Err(DropReason::ConsentDenied),
+            None if self.request.allowed_if_absent => Ok(()),
+            None => Err(DropReason::ConsentAbsent),
         };
-        let is_met = require.is_met(requirement, statement.granted(iab_vendor));
-        let outcome = if is_met { Ok(()) } else { Err(DropReason::ConsentDenied) };
-        Decision { outcome, source: Some(source) }
+        Decision { outcome, basis: said.basis(outcome) }
     }
 
-    /// Returns where Global Privacy Control is on, if it is respected: in the header, or in a consent tool's record of the
-    /// same browser setting, because some browsers expose it to scripts only.
-    fn gpc(&self) -> Option<&'static str> {
-        if !self.request.rules.respect_gpc {
-            return None;
+    /// Asks all sources about the categories that are required.
+    fn said(&self, required: Categories, iab_vendor: Option<u16>) -> Said<'_> {
+        let mut said = Said { required, ..Said::default() };
+        for (source, statement) in self.statements(|_| true) {
+            let granted = statement.granted(iab_vendor);
+            let refused = statement.refused(granted);
+            said.granted = said.granted.union(granted);
+            said.refused = said.refused.union(refused);
+            if granted.intersects(required) {
+                said.grant.get_or_insert(source);
+            }
+            if let Some(category) = refused.intersection(required).first() {
+                let for_vendor = statement.granted(None).contains(category);
+                said.refusal.get_or_insert((category, source, for_vendor));
+            }
+            if statement.was_asked() {
+                said.asked.get_or_insert(source);
+            }
         }
-        if self.request.sec_gpc {
-            return Some(GPC_HEADER);
-        }
-        let mut recorded = self.statements(|source| source.may_record_gpc());
-        recorded.find(|(_, statement)| statement.gpc()).map(|(source, _)| source)
+        said.granted = said.granted.without(said.refused);
+        said
     }
 
-    /// The statements of the sources that are present, by the sources' names, in the table's order. Each is read when the
-    /// iterator reaches it, unless it has been read before.
+    /// Returns the decision against the visitor's opt-out, if there is one: first Global Privacy Control, if it is respected,
+    /// in the header or in a consent tool's record of the same browser setting, because some browsers expose it to scripts
+    /// only; then an opt-out of sale.
+    fn opt_out(&self) -> Option<Decision<'_>> {
+        let respects_gpc = self.request.rules.respect_gpc;
+        let against = |opt_out, source| {
+            let reason = if opt_out == OptOut::Gpc { DropReason::Gpc } else { DropReason::SaleOptOut };
+            Some(Decision { outcome: Err(reason), basis: Basis::OptedOut { opt_out, source } })
+        };
+        if respects_gpc && self.request.sec_gpc {
+            return against(OptOut::Gpc, GPC_HEADER_NAME);
+        }
+        let mut sale = None;
+        for (source, statement) in self.statements(|source| source.may_record_opt_out()) {
+            if respects_gpc && statement.has_opt_out(OptOut::Gpc) {
+                return against(OptOut::Gpc, source);
+            }
+            if statement.has_opt_out(OptOut::Sale) {
+                sale.get_or_insert(source);
+            }
+        }
+        against(OptOut::Sale, sale?)
+    }
+
+    /// The statements of the sources that are present, by the sources' names: those of the event, then those of the cookies.
+    /// Each is read when the iterator reaches it, unless it has been read before.
     fn statements<'s>(
         &'s self,
         is_asked: fn(&dyn ConsentSource) -> bool,
-    ) -> impl Iterator<Item = (&'static str, &'s Statement<'s>)> {
+    ) -> impl Iterator<Item = (&'s str, &'s Statement<'s>)> {
         let vocabulary = &self.request.rules.vocabulary;
-        let found = self.members.iter().zip(self.request.cookies.iter());
-        found.filter(move |((source, _), _)| is_asked(*source)).filter_map(
-            move |((source, member), (_, cookie))| {
-                let member = member.map(|found| found.read(source, vocabulary) as &'s Statement<'s>);
-                let statement = member.or_else(|| cookie.map(|found| found.read(source, vocabulary)))?;
-                Some((source.name(), statement))
+        let members = self.members.iter().filter_map(move |(source, member)| {
+            let member = member.filter(|_| is_asked(source))?;
+            Some((source.name(), member.read(source, vocabulary) as &'s Statement<'s>))
+        });
+        let cookies = self.request.cookies.iter().filter(move |(source, _)| is_asked(*source)).map(
+            move |(source, cookie)| {
+                (source.name(), cookie.read_cookie(*source, vocabulary) as &'s Statement<'s>)
             },
-        )
+        );
+        members.chain(cookies)
+    }
+}
+
+/// What all sources together say about the categories that are required.
+#[derive(Default)]
+struct Said<'s> {
+    required: Categories,
+    /// Without those that are refused.
+    granted: Categories,
+    refused: Categories,
+    /// The first source that grants a required category.
+    grant: Option<&'s str>,
+    /// The first refusal of a required category: its source, and whether it holds for some vendors only.
+    refusal: Option<(Category, &'s str, bool)>,
+    /// The first source by which the visitor was asked for consent.
+    asked: Option<&'s str>,
+}
+
+impl<'s> Said<'s> {
+    /// Returns what an outcome is based on.
+    fn basis(&self, outcome: Result<(), DropReason>) -> Basis<'s> {
+        match (outcome, self.refusal, self.grant, self.asked) {
+            (Ok(()), _, Some(source), _) => Basis::Granted { source },
+            (Err(_), Some((category, source, for_vendor)), ..) => {
+                Basis::Refused { category, source, for_vendor }
+            }
+            (Err(_), None, _, Some(source)) => {
+                let missing = self.required.without(self.granted.with(Category::Essential));
+                Basis::NotGranted { category: missing.first().unwrap_or(Category::Essential), source }
+            }
+            _ => Basis::Absent,
+        }
     }
 }
 

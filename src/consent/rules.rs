@@ -2,20 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cookie_names::CookieNames;
-use super::vocabulary::{Categories, Category, Requirement, Vocabulary};
+use super::category::{Categories, Category};
+use super::cookie_sources::CookieSources;
+use super::vocabulary::{Requirement, Vocabulary};
+use super::when_absent::WhenAbsent;
 
-/// What happens to an event for which no source states consent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum WhenAbsent {
-    /// It is dropped as `consent_absent`.
-    #[default]
-    Deny,
-    /// It is delivered.
-    Allow,
-}
+/// The header of Global Privacy Control, in lowercase.
+pub(super) const GPC_HEADER: &str = "sec-gpc";
 
 /// How many of an integration's categories must be granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -42,16 +35,23 @@ impl Require {
 }
 
 /// What counts as consent, for every request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ConsentRules {
-    /// What happens to an event for which no source states consent.
+    /// What happens to an event if nothing is known of the visitor's consent.
     pub when_absent: WhenAbsent,
     /// How many of an integration's categories must be granted.
     pub require: Require,
-    /// Whether Global Privacy Control (`Sec-GPC: 1`) stops every delivery.
+    /// Whether Global Privacy Control stops every delivery.
     pub respect_gpc: bool,
-    /// The names of the cookies of consent tools.
-    pub cookies: CookieNames,
+    /// The cookies that are read.
+    pub cookies: CookieSources,
     /// The known names and codes of categories, the configured aliases among them.
     pub vocabulary: Vocabulary,
+}
+
+impl ConsentRules {
+    /// Returns the request headers that a decision depends on beside the cookies, by their names in lowercase.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(GPC_HEADER).chain(self.when_absent.header())
+    }
 }

@@ -1,5 +1,7 @@
 //! The interface of a source of consent: a name, a location, and a way to read the value found there.
 
+use std::fmt;
+
 use super::statement::Statement;
 use super::vocabulary::Vocabulary;
 
@@ -8,22 +10,28 @@ use super::vocabulary::Vocabulary;
 /// A new one is a file in `src/consent/sources/` and a line in the table there; docs/adding-a-consent-source.md shows one.
 pub trait ConsentSource: Sync {
     /// Returns the name of the source for explanations of a decision, for example "OneTrust's cookie".
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// Returns where a visitor's statement is found.
     fn location(&self) -> Location;
 
     /// Reads the value at the location: the raw JSON text of a member of the event's `context`, or the undecoded value of a
-    /// cookie. A client may send any bytes. Each source decides whether a value that cannot be parsed is silent or refuses.
+    /// cookie. A client may send any bytes. A value that can't be read refuses: return [`Statement::unreadable`].
     ///
-    /// It is called at most once for an event or a request, and only when a decision needs it. It never gets a cookie
-    /// longer than [`MAX_COOKIE_BYTES`](super::cookie_value::MAX_COOKIE_BYTES).
+    /// It is called at most once for each value of an event or a request, and only when a decision needs it. It never gets a
+    /// cookie longer than [`MAX_COOKIE_BYTES`](super::cookie_value::MAX_COOKIE_BYTES).
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a>;
 
-    /// Returns `false` if no statement of this source ever records Global Privacy Control. Then the source need not be
-    /// read if an earlier one decides.
-    fn may_record_gpc(&self) -> bool {
+    /// Returns `false` if no statement of this source ever records an opt-out. Then it isn't read for an integration that
+    /// requires no consent.
+    fn may_record_opt_out(&self) -> bool {
         true
+    }
+}
+
+impl fmt::Debug for dyn ConsentSource + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -32,8 +40,10 @@ pub trait ConsentSource: Sync {
 pub enum Location {
     /// A member of the event's `context`: the spellings of its key, the name first.
     Context(&'static [&'static str]),
-    /// A cookie of the request.
+    /// A cookie of the request, whose name is a setting.
     Cookie(CookieSetting),
+    /// A cookie of the request that the configuration itself describes.
+    CustomCookie,
 }
 
 /// The setting in `consent.cookies` that names a source's cookie.
@@ -41,8 +51,8 @@ pub enum Location {
 pub struct CookieSetting {
     /// The setting's key.
     pub key: &'static str,
-    /// The cookie's name if the configuration does not set one.
-    pub default: &'static str,
+    /// The names of the cookie if the configuration sets none.
+    pub defaults: &'static [&'static str],
     /// The description of the setting in the JSON Schema, as a whole sentence.
     pub documentation: &'static str,
 }
@@ -52,14 +62,14 @@ impl Location {
     pub fn context(self) -> Option<&'static [&'static str]> {
         match self {
             Location::Context(spellings) => Some(spellings),
-            Location::Cookie(_) => None,
+            Location::Cookie(_) | Location::CustomCookie => None,
         }
     }
 
-    /// Returns the setting that names the cookie, or `None` for a member of `context`.
+    /// Returns the setting that names the cookie, or `None` where there is none.
     pub fn cookie(self) -> Option<CookieSetting> {
         match self {
-            Location::Context(_) => None,
+            Location::Context(_) | Location::CustomCookie => None,
             Location::Cookie(setting) => Some(setting),
         }
     }

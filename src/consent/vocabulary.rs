@@ -4,117 +4,43 @@ use std::cmp::Ordering;
 
 use thiserror::Error;
 
-/// The five canonical consent categories. The names of sites, consent tools and standards are mapped to these.
+use super::category::{Categories, Category};
+
+/// How a code relates to its category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Category {
-    /// What a site can't work without. It needs no consent.
-    Essential,
-    /// Conveniences, such as a visitor's preferences.
-    Functional,
-    /// Statistics about how a site is used.
-    Analytics,
-    /// Advertising and the measurement of its success.
-    Marketing,
-    /// Content that is selected for the visitor.
-    Personalization,
+enum Rank {
+    /// It names the category itself. Where such codes are present they decide, and one refusal among them refuses.
+    Name,
+    /// It belongs to the category. Granting one of several such codes is enough.
+    Member,
 }
 
-impl Category {
-    /// Every category, in the order of their discriminants.
-    pub const ALL: [Category; 5] = [
-        Category::Essential,
-        Category::Functional,
-        Category::Analytics,
-        Category::Marketing,
-        Category::Personalization,
-    ];
-
-    /// The canonical name, as configurations and events write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Category::Essential => "essential",
-            Category::Functional => "functional",
-            Category::Analytics => "analytics",
-            Category::Marketing => "marketing",
-            Category::Personalization => "personalization",
-        }
-    }
-}
-
-/// A set of categories.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Categories(u8);
-
-impl Categories {
-    /// No category.
-    pub const NONE: Categories = Categories(0);
-    /// Every category.
-    pub const ALL: Categories = Categories((1 << Category::ALL.len()) - 1);
-
-    /// This set and `category`.
-    #[must_use]
-    pub const fn with(self, category: Category) -> Categories {
-        Categories(self.0 | 1 << category as u8)
-    }
-
-    /// Returns the categories that are in either set.
-    #[must_use]
-    pub const fn union(self, other: Categories) -> Categories {
-        Categories(self.0 | other.0)
-    }
-
-    /// This set but for what is in `other`.
-    #[must_use]
-    pub const fn without(self, other: Categories) -> Categories {
-        Categories(self.0 & !other.0)
-    }
-
-    /// Whether `category` is in the set.
-    pub const fn contains(self, category: Category) -> bool {
-        self.0 & 1 << category as u8 != 0
-    }
-
-    /// Whether every category of `other` is in the set. True of an empty `other`.
-    pub const fn contains_all(self, other: Categories) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Whether the sets have a category in common.
-    pub const fn intersects(self, other: Categories) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    /// Whether the set has no category.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl FromIterator<Category> for Categories {
-    fn from_iter<I: IntoIterator<Item = Category>>(categories: I) -> Self {
-        categories.into_iter().fold(Categories::NONE, Categories::with)
-    }
-}
-
-/// The names that are known without configuration: the canonical ones, Cookiebot's, and OneTrust's default groups
-/// (C0005 is its group of social media cookies).
-const BUILT_IN: [(&str, Category); 15] = [
-    ("essential", Category::Essential),
-    ("necessary", Category::Essential),
-    ("C0001", Category::Essential),
-    ("functional", Category::Functional),
-    ("preferences", Category::Functional),
-    ("C0003", Category::Functional),
-    ("analytics", Category::Analytics),
-    ("statistics", Category::Analytics),
-    ("C0002", Category::Analytics),
-    ("marketing", Category::Marketing),
-    ("advertising", Category::Marketing),
-    ("targeting", Category::Marketing),
-    ("C0004", Category::Marketing),
-    ("C0005", Category::Marketing),
-    ("personalization", Category::Personalization),
+/// The names that are known without configuration: the canonical ones, Cookiebot's, and OneTrust's default groups.
+///
+/// C0004 is OneTrust's group of targeting cookies, so it names marketing; C0005, its group of social media cookies, does not.
+const BUILT_IN: [(&str, Category, Rank); 15] = [
+    ("essential", Category::Essential, Rank::Name),
+    ("necessary", Category::Essential, Rank::Name),
+    ("C0001", Category::Essential, Rank::Member),
+    ("functional", Category::Functional, Rank::Name),
+    ("preferences", Category::Functional, Rank::Name),
+    ("C0003", Category::Functional, Rank::Member),
+    ("analytics", Category::Analytics, Rank::Name),
+    ("statistics", Category::Analytics, Rank::Name),
+    ("C0002", Category::Analytics, Rank::Member),
+    ("marketing", Category::Marketing, Rank::Name),
+    ("advertising", Category::Marketing, Rank::Name),
+    ("targeting", Category::Marketing, Rank::Name),
+    ("C0004", Category::Marketing, Rank::Name),
+    ("C0005", Category::Marketing, Rank::Member),
+    ("personalization", Category::Personalization, Rank::Name),
 ];
+
+/// Returns the rank of an alias: a site's own code for marketing names advertising, because a site has such a code for nothing
+/// else. Its codes for other categories are often groups within them.
+fn rank_of_alias(category: Category) -> Rank {
+    if category == Category::Marketing { Rank::Name } else { Rank::Member }
+}
 
 /// How many codes a vocabulary can hold: one bit each in [`Choices`].
 const MAX_CODES: usize = u128::BITS as usize;
@@ -123,8 +49,8 @@ const MAX_CODES: usize = u128::BITS as usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(u8);
 
-/// A visitor's choices by code, as one object or cookie states them. For a repeated code the last choice counts, as in
-/// `JSON.parse`.
+/// A visitor's choices by code, as one object or cookie states them. A code that is both granted and denied is denied,
+/// whichever comes first: which of the two is newer can't be told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choices {
     granted: u128,
@@ -135,8 +61,6 @@ impl Choices {
     /// Records that a code is granted, or that it is denied.
     pub fn record(&mut self, code: Code, granted: bool) {
         let bit = 1_u128 << code.0;
-        self.granted &= !bit;
-        self.denied &= !bit;
         *(if granted { &mut self.granted } else { &mut self.denied }) |= bit;
     }
 
@@ -177,9 +101,38 @@ pub enum AliasError {
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
     /// Sorted by the ASCII-lowercased name, shorter ones first: most are told apart by their length alone.
-    codes: Vec<(Box<[u8]>, Category)>,
+    codes: Vec<Known>,
     /// By category, the bits of its codes.
-    members: [u128; Category::ALL.len()],
+    by_category: [CodesOfCategory; Category::ALL.len()],
+}
+
+/// A known name or code.
+#[derive(Clone, Debug)]
+struct Known {
+    /// In lowercase.
+    name: Box<[u8]>,
+    category: Category,
+    rank: Rank,
+}
+
+/// The bits of a category's codes.
+#[derive(Clone, Copy, Debug, Default)]
+struct CodesOfCategory {
+    all: u128,
+    /// Those that name the category itself.
+    names: u128,
+}
+
+impl CodesOfCategory {
+    /// Returns whether the choices grant the category, or `None` if they say nothing about it.
+    fn is_granted(self, choices: &Choices) -> Option<bool> {
+        let (granted, denied) = (choices.granted & self.all, choices.denied & self.all);
+        if (granted | denied) & self.names != 0 {
+            return Some(denied & self.names == 0);
+        }
+        // A code that is granted and denied counts as denied, and so not among those of which one is enough.
+        (granted | denied != 0).then_some(granted & !denied != 0)
+    }
 }
 
 impl Vocabulary {
@@ -189,33 +142,34 @@ impl Vocabulary {
     where
         A: IntoIterator<Item = &'a str>,
     {
-        let mut codes: Vec<(Box<[u8]>, Category)> = Vec::with_capacity(BUILT_IN.len());
-        for (name, category) in BUILT_IN {
-            insert(&mut codes, name, category)?;
+        let mut codes = Vec::with_capacity(BUILT_IN.len());
+        for (name, category, rank) in BUILT_IN {
+            insert(&mut codes, name, category, rank)?;
         }
         for (key, names) in aliases {
             let category = BUILT_IN
                 .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case(key.trim()))
-                .map(|(_, category)| *category)
+                .find(|(name, ..)| name.eq_ignore_ascii_case(key.trim()))
+                .map(|(_, category, _)| *category)
                 .ok_or_else(|| AliasError::UnknownCategory(key.to_owned()))?;
             for name in names {
-                insert(&mut codes, name.trim(), category)?;
+                insert(&mut codes, name.trim(), category, rank_of_alias(category))?;
             }
         }
-        let mut members = [0; Category::ALL.len()];
-        for (index, (_, category)) in codes.iter().enumerate() {
-            if let Some(bits) = members.get_mut(*category as usize) {
-                *bits |= 1 << index;
+        let mut by_category = [CodesOfCategory::default(); Category::ALL.len()];
+        for (index, known) in codes.iter().enumerate() {
+            if let Some(bits) = by_category.get_mut(known.category as usize) {
+                bits.all |= 1 << index;
+                bits.names |= u128::from(known.rank == Rank::Name) << index;
             }
         }
-        Ok(Vocabulary { codes, members })
+        Ok(Vocabulary { codes, by_category })
     }
 
     /// The category that a name or code means, in any ASCII case.
     pub fn category(&self, name: &[u8]) -> Option<Category> {
         let index = position(&self.codes, name).ok()?;
-        self.codes.get(index).map(|(_, category)| *category)
+        self.codes.get(index).map(|known| known.category)
     }
 
     /// Looks up a name or code, in any ASCII case, to record a choice for it. `None`: it is unknown.
@@ -223,44 +177,48 @@ impl Vocabulary {
         position(&self.codes, name).ok().and_then(|index| u8::try_from(index).ok()).map(Code)
     }
 
-    /// The categories of which at least one code is granted: several codes of a category are OR-ed.
+    /// Returns the categories that the choices grant: no code that names the category is denied, and if there is none, one of
+    /// its other codes is granted.
     pub fn granted(&self, choices: &Choices) -> Categories {
-        self.categories_with(choices.granted)
+        self.categories_where(|codes| codes.is_granted(choices) == Some(true))
     }
 
-    /// The categories of which at least one code is denied and none is granted.
+    /// Returns the categories that the choices deny: those that they say something about and don't grant.
     pub fn denied(&self, choices: &Choices) -> Categories {
-        self.categories_with(choices.denied).without(self.granted(choices))
+        self.categories_where(|codes| codes.is_granted(choices) == Some(false))
     }
 
-    fn categories_with(&self, bits: u128) -> Categories {
-        let members = Category::ALL.into_iter().zip(self.members);
-        members.filter(|(_, members)| members & bits != 0).map(|(category, _)| category).collect()
+    fn categories_where(&self, holds: impl Fn(CodesOfCategory) -> bool) -> Categories {
+        let all = Category::ALL.into_iter().zip(self.by_category);
+        all.filter(|(_, codes)| holds(*codes)).map(|(category, _)| category).collect()
     }
 }
 
-fn insert(codes: &mut Vec<(Box<[u8]>, Category)>, name: &str, of: Category) -> Result<(), AliasError> {
+fn insert(codes: &mut Vec<Known>, name: &str, of: Category, rank: Rank) -> Result<(), AliasError> {
     if name.is_empty() {
         return Err(AliasError::Empty(of.name()));
     }
     match position(codes, name.as_bytes()) {
         Ok(index) => match codes.get(index) {
-            Some((_, means)) if *means != of => {
-                Err(AliasError::Taken { code: name.to_owned(), means: means.name(), of: of.name() })
+            Some(Known { category, .. }) if *category != of => {
+                Err(AliasError::Taken { code: name.to_owned(), means: category.name(), of: of.name() })
             }
             _ => Ok(()),
         },
         Err(_) if codes.len() >= MAX_CODES => Err(AliasError::TooMany),
         Err(index) => {
-            codes.insert(index, (name.to_ascii_lowercase().into_bytes().into_boxed_slice(), of));
+            codes.insert(
+                index,
+                Known { name: name.to_ascii_lowercase().into_bytes().into(), category: of, rank },
+            );
             Ok(())
         }
     }
 }
 
 /// Where a name stands among sorted codes, or where it would.
-fn position(codes: &[(Box<[u8]>, Category)], name: &[u8]) -> Result<usize, usize> {
-    codes.binary_search_by(|(code, _)| compare(code, name))
+fn position(codes: &[Known], name: &[u8]) -> Result<usize, usize> {
+    codes.binary_search_by(|known| compare(&known.name, name))
 }
 
 fn compare(lowercased: &[u8], name: &[u8]) -> Ordering {
@@ -312,7 +270,7 @@ mod tests {
     #[test]
     fn every_built_in_code_means_its_category_in_any_case() {
         let vocabulary = with_aliases(&[]).unwrap();
-        for (name, category) in BUILT_IN {
+        for (name, category, _) in BUILT_IN {
             for spelled in [name.to_owned(), name.to_uppercase(), name.to_lowercase()] {
                 assert_eq!(vocabulary.category(spelled.as_bytes()), Some(category), "{spelled}");
             }
@@ -328,6 +286,51 @@ mod tests {
             with_aliases(&[("Advertising", &["custom_Ads", "C0004"]), ("analytics", &["C0002"])]).unwrap();
         assert_eq!(vocabulary.category(b"CUSTOM_ADS"), Some(Category::Marketing));
         assert_eq!(vocabulary.category(b"c0004"), Some(Category::Marketing));
+    }
+
+    /// What the choices grant and deny, written `C0004:1 C0005:0`.
+    fn read(choices: &str) -> (Categories, Categories) {
+        let vocabulary =
+            with_aliases(&[("marketing", &["ads", "retargeting"]), ("analytics", &["heatmaps"])]).unwrap();
+        let mut recorded = Choices::default();
+        for choice in choices.split_whitespace() {
+            let (code, granted) = choice.split_once(':').unwrap();
+            recorded.record(vocabulary.code(code.as_bytes()).unwrap(), granted == "1");
+        }
+        (vocabulary.granted(&recorded), vocabulary.denied(&recorded))
+    }
+
+    #[test]
+    fn a_code_that_names_advertising_decides_alone_and_one_refusal_among_such_codes_refuses() {
+        let marketing = Categories::NONE.with(Category::Marketing);
+        for granted in ["C0004:1", "C0005:1", "C0004:1 C0005:0", "marketing:1 ads:1", "ads:1 C0005:0"] {
+            assert_eq!(read(granted), (marketing, Categories::NONE), "{granted}");
+        }
+        for denied in [
+            "C0004:0",
+            "C0005:0",
+            "C0004:0 C0005:1",
+            "marketing:1 advertising:0",
+            "C0004:1 targeting:0",
+            "ads:1 retargeting:0",
+            "C0004:1 ads:0",
+            "C0004:1 C0004:0",
+            "C0004:0 C0004:1",
+            "C0005:1 C0005:0",
+        ] {
+            assert_eq!(read(denied), (Categories::NONE, marketing), "{denied}");
+        }
+    }
+
+    #[test]
+    fn of_several_codes_that_belong_to_another_category_one_is_enough_and_its_names_decide_alone() {
+        let analytics = Categories::NONE.with(Category::Analytics);
+        for granted in ["C0002:1", "C0002:0 heatmaps:1", "analytics:1 C0002:0"] {
+            assert_eq!(read(granted), (analytics, Categories::NONE), "{granted}");
+        }
+        for denied in ["C0002:0 heatmaps:0", "statistics:0 C0002:1", "analytics:1 statistics:0"] {
+            assert_eq!(read(denied), (Categories::NONE, analytics), "{denied}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl<'a> Cookies<'a> {
     }
 
     /// All cookies as (name, value), in the order in which they were sent.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
         self.0.iter().copied()
     }
 }

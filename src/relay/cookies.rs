@@ -132,7 +132,7 @@ impl Seen {
 pub(super) fn denies_marketing(consent: &EventConsent<'_, '_>) -> bool {
     matches!(
         consent.for_cookie(Requirement::MARKETING).outcome,
-        Err(DropReason::Gpc | DropReason::ConsentDenied)
+        Err(DropReason::Gpc | DropReason::SaleOptOut | DropReason::ConsentDenied)
     )
 }
 

@@ -69,7 +69,7 @@ pub fn relay<'r>(
     wanted.retain(|Wanted { integration, .. }| {
         host.delivery(integration.reference(), Outcome::Matched);
         let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
-        let permitted = permitted(integration, &integrations, &consent, cookies).and(fresh);
+        let permitted = permitted(integration, &integrations, &consent, cookies, host).and(fresh);
         permitted.map_err(|reason| host.delivery(integration.reference(), Outcome::Dropped(reason))).is_ok()
     });
     if wanted.is_empty() {
@@ -197,11 +197,16 @@ fn permitted(
     integrations: &EventIntegrations<'_>,
     consent: &EventConsent<'_, '_>,
     cookies: &Cookies<'_>,
+    host: &mut impl Host,
 ) -> Result<(), DropReason> {
     if integrations.disables(integration.vendor.name(), &integration.name) {
         return Err(DropReason::DisabledByEvent);
     }
-    consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor()).outcome?;
+    let decision = consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor());
+    if host.explains() {
+        host.decided(&integration.name, &decision.basis.to_string());
+    }
+    decision.outcome?;
     if integration.destination.opted_out(cookies) { Err(DropReason::OptedOut) } else { Ok(()) }
 }
 

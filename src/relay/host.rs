@@ -37,13 +37,16 @@ pub trait Host: Ledger + Store {
         false
     }
 
-    /// Whether [`Host::left_out`] is to be told anything.
+    /// Whether [`Host::left_out`] and [`Host::decided`] are to be told anything.
     fn explains(&self) -> bool {
         false
     }
 
     /// Tells of a value that is left out of an integration's request: which and why, in words, and nothing that is private.
     fn left_out(&mut self, _integration: &str, _explanation: &str) {}
+
+    /// Tells what the decision about the visitor's consent to a delivery is based on, in words.
+    fn decided(&mut self, _integration: &str, _basis: &str) {}
 
     /// Tells of a callout that a dry run didn't send. Its secrets read `***`; personal members of its body are in it.
     fn dry_run(&mut self, integration: &str, callout: &Callout);

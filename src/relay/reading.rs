@@ -130,7 +130,8 @@ impl<'r> Headers<'r> {
         #[cfg(test)]
         HEADERS_READ.set(HEADERS_READ.get().saturating_add(1));
         let cookies: Cookies = opened.request.header_lines("cookie").collect();
-        let consent = config.consent.request(opened.request.header("sec-gpc"), |name| cookies.get(name));
+        let headers = opened.request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let consent = config.consent.request(headers, cookies.iter());
         Self { cookies, consent }
     }
 }

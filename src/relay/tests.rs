@@ -71,7 +71,7 @@ enum Says {
 
 #[derive(Clone, Debug)]
 struct Visit {
-    /// The event's consent, Rudder's, OneTrust's, Cookiebot's, TCF, in the order in which they count.
+    /// The event's consent, Rudder's, OneTrust's, Cookiebot's, TCF.
     places: [Says; 5],
     /// Which shape the event's own consent has.
     shape: usize,
@@ -133,11 +133,17 @@ impl Visit {
         }
         // Essential is always granted, asked or not.
         let any = |category: &str| self.require == "any" && self.categories.contains(&category);
-        let granted = match self.places.into_iter().find(|says| *says != Says::Nothing) {
+        let granted = match self.marketing() {
             None => self.when_absent == "allow",
-            Some(says) => says == Says::Yes || any("C0002"),
+            Some(granted) => granted || any("C0002"),
         };
         granted || any("essential")
+    }
+
+    /// What all places together say about marketing: any refusal refuses. `None`: none of them says anything.
+    fn marketing(&self) -> Option<bool> {
+        let says = |what| self.places.contains(&what);
+        (says(Says::Yes) || says(Says::No)).then(|| !says(Says::No))
     }
 
     fn event(&self) -> Value {
@@ -222,8 +228,7 @@ proptest! {
         };
         work(&mut relay, &mut host);
         prop_assert_eq!(host.sent().count(), if visit.is_permitted() { 2 } else { 0 });
-        let marketing = visit.places.into_iter().find(|says| *says != Says::Nothing);
-        let may_issue = marketing == Some(Says::Yes) || (marketing.is_none() && visit.when_absent == "allow");
+        let may_issue = visit.marketing().unwrap_or(visit.when_absent == "allow");
         prop_assert!(may_issue || cookies.is_empty(), "{:?}", cookies);
     }
 }

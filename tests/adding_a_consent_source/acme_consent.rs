@@ -1,6 +1,6 @@
 use conversion_relay::consent::cookie_value::percent_decoded;
 use conversion_relay::consent::source::{ConsentSource, CookieSetting, Location};
-use conversion_relay::consent::statement::Statement;
+use conversion_relay::consent::statement::{OptOut, Statement};
 use conversion_relay::consent::vocabulary::{Choices, Vocabulary};
 use conversion_relay::json::{Json, Kind};
 
@@ -8,31 +8,34 @@ use conversion_relay::json::{Json, Kind};
 pub struct AcmeConsent;
 
 impl ConsentSource for AcmeConsent {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Acme Consent's cookie"
     }
 
     fn location(&self) -> Location {
         Location::Cookie(CookieSetting {
             key: "acme",
-            default: "acme_consent",
+            defaults: &["acme_consent"],
             documentation: "Acme Consent's cookie.",
         })
     }
 
-    /// Only the string `yes` grants a purpose. The cookie is silent on purposes that the banner did not ask about, and on
-    /// everything if it cannot be read.
+    /// Only the string `yes` grants a purpose. The cookie is silent on purposes that the banner did not ask about.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         let decoded = percent_decoded(value);
-        let Ok(text) = std::str::from_utf8(&decoded) else { return Statement::silent() };
-        let Ok(cookie) = Json::parse(text) else { return Statement::silent() };
+        let cookie = std::str::from_utf8(&decoded).ok().and_then(|text| Json::parse(text).ok());
+        let Some(purposes) = cookie.and_then(|cookie| cookie.get("purposes")) else {
+            return Statement::unreadable();
+        };
         let mut choices = Choices::default();
-        for (purpose, choice) in cookie.get("purposes").map(Json::members).unwrap_or_default() {
+        for (purpose, choice) in purposes.members() {
             if let Some(code) = vocabulary.code(purpose.as_bytes()) {
                 choices.record(code, choice.text().as_deref() == Some("yes"));
             }
         }
-        let gpc = cookie.get("gpc").is_some_and(|gpc| gpc.kind() == Kind::Bool(true));
-        Statement::new(vocabulary.granted(&choices), vocabulary.denied(&choices)).with_gpc(gpc)
+        let gpc =
+            cookie.and_then(|cookie| cookie.get("gpc")).is_some_and(|gpc| gpc.kind() == Kind::Bool(true));
+        Statement::new(vocabulary.granted(&choices), vocabulary.denied(&choices))
+            .with_opt_out(OptOut::Gpc, gpc)
     }
 }

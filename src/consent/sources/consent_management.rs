@@ -1,19 +1,18 @@
 //! The consent that an event itself carries in RudderStack's `context.consentManagement`.
 //!
-//! Every value except `null` states a choice, and grants only what it grants explicitly. Ids that the vocabulary does not know
-//! are ignored.
+//! Every value except `null` grants only what it grants explicitly. Ids that the vocabulary does not know are ignored.
 
 use crate::consent::context_member;
 use crate::consent::source::{ConsentSource, Location};
 use crate::consent::statement::Statement;
-use crate::consent::vocabulary::{Categories, Choices, Vocabulary};
-use crate::json::{for_each_member, for_each_string};
+use crate::consent::vocabulary::{Choices, Vocabulary};
+use crate::json::{Json, Kind, for_each_member, for_each_string};
 
 /// The `context.consentManagement` of an event.
 pub struct ConsentManagement;
 
 impl ConsentSource for ConsentManagement {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "the event's context.consentManagement"
     }
 
@@ -22,38 +21,47 @@ impl ConsentSource for ConsentManagement {
     }
 
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        context_member::statement(value, |json| granted(json, vocabulary))
+        context_member::statement(value, |json| read(json, vocabulary))
     }
 
-    fn may_record_gpc(&self) -> bool {
+    fn may_record_opt_out(&self) -> bool {
         false
     }
 }
 
-/// RudderStack's lists of ids. An id in both is denied. Its `resolutionStrategy` is about the ids that a destination
-/// needs; here the configuration's `require` determines that.
-fn granted(consent: &str, vocabulary: &Vocabulary) -> Categories {
+/// RudderStack's ids. One that is both allowed and denied is denied. Its `resolutionStrategy` is about the ids that a
+/// destination needs; here the configuration's `require` determines that.
+fn read<'a>(consent: &str, vocabulary: &Vocabulary) -> Statement<'a> {
     let mut choices = Choices::default();
     let mut readable = true;
-    let mut note = |list: &str, granted: bool| {
-        readable &= for_each_string(list, &mut |id| {
+    let well_formed = for_each_member(consent, &mut |key, value| {
+        let granted = match (&*key, value.as_str()) {
+            (_, "null") => return,
+            ("allowedConsentIds", _) => true,
+            ("deniedConsentIds", _) => false,
+            _ => return,
+        };
+        readable &= for_each_id(value, &mut |id, is_listed| {
             if let Some(code) = vocabulary.code(id.as_bytes()) {
-                choices.record(code, granted);
+                choices.record(code, granted && is_listed);
             }
         });
-    };
-    // The denied ids have the last word, whichever list is written first.
-    let mut denied_ids = None;
-    let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
-        (_, "null") => {}
-        ("allowedConsentIds", list) => note(list, true),
-        ("deniedConsentIds", list) => denied_ids = Some(list),
-        _ => {}
     });
-    if let Some(list) = denied_ids {
-        note(list, false);
+    if well_formed && readable {
+        Statement::granting_only(vocabulary.granted(&choices))
+    } else {
+        Statement::unreadable()
     }
-    if well_formed && readable { vocabulary.granted(&choices) } else { Categories::NONE }
+}
+
+/// Calls `take` with each id of a list, or of an object from id to name, which RudderStack's older browser SDK sends, and with
+/// whether it clearly is on the list: in an object only by a name or `true`. Returns `false` if the value is neither.
+fn for_each_id(ids: Json<'_>, take: &mut dyn FnMut(&str, bool)) -> bool {
+    if ids.kind() == Kind::Object {
+        let is_listed = |value: Json<'_>| matches!(value.kind(), Kind::String | Kind::Bool(true));
+        return for_each_member(ids.as_str(), &mut |id, value| take(&id, is_listed(value)));
+    }
+    for_each_string(ids.as_str(), &mut |id| take(&id, true))
 }
 
 #[cfg(test)]
@@ -61,8 +69,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::category::{Categories, Category};
     use crate::consent::sources::testing;
-    use crate::consent::vocabulary::Category;
 
     /// What is granted; None where the event is silent.
     fn grants(consent: &str) -> Option<Categories> {
@@ -79,6 +87,7 @@ mod tests {
         assert!(marketing(
             r#"{"deniedConsentIds":["C0005"],"allowedConsentIds":[1,"x","c0004"],"provider":"oneTrust"}"#
         ));
+        assert!(marketing(r#"{"allowedConsentIds":{"C0001":"Strictly necessary","C0004":"Targeting"}}"#));
         assert!(marketing(r#"{"deniedConsentIds":null,"allowedConsentIds":["Custom_Ads"]}"#));
         for denied in [
             "{}",
@@ -86,7 +95,11 @@ mod tests {
             r#"{"allowedConsentIds":[],"deniedConsentIds":[]}"#,
             r#"{"allowedConsentIds":["C0002"]}"#,
             r#"{"allowedConsentIds":"C0004"}"#,
-            r#"{"allowedConsentIds":{"C0004":true}}"#,
+            r#"{"deniedConsentIds":["C0002"]}"#,
+            r#"{"allowedConsentIds":{"C0004":"Targeting"},"deniedConsentIds":{"C0004":"Targeting"}}"#,
+            r#"{"allowedConsentIds":{"C0002":"Performance"}}"#,
+            r#"{"allowedConsentIds":{"C0004":false}}"#,
+            r#"{"allowedConsentIds":["C0004"],"deniedConsentIds":{"C0004":false}}"#,
             r#"{"allowedConsentIds":["C0004"],"deniedConsentIds":["c0004"]}"#,
             r#"{"deniedConsentIds":["C0004"],"allowedConsentIds":["C0004"]}"#,
         ] {
@@ -101,7 +114,9 @@ mod tests {
         {
             assert_eq!(grants(consent), Some(Categories::NONE), "{consent}");
             let lists = format!(r#"{{"allowedConsentIds":["C0004"],"deniedConsentIds":{consent}}}"#);
-            assert_eq!(marketing(&lists), consent == "[]", "{lists}");
+            // Lists and objects of ids that deny nothing.
+            let denies_nothing = ["[]", "{}", r#"{"x":true}"#, r#"{"categories":{}}"#].contains(&consent);
+            assert_eq!(marketing(&lists), denies_nothing, "{lists}");
         }
         assert_eq!(grants("null"), None);
     }

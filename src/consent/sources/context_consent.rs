@@ -1,20 +1,23 @@
 //! The consent that an event itself carries in `context.consent`.
 //!
 //! Only the JSON boolean `true` grants; every other value of a known category denies it. Every value of the member except
-//! `null` states a choice, and grants only what it grants explicitly: an empty object, an array or the string "granted" deny
-//! everything. Categories that the vocabulary does not know are ignored.
+//! `null` grants only what it grants explicitly: an empty object, an array or the string "granted" deny everything. Categories
+//! that the vocabulary does not know are ignored.
 
+use super::{gpp, tcf};
+use crate::consent::category::Categories;
 use crate::consent::context_member;
 use crate::consent::source::{ConsentSource, Location};
 use crate::consent::statement::Statement;
-use crate::consent::vocabulary::{Categories, Choices, Vocabulary};
-use crate::json::for_each_member;
+use crate::consent::vocabulary::{Choices, Vocabulary};
+use crate::json::{Json, for_each_member};
+use std::borrow::Cow;
 
 /// The `context.consent` of an event.
 pub struct ContextConsent;
 
 impl ConsentSource for ContextConsent {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "the event's context.consent"
     }
 
@@ -23,41 +26,68 @@ impl ConsentSource for ContextConsent {
     }
 
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        context_member::statement(value, |json| granted(json, vocabulary))
-    }
-
-    fn may_record_gpc(&self) -> bool {
-        false
+        context_member::statement(value, |json| read(json, vocabulary))
     }
 }
 
-/// Signal's and Segment's object: booleans directly inside it, or in `canonical`, `categories` or `categoryPreferences`.
+/// Signal's and Segment's object: booleans directly inside it, or in `canonical`, `categories` or `categoryPreferences`; and the
+/// IAB's strings in `tcf` and `gpp`.
 ///
 /// If one object has several of these formats, they are combined: a category is granted if one of them grants it and none
 /// denies it. So no order of precedence can turn a denial into a grant. An empty format denies everything.
-fn granted(consent: &str, vocabulary: &Vocabulary) -> Categories {
+fn read<'a>(consent: &'a str, vocabulary: &Vocabulary) -> Statement<'a> {
     let mut flat = Choices::default();
-    let mut granted = Categories::NONE;
-    let mut denied = Categories::NONE;
+    let mut of_formats: Option<(Categories, Categories)> = None;
+    let mut of_strings: Option<Statement<'a>> = None;
     let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
-        ("canonical" | "categories" | "categoryPreferences", shape) if shape != "null" => {
-            let (grants, denies) = of_shape(shape, vocabulary);
-            granted = granted.union(grants);
-            denied = denied.union(denies);
+        (_, "null") if vocabulary.code(key.as_bytes()).is_none() => {}
+        ("canonical" | "categories" | "categoryPreferences", format) => {
+            let (granted, denied) = of_formats.unwrap_or_default();
+            let (grants, denies) = of_format(format, vocabulary);
+            of_formats = Some((granted.union(grants), denied.union(denies)));
         }
+        ("tcf", _) => add(&mut of_strings, string(value).map(tcf::statement)),
+        ("gpp", _) => add(&mut of_strings, string(value).map(gpp::statement)),
         (name, value) => record(&mut flat, name, value, vocabulary),
     });
     if !well_formed {
-        return Categories::NONE;
+        return Statement::unreadable();
     }
-    granted.union(vocabulary.granted(&flat)).without(denied.union(vocabulary.denied(&flat)))
+    if !flat.is_empty() {
+        let (granted, denied) = of_formats.unwrap_or_default();
+        of_formats = Some((granted.union(vocabulary.granted(&flat)), denied.union(vocabulary.denied(&flat))));
+    }
+    let of_formats = of_formats.map(|(granted, denied)| Statement::granting_only(granted.without(denied)));
+    match (of_formats, of_strings) {
+        (Some(of_formats), Some(of_strings)) => of_formats.and(of_strings),
+        (Some(only), None) | (None, Some(only)) => only,
+        // Not a word that is known.
+        (None, None) => Statement::unreadable(),
+    }
+}
+
+/// The text of a consent string in base64url. `None` for another kind of value, and for a text with escapes, which no such
+/// string has.
+fn string(value: Json<'_>) -> Option<&[u8]> {
+    match value.text()? {
+        Cow::Borrowed(text) => Some(text.as_bytes()),
+        Cow::Owned(_) => None,
+    }
+}
+
+fn add<'a>(to: &mut Option<Statement<'a>>, statement: Option<Statement<'a>>) {
+    let statement = statement.unwrap_or_else(Statement::unreadable);
+    *to = Some(match to.take() {
+        Some(other) => other.and(statement),
+        None => statement,
+    });
 }
 
 /// What one nested object of booleans grants, and what it denies.
-fn of_shape(shape: &str, vocabulary: &Vocabulary) -> (Categories, Categories) {
+fn of_format(format: &str, vocabulary: &Vocabulary) -> (Categories, Categories) {
     let mut choices = Choices::default();
     let mut members = 0_usize;
-    let well_formed = for_each_member(shape, &mut |key, value| {
+    let well_formed = for_each_member(format, &mut |key, value| {
         members = members.saturating_add(1);
         record(&mut choices, &key, value.as_str(), vocabulary);
     });
@@ -79,8 +109,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::category::Category;
     use crate::consent::sources::testing;
-    use crate::consent::vocabulary::Category;
 
     /// What is granted; None where the event is silent.
     fn grants(consent: &str) -> Option<Categories> {
@@ -98,7 +128,8 @@ mod tests {
             r#"{"analytics":false,"advertising":true,"functional":true}"#,
             r#" { "canonical" : { "marketing" : true } , "categories" : { "C0004" : true } } "#,
             r#"{"categories":{"C0004":true,"C0002":false}}"#,
-            r#"{"categories":{"C0004":false,"C0005":true}}"#,
+            r#"{"categories":{"C0004":true,"C0005":false}}"#,
+            r#"{"categories":{"C0005":true}}"#,
             r#"{"categories":{"custom_ads":true}}"#,
             r#"{"categoryPreferences":{"Advertising":true,"Analytics":false}}"#,
             r#"{"categoryPreferences":{"DataSharing":false,"TARGETING":true}}"#,
@@ -139,7 +170,11 @@ mod tests {
             r#"{"categoryPreferences":{"Advertising":true},"canonical":{}}"#,
             r#"{"categories":"none","marketing":true}"#,
             r#"{"marketing":true,"marketing":false}"#,
+            r#"{"marketing":false,"marketing":true}"#,
             r#"{"marketing":true,"MARKETING":false}"#,
+            r#"{"marketing":true,"advertising":false}"#,
+            r#"{"categories":{"C0004":false,"C0005":true}}"#,
+            r#"{"categories":{"C0004":true},"categories":{"C0004":false}}"#,
         ] {
             assert!(!grants_marketing(consent), "{consent}");
         }

@@ -1,57 +1,115 @@
 //! Cookiebot's cookie (`CookieConsent`): a URL-encoded JavaScript object, bare keys and single quotes, so not JSON:
 //! `{stamp:'..',necessary:true,preferences:false,statistics:true,marketing:false,method:'explicit',ver:1,utc:..,region:'fr'}`.
 
-use std::cell::Cell;
-
 use crate::consent::cookie_value::percent_decoded;
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
 use crate::consent::statement::Statement;
-use crate::consent::vocabulary::{Categories, Choices, Vocabulary};
+use crate::consent::vocabulary::{Choices, Vocabulary};
 
 /// The cookie of Cookiebot.
 pub struct Cookiebot;
 
 impl ConsentSource for Cookiebot {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "Cookiebot's cookie"
     }
 
     fn location(&self) -> Location {
         Location::Cookie(CookieSetting {
             key: "cookiebot",
-            default: "CookieConsent",
+            defaults: &["CookieConsent"],
             documentation: "Cookiebot's cookie.",
         })
     }
 
-    /// Only the bare word `true` grants. A value that is not such an object, or names no category, is silent. So is `-1`, which
-    /// Cookiebot sets outside the regions that need consent: the visitor was not asked, so `when_absent` decides.
+    /// Only the bare word `true` grants, and only in the outermost object. `-1` is what Cookiebot sets outside the regions that
+    /// need consent: the visitor was not asked. `0`, which it sets before the visitor accepts, and everything else refuses.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        granted(value, vocabulary).map_or_else(Statement::silent, Statement::granting_only)
+        let value = percent_decoded(value);
+        let value = trim(&value);
+        if value == b"-1" {
+            return Statement::not_asked();
+        }
+        match choices(value, vocabulary) {
+            Some(choices) => Statement::granting_only(vocabulary.granted(&choices)),
+            None => Statement::unreadable(),
+        }
     }
 
-    fn may_record_gpc(&self) -> bool {
+    fn may_record_opt_out(&self) -> bool {
         false
     }
 }
 
-fn granted(value: &[u8], vocabulary: &Vocabulary) -> Option<Categories> {
-    let value = percent_decoded(value);
-    let members = value.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?;
+/// Reads the object. Returns `None` if it is not one whole object.
+fn choices(value: &[u8], vocabulary: &Vocabulary) -> Option<Choices> {
+    let members = value.strip_prefix(b"{")?.strip_suffix(b"}")?;
     let mut choices = Choices::default();
-    let quoted = Cell::new(false);
-    let separates = |byte: &u8| {
-        quoted.set(quoted.get() != (*byte == b'\''));
-        *byte == b',' && !quoted.get()
-    };
-    for member in members.split(separates) {
+    let mut scanner = Scanner::default();
+    for member in members.split(|byte| scanner.is_separator(*byte)) {
         let mut parts = member.splitn(2, |byte| *byte == b':');
         let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
-        if let Some(code) = vocabulary.code(key.trim_ascii()) {
-            choices.record(code, value.trim_ascii() == b"true");
+        if let Some(code) = vocabulary.code(trim(key)) {
+            choices.record(code, trim(value) == b"true");
         }
     }
-    (!quoted.get() && !choices.is_empty()).then(|| vocabulary.granted(&choices))
+    scanner.is_outside().then_some(choices)
+}
+
+/// Removes white space at both ends: blanks, and the `+` that a form's encoding makes of them.
+fn trim(mut text: &[u8]) -> &[u8] {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'+';
+    while let [first, rest @ ..] = text
+        && is_blank(first)
+    {
+        text = rest;
+    }
+    while let [rest @ .., last] = text
+        && is_blank(last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// Finds the commas between the members of the outermost object: those that are neither in a quoted text nor in an object or
+/// list within it.
+#[derive(Default)]
+struct Scanner {
+    /// The quote that the text at hand is in.
+    quote: Option<u8>,
+    escaped: bool,
+    depth: usize,
+    /// More was closed than was opened.
+    unbalanced: bool,
+}
+
+impl Scanner {
+    fn is_separator(&mut self, byte: u8) -> bool {
+        if let Some(quote) = self.quote {
+            let was_escaped = std::mem::take(&mut self.escaped);
+            match byte {
+                _ if was_escaped => {}
+                b'\\' => self.escaped = true,
+                _ if byte == quote => self.quote = None,
+                _ => {}
+            }
+            return false;
+        }
+        match byte {
+            b'\'' | b'"' => self.quote = Some(byte),
+            b'{' | b'[' => self.depth = self.depth.saturating_add(1),
+            b'}' | b']' if self.depth == 0 => self.unbalanced = true,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        byte == b',' && self.depth == 0
+    }
+
+    /// Whether everything that was opened is closed again.
+    fn is_outside(&self) -> bool {
+        self.quote.is_none() && self.depth == 0 && !self.unbalanced
+    }
 }
 
 #[cfg(test)]
@@ -60,8 +118,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::category::{Categories, Category};
     use crate::consent::sources::testing;
-    use crate::consent::vocabulary::Category;
 
     /// What is granted; None where the cookie is silent.
     fn read(value: &[u8]) -> Option<Categories> {
@@ -101,11 +159,56 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_of_categories_says_nothing() {
-        for value in
-            ["", "-1", "0", "true", "{}", "{", "{stamp:'x'}", "marketing:true", "{stamp:'x,marketing:true}"]
-        {
+    fn only_the_outermost_object_counts() {
+        for value in [
+            "{necessary:true,more:{marketing:true}}",
+            "{necessary:true,more:[1,{a:1},marketing:true]}",
+            "{necessary:true,more:{x:'}',marketing:true},marketing:false}",
+            "{necessary:true},{marketing:true}",
+            "{necessary:true}}{marketing:true,x:{}",
+            r"{necessary:true,stamp:'it\',marketing:true,x\''}",
+        ] {
+            assert!(!read(value.as_bytes()).unwrap().contains(Category::Marketing), "{value}");
+        }
+        assert!(read(b"{more:{marketing:false},marketing:true}").unwrap().contains(Category::Marketing));
+    }
+
+    #[test]
+    fn blanks_may_have_become_plus_signs() {
+        let value = |marketing| format!("+{{stamp:%27a+b%27%2C+necessary:true%2C+marketing:{marketing}+}}");
+        assert!(read(value("true").as_bytes()).unwrap().contains(Category::Marketing));
+        assert!(!read(value("false").as_bytes()).unwrap().contains(Category::Marketing));
+    }
+
+    #[test]
+    fn a_category_that_is_there_twice_is_refused_by_one_of_them() {
+        for value in ["{marketing:true,marketing:false}", "{marketing:false,marketing:true}"] {
+            assert_eq!(read(value.as_bytes()), Some(Categories::NONE), "{value}");
+        }
+    }
+
+    #[test]
+    fn minus_one_is_outside_the_regions_that_need_consent() {
+        for value in ["-1", "%2D1", " -1 "] {
             assert_eq!(read(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_of_categories_refuses() {
+        for value in [
+            "",
+            "0",
+            "false",
+            "true",
+            "1",
+            "{}",
+            "{",
+            "{stamp:'x'}",
+            "marketing:true",
+            "{stamp:'x,marketing:true}",
+        ] {
+            assert_eq!(read(value.as_bytes()), Some(Categories::NONE), "{value}");
         }
     }
 

@@ -5,58 +5,88 @@ use std::borrow::Cow;
 
 use crate::consent::cookie_value::{percent_decoded, split_once};
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
-use crate::consent::statement::Statement;
-use crate::consent::vocabulary::{Categories, Choices, Code, Vocabulary};
+use crate::consent::statement::{OptOut, Statement};
+use crate::consent::vocabulary::{Choices, Code, Vocabulary};
+
+/// The groups of OneTrust's templates for the US: the sale of personal data, its sale and sharing, and both with targeted
+/// advertising.
+const SALE_GROUPS: [&[u8]; 3] = [b"SPD_BG", b"SSPD_BG", b"OSSTA_BG"];
 
 /// The cookie of OneTrust.
 pub struct OneTrust;
 
 impl ConsentSource for OneTrust {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "OneTrust's cookie"
     }
 
     fn location(&self) -> Location {
         Location::Cookie(CookieSetting {
             key: "onetrust",
-            default: "OptanonConsent",
+            defaults: &["OptanonConsent"],
             documentation: "OneTrust's cookie.",
         })
     }
 
-    /// `groups` without a known group denies everything, and so does `AwaitingReconsent=true`: the banner is open again,
-    /// and the groups are those of a consent that has expired. Only `1` grants a group. Without either the cookie is silent
-    /// about categories. `isGpcEnabled=1`: OneTrust saw the browser's Global Privacy Control, which some browsers expose to
-    /// scripts only.
+    /// Only `1` grants a group. The cookie is silent on a category without a group, and before the visitor's first choice on
+    /// all. `AwaitingReconsent=true` refuses everything: the banner is open again, and the groups are those of a consent that
+    /// has expired. `isGpcEnabled=1` and `browserGpcFlag=1` record the browser's Global Privacy Control.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         // Some frameworks encode a cookie's value once more as they write it.
         let value: Cow<[u8]> = if value.contains(&b'=') { value.into() } else { percent_decoded(value) };
-        let (mut granted, mut awaiting, mut gpc) = (None, false, false);
+        let mut groups = Groups::default();
+        let (mut awaiting, mut gpc, mut fields) = (false, false, 0_usize);
         for field in value.split(|byte| *byte == b'&') {
             let (name, value) = split_once(field, b'=');
+            fields = fields.saturating_add(usize::from(field.len() > name.len()));
             match name {
-                b"groups" => granted = Some(groups(&percent_decoded(value), vocabulary)),
-                b"isGpcEnabled" => gpc |= *percent_decoded(value) == *b"1",
+                b"groups" => groups.read(&percent_decoded(value), vocabulary),
+                b"isGpcEnabled" | b"browserGpcFlag" => gpc |= *percent_decoded(value) == *b"1",
                 b"AwaitingReconsent" => awaiting |= percent_decoded(value).eq_ignore_ascii_case(b"true"),
                 _ => {}
             }
         }
-        if awaiting {
-            granted = Some(Categories::NONE);
-        }
-        granted.map_or_else(Statement::silent, Statement::granting_only).with_gpc(gpc)
+        let statement =
+            if awaiting || fields == 0 { Statement::unreadable() } else { groups.statement(vocabulary) };
+        statement.with_opt_out(OptOut::Gpc, gpc).with_opt_out(OptOut::Sale, groups.sale_denied)
     }
 }
 
-fn groups(list: &[u8], vocabulary: &Vocabulary) -> Categories {
-    let mut choices = Choices::default();
-    for group in list.split(|byte| *byte == b',') {
-        let (id, granted) = split_once(group, b':');
-        if let Some(code) = code(id, vocabulary) {
-            choices.record(code, granted == b"1");
+/// The groups of a cookie.
+#[derive(Default)]
+struct Groups {
+    choices: Choices,
+    sale_allowed: bool,
+    sale_denied: bool,
+    /// Whether there is any other group.
+    others: bool,
+}
+
+impl Groups {
+    /// Reads a list like `C0001:1,C0004:0`.
+    fn read(&mut self, list: &[u8], vocabulary: &Vocabulary) {
+        for group in list.split(|byte| *byte == b',').filter(|group| !group.is_empty()) {
+            let (id, granted) = split_once(group, b':');
+            let granted = granted == b"1";
+            if SALE_GROUPS.contains(&id) {
+                self.sale_allowed |= granted;
+                self.sale_denied |= !granted;
+                continue;
+            }
+            self.others = true;
+            if let Some(code) = code(id, vocabulary) {
+                self.choices.record(code, granted);
+            }
         }
     }
-    vocabulary.granted(&choices)
+
+    /// A template for the US asks for no consent: if there are groups for sale and sharing only, the visitor was not asked.
+    fn statement<'a>(&self, vocabulary: &Vocabulary) -> Statement<'a> {
+        if !self.others && (self.sale_allowed || self.sale_denied) {
+            return Statement::not_asked();
+        }
+        Statement::new(vocabulary.granted(&self.choices), vocabulary.denied(&self.choices))
+    }
 }
 
 /// Old installations number the default groups 1 to 4 instead of C0001 to C0004.
@@ -72,8 +102,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::consent::category::Category;
     use crate::consent::statement::Answer;
-    use crate::consent::vocabulary::Category;
 
     fn vocabulary() -> Vocabulary {
         Vocabulary::new([("marketing", ["BG12"])]).unwrap()
@@ -101,15 +131,19 @@ mod tests {
                 Some(false),
             ),
             ("groups=C0004:1&AwaitingReconsent=false", Some(true)),
-            ("groups=C0001%3A1", Some(false)),
-            ("groups=C0004%3A0%2CC0005%3A1", Some(true)),
+            ("groups=C0001%3A1", None),
+            ("groups=C0004%3A0%2CC0005%3A1", Some(false)),
+            ("groups=C0004%3A1%2CC0005%3A0", Some(true)),
+            ("groups=C0001%3A1%2CC0005%3A1", Some(true)),
+            ("groups=C0004%3A1&groups=C0004%3A0", Some(false)),
+            ("groups=C0004%3A1%2CC0004%3A0", Some(false)),
+            ("groups=4%3A0%2CC0004%3A1", Some(false)),
+            ("groups=C0001%3A1%2CV2STACK42%3A1", None),
             ("groups=1%3A1%2C2%3A1%2C4%3A1", Some(true)),
             ("groups=1:1,2:1,4:0", Some(false)),
             ("groups=BG12%3A1", Some(true)),
             ("isGpcEnabled%3D0%26groups%3DC0001%253A1%252CC0004%253A1", Some(true)),
-            ("groups=", Some(false)),
-            ("groups", Some(false)),
-            ("", None),
+            ("groups=", None),
             ("datestamp=x&hosts=C0004%3A1", None),
         ] {
             assert_eq!(marketing(value), expected, "{value}");
@@ -130,10 +164,43 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_without_a_field_cannot_be_read_and_refuses() {
+        for value in ["", "groups", "%ff", "true", "{}"] {
+            assert_eq!(marketing(value), Some(false), "{value}");
+        }
+    }
+
+    #[test]
     fn the_gpc_that_onetrust_saw_is_read() {
-        assert!(read(b"isGpcEnabled=1&groups=C0004%3A1").gpc());
-        assert!(!read(b"isGpcEnabled=0&groups=C0004%3A1").gpc());
-        assert!(read(b"isGpcEnabled=1").gpc() && read(b"isGpcEnabled=1").is_silent());
+        for field in ["isGpcEnabled", "browserGpcFlag"] {
+            let (on, off) = (format!("{field}=1&groups=C0004%3A1"), format!("{field}=0&groups=C0004%3A1"));
+            assert!(read(on.as_bytes()).has_opt_out(OptOut::Gpc), "{on}");
+            assert!(!read(off.as_bytes()).has_opt_out(OptOut::Gpc), "{off}");
+            let alone = format!("{field}=1");
+            assert!(read(alone.as_bytes()).has_opt_out(OptOut::Gpc) && marketing(&alone).is_none());
+        }
+    }
+
+    #[test]
+    fn a_group_for_sale_or_sharing_that_is_off_is_an_opt_out() {
+        for group in ["SSPD_BG", "SPD_BG", "OSSTA_BG"] {
+            for (granted, opted_out) in [("0", true), ("1", false), ("", true)] {
+                let value = format!("groups=C0001%3A1%2C{group}%3A{granted}%2CC0004%3A1");
+                let statement = read(value.as_bytes());
+                assert_eq!(statement.has_opt_out(OptOut::Sale), opted_out, "{value}");
+                assert_eq!(statement.answer(Category::Marketing, None), Answer::Grants, "{value}");
+            }
+        }
+        let both = read(b"groups=SPD_BG:1&groups=SPD_BG:0");
+        assert!(both.has_opt_out(OptOut::Sale));
+    }
+
+    #[test]
+    fn a_cookie_with_groups_for_sale_only_is_of_a_visitor_who_was_not_asked() {
+        assert!(!read(b"isGpcEnabled=0&groups=SSPD_BG%3A1").was_asked());
+        for asked in ["groups=C0001%3A1%2CSSPD_BG%3A1", "groups=V2STACK42%3A0", "groups=", "datestamp=x"] {
+            assert!(read(asked.as_bytes()).was_asked(), "{asked}");
+        }
     }
 
     proptest! {
@@ -146,13 +213,18 @@ mod tests {
         fn any_groups_grant_marketing_only_by_a_marketing_code(
             groups in prop::collection::vec(("C000[1-9]|[0-9]|marketing", "[01]?"), 0..8),
         ) {
-            let is_marketing = |code: &str| ["C0004", "C0005", "4", "marketing"].contains(&code);
-            let last = |code: &str| groups.iter().rev().find(|(other, _)| {
-                other == code || matches!((other.as_str(), code), ("4", "C0004") | ("C0004", "4"))
-            });
-            let expected = groups.iter().any(|(code, _)| is_marketing(code) && last(code).is_some_and(|(_, v)| v == "1"));
+            let given = |codes: &[&str], granted: bool| {
+                groups.iter().any(|(code, value)| codes.contains(&code.as_str()) && (value == "1") == granted)
+            };
+            let names = ["C0004", "4", "marketing"];
+            let expected = match (given(&names, false), given(&names, true)) {
+                (true, _) => Some(false),
+                (false, true) => Some(true),
+                (false, false) if given(&["C0005"], false) => Some(false),
+                (false, false) => given(&["C0005"], true).then_some(true),
+            };
             let list: Vec<String> = groups.iter().map(|(code, granted)| format!("{code}%3A{granted}")).collect();
-            prop_assert_eq!(marketing(&format!("groups={}", list.join("%2C"))), Some(expected));
+            prop_assert_eq!(marketing(&format!("groups={}", list.join("%2C"))), expected);
         }
     }
 }

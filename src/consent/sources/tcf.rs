@@ -8,9 +8,10 @@
 use std::cell::Cell;
 
 use crate::consent::bits::Bits;
+use crate::consent::category::{Categories, Category};
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
 use crate::consent::statement::{ConsentedVendors, Statement};
-use crate::consent::vocabulary::{Categories, Category, Vocabulary};
+use crate::consent::vocabulary::Vocabulary;
 
 // Offsets in bits: "Core String" in the IAB's "TCF v2 Consent string and vendor list formats".
 const VERSION: usize = 0;
@@ -25,29 +26,33 @@ const VENDOR_ID_BITS: usize = 16;
 pub struct Tcf;
 
 impl ConsentSource for Tcf {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "the IAB TCF string"
     }
 
     fn location(&self) -> Location {
         Location::Cookie(CookieSetting {
             key: "tcf",
-            default: "euconsent-v2",
+            defaults: &["euconsent-v2"],
             documentation: "The cookie of the IAB TCF v2 string.",
         })
     }
 
-    /// A value that is not base64url, not version 2, or truncated within the part read here, is silent. A vendor on IAB's list
-    /// needs the visitor's consent to itself in addition to that to the purposes.
     fn read<'a>(&self, value: &'a [u8], _: &Vocabulary) -> Statement<'a> {
-        match TcfString::read(value) {
-            Some(string) => Statement::granting_only(string.granted()).limited_to(Box::new(string)),
-            None => Statement::silent(),
-        }
+        statement(value)
     }
 
-    fn may_record_gpc(&self) -> bool {
+    fn may_record_opt_out(&self) -> bool {
         false
+    }
+}
+
+/// Reads a TCF string. One that is not base64url, not version 2, or truncated within the part read here, can't be read. A vendor
+/// on IAB's list needs the visitor's consent to itself in addition to that to the purposes.
+pub fn statement(text: &[u8]) -> Statement<'_> {
+    match TcfString::read(text) {
+        Some(string) => Statement::granting_only(string.granted()).limited_to(Box::new(string)),
+        None => Statement::unreadable(),
     }
 }
 

@@ -1,0 +1,31 @@
+//! The IAB's US Privacy string (cookie `usprivacy`), such as `1YNN`. It states no consent, only whether the visitor has opted
+//! out of the sale of personal data.
+
+use crate::consent::source::{ConsentSource, CookieSetting, Location};
+use crate::consent::statement::{OptOut, Statement};
+use crate::consent::us_privacy;
+use crate::consent::vocabulary::Vocabulary;
+
+/// The cookie that holds the US Privacy string.
+pub struct UsPrivacy;
+
+impl ConsentSource for UsPrivacy {
+    fn name(&self) -> &str {
+        "the US Privacy string"
+    }
+
+    fn location(&self) -> Location {
+        Location::Cookie(CookieSetting {
+            key: "us_privacy",
+            defaults: &["usprivacy"],
+            documentation: "The cookie of the IAB's US Privacy string.",
+        })
+    }
+
+    fn read<'a>(&self, value: &'a [u8], _: &Vocabulary) -> Statement<'a> {
+        match us_privacy::opted_out(value.trim_ascii()) {
+            Some(opted_out) => Statement::not_asked().with_opt_out(OptOut::Sale, opted_out),
+            None => Statement::unreadable(),
+        }
+    }
+}
