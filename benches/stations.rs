@@ -102,7 +102,7 @@ fn consent(criterion: &mut Criterion) {
         ("the event", "a=b", Some(r#"{"categoryPreferences":{"Advertising":true,"Analytics":false}}"#)),
         ("OneTrust", "OptanonConsent=isGpcEnabled=0&groups=C0001%3A1%2CC0002%3A1%2CC0004%3A1", None),
         ("Cookiebot", "CookieConsent={stamp:%27x%27%2Cstatistics:false%2Cmarketing:true}", None),
-        ("TCF", "euconsent-v2=CAAAAAAAAAAAAAAAAAAAAAAAAPOAAAAAAAAAAyAAAAAAAAAAAAAQAAAA", None),
+        ("TCF", "euconsent-v2=CAAAAAAAAAAAAAAAAAAAAAAAAPOAAAAAAAAAAyAAAAAAAAAAAAAQAAAAAAAA", None),
     ];
     for (place, cookies, event) in places {
         assert!(decide(cookies, event), "{place}");

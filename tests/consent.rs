@@ -20,9 +20,11 @@ fn configuration() -> Value {
     ]})
 }
 
-/// A TCF string with these purposes and vendors (IAB TCF v2, core string, vendors as a bit field).
-fn tcf(purposes: &[usize], vendors: &[usize]) -> String {
-    let mut bits = vec![false; 230 + 100];
+/// A TCF string with these purposes and vendors (IAB TCF v2, core string, vendors as a bit field, none by legitimate interest). The
+/// publisher forbids vendor 78 this purpose.
+fn tcf(purposes: &[usize], vendors: &[usize], forbidden: Option<usize>) -> String {
+    const RESTRICTIONS: usize = 230 + 100 + 16 + 1;
+    let mut bits = vec![false; RESTRICTIONS + 12 + forbidden.map_or(0, |_| 6 + 2 + 12 + 1 + 16)];
     let mut write = |at: usize, width: usize, value: usize| {
         for bit in 0..width {
             bits[at + bit] = value >> (width - 1 - bit) & 1 == 1;
@@ -32,6 +34,13 @@ fn tcf(purposes: &[usize], vendors: &[usize]) -> String {
     write(213, 16, 100);
     purposes.iter().for_each(|purpose| write(152 + purpose - 1, 1, 1));
     vendors.iter().for_each(|vendor| write(230 + vendor - 1, 1, 1));
+    if let Some(purpose) = forbidden {
+        // One restriction, its purpose, and one entry: a single vendor. Its type is 0, not allowed.
+        write(RESTRICTIONS, 12, 1);
+        write(RESTRICTIONS + 12, 6, purpose);
+        write(RESTRICTIONS + 20, 12, 1);
+        write(RESTRICTIONS + 33, 16, 78);
+    }
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let sextet = |bits: &[bool]| (0..6).fold(0, |n, at| n << 1 | usize::from(bits.get(at) == Some(&true)));
     bits.chunks(6).map(|bits| char::from(alphabet[sextet(bits)])).collect()
@@ -60,7 +69,7 @@ fn visits() -> Vec<Visit> {
         |value: String, refused| Visit { event: json!({}), headers: vec![("cookie", value)], refused };
     let event = |event: Value, refused| Visit { event, headers: vec![], refused };
     let tcf_cookie =
-        |purposes: &[usize], vendors: &[usize]| format!("euconsent-v2={}", tcf(purposes, vendors));
+        |purposes: &[usize], vendors: &[usize]| format!("euconsent-v2={}", tcf(purposes, vendors, None));
     let integrations =
         |value: Value| json!({"integrations": value, "context": {"consent": {"marketing": true}}});
     let disabled = Some("disabled_by_event");
@@ -77,6 +86,7 @@ fn visits() -> Vec<Visit> {
         cookie(tcf_cookie(&[1, 2, 3, 4, 7], &[78]), [None; 2]),
         cookie(tcf_cookie(&[1, 2, 3, 4, 7], &[77, 79]), [denied, None]),
         cookie(tcf_cookie(&[1, 2, 3, 4], &[78]), [denied; 2]),
+        cookie(format!("euconsent-v2={}", tcf(&[1, 2, 3, 4, 7], &[78], Some(3))), [denied, None]),
         cookie("euconsent-v2=COvFyGBOvFyGBAbAAAENAPCAAOAAAAAAAAAAAEEUACCKAAA".into(), [denied; 2]),
         // A cookie that can't be read refuses, and so does any other refusal, whatever else grants.
         cookie("euconsent-v2=COv".into(), [denied; 2]),

@@ -195,8 +195,8 @@ impl Visit {
         }
         if self.places[4] != Says::Nothing {
             // Purposes 1, 2, 3, 4, 7, 8, 9 and vendor 78; the other one lacks purposes 2 and 7.
-            let granted = "CAAAAAAAAAAAAAAAAAAAAAAAAPOAAAAAAAAAAyAAAAAAAAAAAAAQAAA";
-            let denied = "CAAAAAAAAAAAAAAAAAAAAAAAALGAAAAAAAAAAyAAAAAAAAAAAAAQAAA";
+            let granted = "CAAAAAAAAAAAAAAAAAAAAAAAAPOAAAAAAAAAAyAAAAAAAAAAAAAQAAAAAAAA";
+            let denied = "CAAAAAAAAAAAAAAAAAAAAAAAALGAAAAAAAAAAyAAAAAAAAAAAAAQAAAAAAAA";
             headers.push((
                 "cookie",
                 format!("euconsent-v2={}", if self.places[4] == Says::Yes { granted } else { denied }),
