@@ -28,7 +28,7 @@ impl<'a> Value<'a> {
         Some(match json.kind() {
             Kind::Null => return None,
             Kind::Bool(value) => Value::Bool(value),
-            Kind::Number => Value::Number(number::finite(json.as_str())?),
+            Kind::Number => Value::Number(number::finite(json.as_str()).ok()?),
             Kind::String => Value::Text(json.text().filter(|text| !text.is_empty())?),
             Kind::Array if is_empty(json) => return None,
             Kind::Array | Kind::Object => Value::Json(json),
