@@ -47,7 +47,9 @@ pub fn read(text: &str) -> Result<Cow<'_, str>, Reason> {
     match point.saturating_sub(leading as i32) {
         magnitude if magnitude > MAX_INTEGER_DIGITS => Err(Reason::TooLarge),
         magnitude if magnitude < -MOST_ZEROS => Err(Reason::TooManyDigits),
-        _ if significant > MAX_SIGNIFICANT_DIGITS || text.len() > LONGEST_KEPT => shortest(text).map(Cow::Owned),
+        _ if significant > MAX_SIGNIFICANT_DIGITS || text.len() > LONGEST_KEPT => {
+            shortest(text).map(Cow::Owned)
+        }
         _ if exponent.is_none() => Ok(Cow::Borrowed(text)),
         _ => Ok(Cow::Owned(shift(&format!("{whole}{fraction}"), point))),
     }
@@ -236,7 +238,9 @@ mod tests {
 
     #[test]
     fn up_to_17_digits_stay_as_they_came() {
-        for number in ["27964.000000000004", "0.10000000000000001", "129.99000000000001", "49.899999999999999"] {
+        for number in
+            ["27964.000000000004", "0.10000000000000001", "129.99000000000001", "49.899999999999999"]
+        {
             assert_eq!(plain(number).as_deref(), Some(number));
         }
     }
