@@ -267,7 +267,43 @@ fn a_page_leaves_without_an_email_address_in_base64() {
     assert_eq!(query(&page), "&U1=%2Fa");
 }
 
+/// What a client may have under a name for the amount, and what is sent of it, if anything.
+fn amounts() -> impl Strategy<Value = (&'static str, Option<&'static str>)> {
+    prop::sample::select(vec![
+        ("null", None),
+        (r#""""#, None),
+        (r#""4,245.42""#, None),
+        ("-5", None),
+        ("1e15", None),
+        ("[1]", None),
+        ("1e999", None),
+        (r#""jane@example.com""#, None),
+        ("0", Some("0")),
+        ("12.50", Some("12.50")),
+        (r#"" 7 ""#, Some("7")),
+    ])
+}
+
 proptest! {
+    #[test]
+    fn the_amount_is_that_of_the_first_source_with_a_usable_one_and_each_other_before_it_is_told(
+        values in prop::collection::vec(amounts(), 5),
+    ) {
+        const SOURCES: [&str; 5] = ["revenue", "total", "value", "subtotal", "price"];
+        let members = SOURCES.iter().zip(&values).map(|(name, (json, _))| format!("\"{name}\":{json}"));
+        let members = members.collect::<Vec<_>>().join(",");
+        let sent = sent(&format!(r#"{{"event":"Order Completed","properties":{{{members}}}}}"#)).unwrap();
+        let used = values.iter().position(|(_, amount)| amount.is_some());
+        let expected = used.and_then(|used| values[used].1).map(|amount| format!("&ftXValue={amount}"));
+        prop_assert_eq!(query(&sent), expected.unwrap_or_default());
+        let before = values[..used.unwrap_or(5)].iter();
+        let refused = before.filter(|(json, _)| !matches!(*json, "null" | r#""""#)).count();
+        let fate = if used.is_some() { "ftXValue passed over: " } else { "ftXValue left out: " };
+        prop_assert_eq!(sent.left_out.len(), refused);
+        prop_assert!(sent.left_out.iter().all(|told| told.starts_with(fate) && !told.contains("jane")));
+        prop_assert_eq!(sent.notes.len(), if used.is_some() { 0 } else { refused });
+    }
+
     #[test]
     fn any_event_under_any_mapping_makes_a_valid_uri_in_which_our_own_parameters_stand_once(
         value in body_of(), document in document_over(&["ftXRef", "ftXValue", "ftXCurrency", "U1", "U20", "other"]),
