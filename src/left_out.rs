@@ -28,10 +28,20 @@ pub enum Reason {
     NotADate,
     /// Names no host, where the host of a URL is asked for.
     NotAUrl,
+    /// Is not an email address, nor the SHA-256 of one.
+    NotAnEmail,
+    /// Is not an IP address.
+    NotAnIp,
+    /// Is not UTF-8.
+    NotText,
+    /// No cookie that could hold it has it in a form that can be read, or any more.
+    UnreadableCookie,
     /// Nothing is left of it after its transforms.
     Empty,
     /// A list or an object where the target takes a single value.
     NotSingle,
+    /// Is not an object, where a list's items are made into objects.
+    NotAnObject,
     /// A list that is to be added up has an item that is not a number.
     ItemNotANumber,
     /// None of a list's items can be used.
@@ -55,8 +65,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Returns what it is counted as.
-    pub fn note(self) -> Note {
+    fn note(self) -> Note {
         match self {
             Reason::PathFull(_) => Note::PathCut,
             _ => Note::ValueLeftOut,
@@ -93,14 +102,19 @@ impl fmt::Display for Reason {
             Reason::NotABoolean => "neither true nor false",
             Reason::NotADate => "not a date or time",
             Reason::NotAUrl => "not a whole URL, so it has no host",
+            Reason::NotAnEmail => "not an email address",
+            Reason::NotAnIp => "not an IP address",
+            Reason::NotText => "not UTF-8",
+            Reason::UnreadableCookie => "its cookie cannot be read, or is no longer valid",
             Reason::Empty => "nothing is left of it",
             Reason::NotSingle => "a list or an object, where a single value is expected",
+            Reason::NotAnObject => "not an object",
             Reason::ItemNotANumber => "the list has an item that cannot be added up",
             Reason::NoItem => "the list has no item that can be used",
             Reason::NotInValueMap => "not in value_map",
-            Reason::Email => "an email address in it",
-            Reason::PartOfUrl => "the part of the URL with an email address or a user name in it",
-            Reason::ControlCharacters => "control characters in it",
+            Reason::Email => "an email address",
+            Reason::PartOfUrl => "the part of the URL with an email address or a user name",
+            Reason::ControlCharacters => "control characters",
             Reason::TooLong(most) => return write!(f, "longer than {most} bytes"),
             Reason::PathFull(most) => return write!(f, "no room: a path has at most {most} bytes"),
             Reason::BodyFull(most) => return write!(f, "no room: a body has at most {most} bytes"),
@@ -118,6 +132,8 @@ pub enum Target<'a> {
     Named(&'a str),
     /// A member of an object.
     Member(&'a Target<'a>, &'a str),
+    /// One item of a list.
+    Item(&'a Target<'a>),
     /// A header, by its name.
     Header(&'a str),
     /// A cookie, by its name.
@@ -130,6 +146,7 @@ impl fmt::Display for Target<'_> {
         match self {
             Target::Named(name) => f.write_str(name),
             Target::Member(object, name) => write!(f, "{object}.{name}"),
+            Target::Item(list) => write!(f, "an item of {list}"),
             Target::Header(name) => write!(f, "the header {name}"),
             Target::Cookie(name) => write!(f, "the cookie {name}"),
         }
@@ -143,6 +160,8 @@ pub struct LeftOut<'a> {
     pub target: Target<'a>,
     /// Why it was left out.
     pub reason: Reason,
+    /// Whether another source had a value that can be used, so that the target has one all the same.
+    is_passed_over: bool,
     /// Returns the value for a quotation.
     quote: Option<&'a dyn Fn() -> Option<String>>,
 }
@@ -153,22 +172,33 @@ pub type Omissions<'o> = dyn FnMut(LeftOut<'_>) + 'o;
 impl<'a> LeftOut<'a> {
     /// A value that nobody may see.
     pub fn new(target: Target<'a>, reason: Reason) -> Self {
-        Self { target, reason, quote: None }
+        Self { target, reason, is_passed_over: false, quote: None }
     }
 
     /// A value that may be [quoted](text_quoted) if it was left out for its form.
     pub fn quotable(target: Target<'a>, reason: Reason, quote: &'a dyn Fn() -> Option<String>) -> Self {
-        Self { target, reason, quote: Some(quote) }
+        Self { target, reason, is_passed_over: false, quote: Some(quote) }
     }
 
-    /// Returns target and reason in words: `ftXValue: "1,299.00" is not a number`. `may_be_quoted` says of a target whether
-    /// its values may be shown.
+    /// The same, passed over where another source has a usable value.
+    pub fn passed_over_if(self, is_passed_over: bool) -> Self {
+        Self { is_passed_over: self.is_passed_over || is_passed_over, ..self }
+    }
+
+    /// Returns what it is counted as. What was passed over is not missing from the request.
+    pub fn note(&self) -> Option<Note> {
+        (!self.is_passed_over).then(|| self.reason.note())
+    }
+
+    /// Returns target and reason in words: `ftXValue left out: "1,299.00" is not a number`. `may_be_quoted` says of a target
+    /// whether its values may be shown.
     pub fn explained(&self, may_be_quoted: impl FnOnce(&str) -> bool) -> String {
         let target = self.target.to_string();
         let quote = self.quote.filter(|_| self.reason.is_about_form() && may_be_quoted(&target));
+        let fate = if self.is_passed_over { "passed over" } else { "left out" };
         match quote.and_then(|quote| quote()) {
-            Some(value) => format!("{target}: {value} is {}", self.reason),
-            None => format!("{target}: {}", self.reason),
+            Some(value) => format!("{target} {fate}: {value} is {}", self.reason),
+            None => format!("{target} {fate}: {}", self.reason),
         }
     }
 }
@@ -211,18 +241,31 @@ mod tests {
     fn a_value_is_quoted_only_for_its_form_and_only_where_its_target_allows_it() {
         assert_eq!(
             explained(Reason::NotANumber, "1,299.00", true),
-            r#"ftXValue: "1,299.00" is not a number"#
+            r#"ftXValue left out: "1,299.00" is not a number"#
         );
-        assert_eq!(explained(Reason::NotANumber, "1,299.00", false), "ftXValue: not a number");
-        assert_eq!(explained(Reason::NotInValueMap, "1,299.00", true), "ftXValue: not in value_map");
-        assert_eq!(explained(Reason::Email, "1,299.00", true), "ftXValue: an email address in it");
+        assert_eq!(explained(Reason::NotANumber, "1,299.00", false), "ftXValue left out: not a number");
+        assert_eq!(explained(Reason::NotInValueMap, "1,299.00", true), "ftXValue left out: not in value_map");
+        assert_eq!(explained(Reason::Email, "1,299.00", true), "ftXValue left out: an email address");
     }
 
     #[test]
     fn an_email_address_and_a_user_of_a_url_are_never_quoted() {
         for private in ["jane@example.com", "https://jane:secret@shop.example/", "1 jane%40example.com"] {
-            assert_eq!(explained(Reason::NotANumber, private, true), "ftXValue: not a number", "{private}");
+            assert_eq!(
+                explained(Reason::NotANumber, private, true),
+                "ftXValue left out: not a number",
+                "{private}"
+            );
         }
+    }
+
+    #[test]
+    fn what_another_source_makes_up_for_is_passed_over_and_not_counted() {
+        let refused = LeftOut::new(Target::Named("ftXValue"), Reason::NotANumber);
+        let passed_over = refused.passed_over_if(true);
+        assert_eq!(refused.note(), Some(Note::ValueLeftOut));
+        assert_eq!(passed_over.note(), None);
+        assert_eq!(passed_over.explained(|_| true), "ftXValue passed over: not a number");
     }
 
     #[test]
@@ -236,9 +279,10 @@ mod tests {
     fn a_target_is_called_what_mappings_and_browsers_call_it() {
         let custom = Target::Named("custom");
         for (target, text) in [
-            (Target::Member(&custom, "plan"), "custom.plan: longer than 4096 bytes"),
-            (Target::Header("User-Agent"), "the header User-Agent: longer than 4096 bytes"),
-            (Target::Cookie("FTrack"), "the cookie FTrack: longer than 4096 bytes"),
+            (Target::Member(&custom, "plan"), "custom.plan left out: longer than 4096 bytes"),
+            (Target::Item(&custom), "an item of custom left out: longer than 4096 bytes"),
+            (Target::Header("User-Agent"), "the header User-Agent left out: longer than 4096 bytes"),
+            (Target::Cookie("FTrack"), "the cookie FTrack left out: longer than 4096 bytes"),
         ] {
             assert_eq!(LeftOut::new(target, Reason::TooLong(4096)).explained(|_| true), text);
         }

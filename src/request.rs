@@ -41,11 +41,6 @@ impl Request {
         self.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_slice())
     }
 
-    /// A header as text; `None` where it is not UTF-8.
-    pub fn header_text(&self, name: &str) -> Option<Cow<'_, str>> {
-        std::str::from_utf8(self.header(name)?).ok().map(Cow::Borrowed)
-    }
-
     /// A parameter of the query, decoded; of several with that name the first.
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         let at = self.path.iter().position(|byte| *byte == b'?')?;

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use crate::event::{Event, Fields};
 use crate::identity::client::EventContext;
 use crate::identity::{Client, CookieName, Cookies, EmailHash, Keys, anonymous_id, email, remember};
+use crate::json::Kind;
+use crate::left_out::Reason;
+use crate::request::has_control;
 
 /// Returns what an event itself says about its client. `signed`: whether the request's signature was verified.
 pub fn event_context<'a>(event: &Event<'a>, signed: bool, fields: &Fields) -> EventContext<'a> {
@@ -24,6 +27,10 @@ pub struct Visitor<'a> {
     pub anonymous_id: Option<Cow<'a, str>>,
     /// The email as in the event; only its hash is ever sent.
     raw_email: Option<Cow<'a, str>>,
+    /// Why an email of the event's cannot be used, if there is one before that which is.
+    pub unusable_email: Option<Reason>,
+    /// Why the anonymous id of the event cannot be used or, if there is none at all, that of its cookies.
+    pub unusable_id: Option<Reason>,
     remembered: RememberedEmail<'a>,
 }
 
@@ -52,10 +59,15 @@ impl<'a> Visitor<'a> {
         cookies: &Cookies<'a>,
         names: &[CookieName],
     ) -> Self {
+        let anonymous_id = anonymous_id(event, fields, cookies, names);
+        let (raw_email, unusable_email) = emails(event, fields);
         Self {
             client,
-            anonymous_id: anonymous_id(event, fields, cookies, names),
-            raw_email: event.first_text(&fields.emails),
+            unusable_email,
+            unusable_id: unusable_id(event, fields)
+                .or_else(|| anonymous_id.is_none().then(|| unreadable_id(cookies, names)).flatten()),
+            anonymous_id,
+            raw_email,
             remembered: RememberedEmail::None,
         }
     }
@@ -82,6 +94,28 @@ impl<'a> Visitor<'a> {
             }
         })
     }
+
+    /// Whether the visitor has a cookie for its email. Where there is no [`email`](Visitor::email), it couldn't be read.
+    pub fn has_email_cookie(&self) -> bool {
+        matches!(self.remembered, RememberedEmail::Sealed { .. })
+    }
+}
+
+/// Returns the first email of an event, as it came, that can be [hashed](email::hash).
+pub fn raw_email<'a>(event: &Event<'a>, fields: &Fields) -> Option<Cow<'a, str>> {
+    emails(event, fields).0
+}
+
+/// Returns that email, and why one before it, or the only one, cannot be used.
+fn emails<'a>(event: &Event<'a>, fields: &Fields) -> (Option<Cow<'a, str>>, Option<Reason>) {
+    let mut unusable = None;
+    for email in fields.emails.iter().filter_map(|slot| event.slots.get(*slot)) {
+        match email.text().filter(|email| email::is_usable(email)) {
+            None => unusable = Some(Reason::NotAnEmail),
+            usable => return (usable, unusable),
+        }
+    }
+    (None, unusable)
 }
 
 /// Returns the anonymous id of an event, else that of the first of the named cookies that holds one.
@@ -93,4 +127,23 @@ pub fn anonymous_id<'a>(
 ) -> Option<Cow<'a, str>> {
     let of_event = event.text(fields.anonymous_id).and_then(anonymous_id::of_event);
     of_event.or_else(|| anonymous_id::of_cookies(cookies, names))
+}
+
+/// Returns why the anonymous id that an event states cannot be used.
+fn unusable_id(event: &Event<'_>, fields: &Fields) -> Option<Reason> {
+    let json = event.slots.get(fields.anonymous_id)?;
+    match json.text() {
+        Some(id) if id.trim().len() > anonymous_id::MAX_LENGTH => {
+            Some(Reason::TooLong(anonymous_id::MAX_LENGTH as u32))
+        }
+        Some(id) => has_control(id.trim()).then_some(Reason::ControlCharacters),
+        None => matches!(json.kind(), Kind::Array | Kind::Object).then_some(Reason::NotSingle),
+    }
+}
+
+/// Returns why none of the named cookies has an anonymous id, if there is one.
+#[cold]
+fn unreadable_id(cookies: &Cookies<'_>, names: &[CookieName]) -> Option<Reason> {
+    let mut values = names.iter().filter_map(|name| cookies.get(name.as_str()));
+    values.any(|value| !value.is_empty()).then_some(Reason::UnreadableCookie)
 }

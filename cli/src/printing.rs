@@ -89,7 +89,7 @@ impl Printing {
             Recorded::Decided { integration, basis } => _ = self.decided.insert(integration, basis),
             Recorded::LeftOut { integration, explanation } => {
                 let lines = self.left_out.entry(integration).or_default();
-                _ = writeln!(lines, "    left out: {explanation}");
+                _ = writeln!(lines, "    {explanation}");
             }
             // What these count is said below the integration that it is about.
             Recorded::Note(Note::ValueLeftOut | Note::PathCut) => {}

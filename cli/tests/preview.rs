@@ -134,10 +134,8 @@ fn a_preview_shows_the_very_requests_that_the_gateway_makes() {
     let expected = previewed(&printed);
     let to_flashtalking = expected.iter().filter(|request| request.starts_with("/container/")).count();
     assert_eq!((to_flashtalking, expected.len() - to_flashtalking), (10, 9), "{printed}");
-    assert!(
-        printed.contains("Podsights: not sent, consent_denied: consent for marketing is not given"),
-        "{printed}"
-    );
+    let refusal = "Podsights: not sent, consent_denied: the event's context.consent refuses marketing";
+    assert!(printed.contains(refusal), "{printed}");
 
     let gateway = Gateway::start(Options::new().trusted_hops(1).configuration(CONFIGURATION));
     let request = Request::post("/v1/batch", &events)

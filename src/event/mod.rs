@@ -87,7 +87,7 @@ pub struct Fields {
     pub original_timestamp: Slot,
     /// `sentAt` or `sent_at`: when the client sent the event.
     pub sent_at: Slot,
-    /// The email in `properties`, in `traits` and in `context.traits`; the first that is a text is used.
+    /// The email in `properties`, in `traits` and in `context.traits`; the first that can be one is used.
     pub emails: [Slot; 3],
 }
 
@@ -198,11 +198,6 @@ impl<'a> Event<'a> {
             Cow::Owned(name) => name.capacity(),
         };
         self.slots.size().saturating_add(name)
-    }
-
-    /// The first of these fields that is a text.
-    pub fn first_text(&self, slots: &[Slot]) -> Option<Cow<'a, str>> {
-        slots.iter().find_map(|slot| self.text(*slot))
     }
 }
 

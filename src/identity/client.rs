@@ -7,6 +7,7 @@ use std::str;
 
 use serde::{Deserialize, Serialize};
 
+use crate::left_out::Reason;
 use crate::request::has_control;
 
 /// The longest User-Agent that is sent, in bytes. A longer one is left out.
@@ -80,6 +81,10 @@ pub struct Client<'a> {
     /// The IP is the connection's and is private: a proxy in front is not configured as trusted yet. Counted as
     /// `private_client_ip`.
     pub private_ip: bool,
+    /// Why the IP that the event states cannot be used, if it is believed.
+    pub unusable_ip: Option<Reason>,
+    /// Why the User-Agent of the event or of the request cannot be used.
+    pub unusable_user_agent: Option<Reason>,
 }
 
 impl<'a> Client<'a> {
@@ -100,13 +105,18 @@ impl<'a> Client<'a> {
 
         let mut client = Client { untrusted, ..fallback };
         let ip = event.ip.as_deref().and_then(parse_ip);
+        if believed && ip.is_none() && event.ip.is_some() {
+            client.unusable_ip = Some(Reason::NotAnIp);
+        }
         if ip.is_some_and(|ip| ip.is_unspecified()) {
             client = Client { ip: None, private_ip: false, ..client };
         } else if believed && ip.is_some() {
             client = Client { ip, private_ip: false, ..client };
         }
         if believed {
-            client.user_agent = event.user_agent.as_deref().and_then(sendable).or(client.user_agent);
+            let user_agent = event.user_agent.as_deref().map_or(Ok(None), sendable);
+            client.unusable_user_agent = user_agent.err().or(client.unusable_user_agent);
+            client.user_agent = user_agent.unwrap_or_default().or(client.user_agent);
         }
         client
     }
@@ -115,11 +125,15 @@ impl<'a> Client<'a> {
     /// and the `user-agent` header. An address that is not an IP (a Unix domain socket), and `0.0.0.0`, are ignored.
     pub fn of_request(source_address: &[u8], user_agent: Option<&'a [u8]>) -> Self {
         let ip = ip_without_port(source_address).filter(|ip| !ip.is_unspecified());
+        let text = |bytes| str::from_utf8(bytes).map_err(|_| Reason::NotText);
+        let user_agent = user_agent.map_or(Ok(None), |bytes| text(bytes).and_then(sendable));
         Self {
             ip,
-            user_agent: user_agent.and_then(|bytes| str::from_utf8(bytes).ok()).and_then(sendable),
+            user_agent: user_agent.unwrap_or_default(),
             untrusted: false,
             private_ip: ip.is_some_and(is_private),
+            unusable_ip: None,
+            unusable_user_agent: user_agent.err(),
         }
     }
 }
@@ -162,11 +176,14 @@ fn is_server_library(name: &str) -> bool {
     SERVER_LIBRARIES.iter().any(|library| library.eq_ignore_ascii_case(name))
 }
 
-/// Returns a User-Agent that can be sent in a header; one from JSON may contain anything.
-fn sendable(user_agent: &str) -> Option<&str> {
-    let user_agent = user_agent.trim();
-    let fits = !user_agent.is_empty() && user_agent.len() <= MAX_USER_AGENT;
-    (fits && !has_control(user_agent)).then_some(user_agent)
+/// Returns a User-Agent that can be sent in a header, `None` for nothing but white space; one from JSON may contain anything.
+fn sendable(user_agent: &str) -> Result<Option<&str>, Reason> {
+    match user_agent.trim() {
+        "" => Ok(None),
+        long if long.len() > MAX_USER_AGENT => Err(Reason::TooLong(MAX_USER_AGENT as u32)),
+        text if has_control(text) => Err(Reason::ControlCharacters),
+        text => Ok(Some(text)),
+    }
 }
 
 #[cfg(test)]

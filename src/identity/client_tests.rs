@@ -138,7 +138,8 @@ fn what_a_servers_believed_context_lacks_is_not_taken_from_the_server() {
         EventContext { ip: Some("unknown".into()), user_agent: Some(" ".into()), ..server_event(true) },
         EventContext { signed: true, ..EventContext::default() },
     ] {
-        assert_eq!(Client::of_event(&event, &request(), Signed), Client::default());
+        let client = Client::of_event(&event, &request(), Signed);
+        assert_eq!((client.ip, client.user_agent), (None, None));
     }
 }
 
@@ -170,6 +171,27 @@ fn a_user_agent_that_no_header_may_hold_is_left_out() {
 
     let context = EventContext { user_agent: Some("a\r\nX-Forged: 1".into()), ..EventContext::default() };
     assert_eq!(Client::of_event(&context, &request(), Always).user_agent, Some(BROWSER));
+}
+
+#[test]
+fn an_ip_and_a_user_agent_that_cannot_be_used_have_a_reason() {
+    let reason = |text: &[u8]| Client::of_request(b"", Some(text)).unusable_user_agent;
+    assert_eq!(reason(&[b'a'; MAX_USER_AGENT + 1]), Some(Reason::TooLong(4096)));
+    assert_eq!(reason(b"\xff"), Some(Reason::NotText));
+    assert_eq!(reason(b"a\x07"), Some(Reason::ControlCharacters));
+    assert_eq!(reason(b" "), None);
+
+    let context = EventContext {
+        ip: Some("unknown".into()),
+        user_agent: Some("a\u{7}".into()),
+        ..EventContext::default()
+    };
+    let reasons = |policy| {
+        let client = Client::of_event(&context, &request(), policy);
+        (client.unusable_ip, client.unusable_user_agent)
+    };
+    assert_eq!(reasons(Always), (Some(Reason::NotAnIp), Some(Reason::ControlCharacters)));
+    assert_eq!(reasons(Never), (None, None));
 }
 
 proptest! {

@@ -13,6 +13,7 @@ use super::value::Value;
 use super::{Each, Origin, Reading, Rule, ValueMap, suggest};
 use crate::event::names::{Dialects, canonical_name, snake_case};
 use crate::event::projection::Projection;
+use crate::left_out::Target;
 
 /// A document that can't be compiled.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,9 +188,13 @@ impl Compiler<'_> {
             Some(sources) => self.sources(&sources.0, &format!("{place}.source"), items)?,
             None => Vec::new(),
         };
-        let may_be_quoted =
-            mapping.source.iter().flat_map(|sources| &sources.0).all(|path| is_impersonal(path))
-                && !transforms.contains(&Transform::Sha256);
+        let is_impersonal = |path: &String| match inside {
+            true => is_impersonal(&format!("properties.{path}")), // if the list is one, see `each`
+            false => is_impersonal(path),
+        };
+        let may_be_quoted = mapping.source.iter().flat_map(|sources| &sources.0).all(is_impersonal)
+            && !transforms.contains(&Transform::Sha256);
+        let is_single = !self.targets.takes_objects();
         let origin = match (&mapping.source, &mapping.value, &mapping.each) {
             (None, None, _) => return Err(InvalidMapping::new(place, "expected a source or a value")),
             (Some(_), Some(_), _) => {
@@ -208,12 +213,14 @@ impl Compiler<'_> {
                 let problem = "transform and value_map are not allowed with each: put them on its mappings";
                 return Err(InvalidMapping::new(format!("{place}.each"), problem));
             }
-            (Some(_), None, Some(each)) => Origin::Each(sources, self.each(each, &format!("{place}.each"))?),
+            (Some(_), None, Some(each)) => {
+                Origin::Each(sources, self.each(each, &format!("{place}.each"), may_be_quoted)?)
+            }
             (Some(_), None, None) => {
-                Origin::Read(Reading { sources, transforms, value_map, kind, may_be_quoted })
+                Origin::Read(Reading { sources, transforms, value_map, kind, is_single, may_be_quoted })
             }
             (None, Some(value), None) => {
-                let reading = Reading { sources, transforms, value_map, kind, may_be_quoted };
+                let reading = Reading { sources, transforms, value_map, kind, is_single, may_be_quoted };
                 Origin::Constant(folded(constant(value), &reading).ok_or_else(|| {
                     let problem = format!("invalid value {} for {:?}", written(value), mapping.target);
                     InvalidMapping::new(format!("{place}.value"), problem)
@@ -223,7 +230,13 @@ impl Compiler<'_> {
         Ok(Rule(origin))
     }
 
-    fn each(&mut self, mappings: &[Mapping], place: &str) -> Result<Each, InvalidMapping> {
+    /// The mappings for each item of a list. `may_be_quoted`: whether it is a list that may be shown to somebody.
+    fn each(
+        &mut self,
+        mappings: &[Mapping],
+        place: &str,
+        may_be_quoted: bool,
+    ) -> Result<Each, InvalidMapping> {
         if !self.targets.takes_objects() {
             return Err(InvalidMapping::new(
                 place,
@@ -246,7 +259,10 @@ impl Compiler<'_> {
                     "{target:?} is mapped twice here: give one mapping a list of sources"
                 ));
             }
-            let rule = self.rule(mapping, &place, None, Some(&mut each.projection))?;
+            let mut rule = self.rule(mapping, &place, None, Some(&mut each.projection))?;
+            if let Origin::Read(reading) = &mut rule.0 {
+                reading.may_be_quoted &= may_be_quoted;
+            }
             each.rules.push((target.as_str().into(), rule));
         }
         Ok(each)
@@ -343,7 +359,7 @@ fn written(scalar: &Scalar) -> String {
 /// Returns a mapping's value for its constant, computed once.
 fn folded(value: Value<'static>, reading: &Reading) -> Option<Value<'static>> {
     let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-    Some(match reading.change(value).ok()? {
+    Some(match reading.make(value, Target::Named(""), &mut |_| {}).ok()? {
         Value::Text(changed) => Value::Text(text(changed)),
         Value::Number(changed) => Value::Number(text(changed)),
         Value::Bool(changed) => Value::Bool(changed),

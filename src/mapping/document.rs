@@ -83,7 +83,7 @@ pub struct EventMapping {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
-    /// A dotted path into the event or the request, or a list of paths of which the first that is present wins.
+    /// A dotted path into the event or the request, or a list of paths of which the first with a usable value wins.
     pub source: Option<OneOrMore>,
     /// A constant, instead of a source.
     pub value: Option<Scalar>,

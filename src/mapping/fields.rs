@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::targets::Targets;
 use super::value::Value;
-use super::{Mapped, Rule, Subject};
-use crate::left_out::{LeftOut, Omissions, Target};
+use super::{Rule, Subject};
+use crate::left_out::{Omissions, Target};
 
 /// The compiled mappings of one event, in the order in which the vendor wants them. Cheap to clone: several events share
 /// the rules of a preset or of `global`.
@@ -39,14 +39,10 @@ impl Fields {
         let mut values = Vec::with_capacity(self.0.len());
         for (target, node) in &self.0 {
             match node {
-                Node::Leaf(rule) => match rule.map(subject, None) {
-                    Mapped::Value(value) => values.push((&**target, value)),
-                    Mapped::LeftOut(reason) => {
-                        let quote = || rule.quoted(subject);
-                        left_out(LeftOut::quotable(named(target), reason, &quote));
-                    }
-                    Mapped::Absent => {}
-                },
+                Node::Leaf(rule) => {
+                    let value = rule.map(named(target), subject, None, left_out);
+                    values.extend(value.map(|value| (&**target, value)));
+                }
                 Node::Branch(fields) => {
                     let members = fields.map_within(Some(&named(target)), subject, left_out);
                     if !members.is_empty() {

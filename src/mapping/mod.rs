@@ -23,7 +23,8 @@ use std::borrow::Cow;
 
 use crate::event::projection::{Projection, Slots};
 use crate::json::Kind;
-use crate::left_out::{Reason, number_quoted, text_quoted};
+use crate::left_out::{LeftOut, Omissions, Reason, Target, number_quoted, text_quoted};
+use crate::privacy::is_dropped;
 use path::Source;
 use transform::Transform;
 use value::Value;
@@ -45,12 +46,14 @@ enum Origin {
 
 #[derive(Debug)]
 struct Reading {
-    /// The first that is present wins.
+    /// The first that has a usable value wins.
     sources: Vec<Source>,
     transforms: Vec<Transform>,
     value_map: Option<ValueMap>,
     /// The transform that the target always applies, whatever the mapping says.
     kind: Option<Transform>,
+    /// Whether the vendor takes only texts, numbers and booleans.
+    is_single: bool,
     /// Whether what is found may be shown to somebody, as far as its sources and transforms go.
     may_be_quoted: bool,
 }
@@ -69,38 +72,83 @@ struct ValueMap {
     other: Option<Value<'static>>,
 }
 
-/// The result of a rule for an event.
-#[derive(Debug)]
-pub enum Mapped<'a> {
-    /// The value to send.
-    Value(Value<'a>),
-    /// The event has no such value.
-    Absent,
-    /// The event has one, but not of the kind that the target accepts.
-    LeftOut(Reason),
-}
-
 impl Rule {
-    /// The value of this rule's target for one event. `item` is what `each` is at.
-    pub fn map<'a>(&'a self, subject: &Subject<'a>, item: Option<&Slots<'a>>) -> Mapped<'a> {
-        let first = |sources: &'a [Source]| sources.iter().find_map(|source| source.find(subject, item));
-        let mapped = match &self.0 {
-            Origin::Constant(value) => return Mapped::Value(value.reborrow()),
-            Origin::Read(reading) => first(&reading.sources).map(|found| reading.change(found)),
-            Origin::Each(sources, each) => first(sources).map(|list| each.map(list, subject)),
-        };
-        match mapped {
-            None => Mapped::Absent,
-            Some(Err(reason)) => Mapped::LeftOut(reason),
-            Some(Ok(value)) => Mapped::Value(value),
+    /// The value of `target` for one event, from the first source that has a usable one. `item` is what `each` is at.
+    ///
+    /// Tells `left_out` of what the event has and the target doesn't get: what the sources before the usable one have, or all
+    /// of them if none is usable, and what an item or a member of the value lacks.
+    pub fn map<'a>(
+        &'a self,
+        target: Target<'_>,
+        subject: &Subject<'a>,
+        item: Option<&Slots<'a>>,
+        left_out: &mut Omissions<'_>,
+    ) -> Option<Value<'a>> {
+        if let Origin::Constant(value) = &self.0 {
+            return Some(value.reborrow());
+        }
+        let mut used = None;
+        let mut is_whole = true;
+        for (at, source) in self.sources().iter().enumerate() {
+            let Some(found) = source.find(subject, item) else { continue };
+            match found.and_then(|found| self.make(found, target, subject, &mut |_| is_whole = false)) {
+                Ok(value) => {
+                    used = Some((at, value));
+                    break;
+                }
+                Err(_) => is_whole = false,
+            }
+        }
+        if !is_whole {
+            // Which of them were passed over and which left out is only known now. It happens rarely, so nothing is kept for it
+            // on the way: the values are made once more.
+            self.tell(used.as_ref().map(|(at, _)| *at), target, subject, item, left_out);
+        }
+        used.map(|(_, value)| value)
+    }
+
+    /// Makes the value of a target of what a source has.
+    fn make<'a>(
+        &'a self,
+        found: Value<'a>,
+        target: Target<'_>,
+        subject: &Subject<'a>,
+        left_out: &mut Omissions<'_>,
+    ) -> Result<Value<'a>, Reason> {
+        match &self.0 {
+            Origin::Constant(value) => Ok(value.reborrow()),
+            Origin::Read(reading) => reading.make(found, target, left_out),
+            Origin::Each(_, each) => each.make(found, target, subject, left_out),
         }
     }
 
-    /// Quotes what the event has, where it is a single value that may be shown to somebody.
-    fn quoted(&self, subject: &Subject<'_>) -> Option<String> {
-        let Origin::Read(reading) = &self.0 else { return None };
-        let found = || reading.sources.iter().find_map(|source| source.find(subject, None));
-        match reading.may_be_quoted.then(found)?? {
+    /// Tells of what is not used of the sources up to that which is `used`, or of all.
+    #[cold]
+    #[inline(never)]
+    fn tell<'a>(
+        &'a self,
+        used: Option<usize>,
+        target: Target<'_>,
+        subject: &Subject<'a>,
+        item: Option<&Slots<'a>>,
+        left_out: &mut Omissions<'_>,
+    ) {
+        let last = used.unwrap_or(usize::MAX);
+        for (at, source) in self.sources().iter().enumerate().take_while(|(at, _)| *at <= last) {
+            let Some(found) = source.find(subject, item) else { continue };
+            let is_passed_over = used.is_some_and(|used| at < used);
+            let mut tell = |part: LeftOut<'_>| left_out(part.passed_over_if(is_passed_over));
+            if let Err(reason) = found.and_then(|found| self.make(found, target, subject, &mut tell)) {
+                let quote = || self.quoted(source.find(subject, item)?.ok()?);
+                tell(LeftOut::quotable(target, reason, &quote));
+            }
+        }
+    }
+
+    /// Quotes what a source has, where it is a single value that may be shown to somebody.
+    fn quoted(&self, found: Value<'_>) -> Option<String> {
+        let Origin::Read(Reading { may_be_quoted: true, .. }) = &self.0 else { return None };
+        match found {
             Value::Text(text) => text_quoted(&text),
             Value::Number(digits) => Some(number_quoted(&digits)),
             Value::Bool(value) => Some(value.to_string()),
@@ -108,13 +156,16 @@ impl Rule {
         }
     }
 
+    fn sources(&self) -> &[Source] {
+        match &self.0 {
+            Origin::Constant(_) => &[],
+            Origin::Read(Reading { sources, .. }) | Origin::Each(sources, _) => sources,
+        }
+    }
+
     /// Calls `read` with the name of each request header that this rule reads.
     fn headers(&self, read: &mut dyn FnMut(&str)) {
-        let sources = match &self.0 {
-            Origin::Constant(_) => return,
-            Origin::Read(Reading { sources, .. }) | Origin::Each(sources, _) => sources,
-        };
-        for source in sources {
+        for source in self.sources() {
             if let Source::Header(name) = source {
                 read(name);
             }
@@ -124,18 +175,38 @@ impl Rule {
 
 impl Reading {
     /// Applies the transforms, then the value map, then the target's own transform.
-    fn change<'a>(&'a self, found: Value<'a>) -> Result<Value<'a>, Reason> {
+    fn make<'a>(
+        &'a self,
+        found: Value<'a>,
+        target: Target<'_>,
+        left_out: &mut Omissions<'_>,
+    ) -> Result<Value<'a>, Reason> {
         let mut value = found;
         for transform in &self.transforms {
-            value = transform.apply(value)?;
+            let item = Target::Item(&target);
+            value = transform.apply(value, &mut |reason| left_out(LeftOut::new(item, reason)))?;
         }
         let value = match &self.value_map {
             Some(map) => map.look_up(&value)?,
             None => value,
         };
-        match self.kind {
-            Some(kind) => kind.apply_scalar(value),
-            None => Ok(value),
+        let value = match self.kind {
+            Some(kind) => kind.apply_scalar(value)?,
+            None => value,
+        };
+        // Where there is one source, whoever makes the request refuses its value. Here it must not hide that of the next.
+        match self.sources.len() {
+            0 | 1 => Ok(value),
+            _ => self.refusal(&value).map_or(Ok(value), Err),
+        }
+    }
+
+    /// Why the vendor's request can't have a value, whatever the target.
+    fn refusal(&self, value: &Value<'_>) -> Option<Reason> {
+        match value {
+            Value::Text(text) => is_dropped(text).then_some(Reason::Email),
+            Value::Number(_) | Value::Bool(_) => None,
+            Value::Json(_) | Value::List(_) | Value::Object(_) => self.is_single.then_some(Reason::NotSingle),
         }
     }
 }
@@ -149,20 +220,28 @@ impl ValueMap {
 }
 
 impl Each {
-    /// Creates an object from each item of a list; items that are not objects, or give no value, are dropped.
-    fn map<'a>(&'a self, list: Value<'a>, subject: &Subject<'a>) -> Result<Value<'a>, Reason> {
+    /// Creates an object from each item of a list, but for items that are not objects or give no value.
+    fn make<'a>(
+        &'a self,
+        list: Value<'a>,
+        target: Target<'_>,
+        subject: &Subject<'a>,
+        left_out: &mut Omissions<'_>,
+    ) -> Result<Value<'a>, Reason> {
         let mut objects = Vec::new();
         let mut slots = self.projection.empty();
-        for item in list.into_items() {
-            let Value::Json(item) = item else { continue };
+        let mut refused = |reason| left_out(LeftOut::new(Target::Item(&target), reason));
+        for item in list.into_items(&mut refused) {
             slots.clear();
-            if item.kind() != Kind::Object || self.projection.read(item, &mut slots).is_none() {
+            if !self.read(&item, &mut slots) {
+                left_out(LeftOut::new(Target::Item(&target), Reason::NotAnObject));
                 continue;
             }
             let mut members = Vec::with_capacity(self.rules.len());
-            for (target, rule) in &self.rules {
-                if let Mapped::Value(value) = rule.map(subject, Some(&slots)) {
-                    members.push((Cow::Borrowed(&**target), value));
+            for (name, rule) in &self.rules {
+                let member = Target::Member(&target, name);
+                if let Some(value) = rule.map(member, subject, Some(&slots), left_out) {
+                    members.push((Cow::Borrowed(&**name), value));
                 }
             }
             if !members.is_empty() {
@@ -170,5 +249,13 @@ impl Each {
             }
         }
         if objects.is_empty() { Err(Reason::NoItem) } else { Ok(Value::List(objects)) }
+    }
+
+    /// Reads an item. `false`: it is not an object.
+    fn read<'a>(&self, item: &Value<'a>, slots: &mut Slots<'a>) -> bool {
+        match item {
+            Value::Json(item) if item.kind() == Kind::Object => self.projection.read(*item, slots).is_some(),
+            _ => false,
+        }
     }
 }

@@ -4,17 +4,23 @@ use std::borrow::Cow;
 
 use crate::left_out::Reason;
 
-/// The maximum number of significant digits, more than any amount in a shop has.
+/// The most significant digits that are kept. A double needs no more to be told from its neighbours.
 const MAX_SIGNIFICANT_DIGITS: usize = 17;
 /// Values must be below 10^15.
 const MAX_INTEGER_DIGITS: i32 = 15;
-/// The longest text that is read: 17 digits, a point, an exponent, and generous room for zeros.
-const LONGEST: usize = 64;
+/// The most zeros between the point and the first significant digit.
+const MOST_ZEROS: i32 = 64;
+/// The longest text that is read, in bytes. Written out to its last digit, a double of less than 10^15 has at most 1,076.
+const LONGEST: usize = 1100;
+/// The longest number that is kept as it came, in bytes: 17 digits, and generous room for zeros.
+const LONGEST_KEPT: usize = 64;
 
 /// A JSON number as plain decimal digits: `129.99` stays `129.99`, `129.90` stays `129.90`, `1e2` becomes `100`.
 ///
-/// `None` for what is not a finite, non-negative number below 10^15 with at most 17 significant digits, in JSON's
-/// grammar: `1,299.00`, `$5`, `-1`, `.5`, `NaN`.
+/// A number of more than 17 significant digits is a double whose binary fraction was written out, as PHP does:
+/// `0.1000000000000000055511151231257827`. It becomes the shortest decimal that means the same double, `0.1`.
+///
+/// `None` for what is not a finite, non-negative number below 10^15 in JSON's grammar: `1,299.00`, `$5`, `-1`, `.5`, `NaN`.
 pub fn plain(text: &str) -> Option<Cow<'_, str>> {
     read(text).ok()
 }
@@ -28,23 +34,34 @@ pub fn read(text: &str) -> Result<Cow<'_, str>, Reason> {
     // `whole` begins with a zero only where it is nothing else.
     let leading = if whole == "0" { first_zeros(fraction).saturating_add(1) } else { 0 };
     if leading == length {
-        return Ok(if exponent.is_none() { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
+        let is_kept = exponent.is_none() && text.len() <= LONGEST_KEPT;
+        return Ok(if is_kept { Cow::Borrowed(text) } else { Cow::Borrowed("0") });
     }
     let trailing = match last_zeros(fraction) {
         all if all == fraction.len() => all.saturating_add(last_zeros(whole)),
         some => some,
     };
-    if length.saturating_sub(leading).saturating_sub(trailing) > MAX_SIGNIFICANT_DIGITS {
-        return Err(Reason::TooManyDigits);
-    }
+    let significant = length.saturating_sub(leading).saturating_sub(trailing);
     // The number is 0.DIGITS x 10^point, its first significant digit standing `leading` places behind the point.
     let point = (whole.len() as i32).saturating_add(exponent.unwrap_or(0));
     match point.saturating_sub(leading as i32) {
         magnitude if magnitude > MAX_INTEGER_DIGITS => Err(Reason::TooLarge),
-        magnitude if magnitude < -(LONGEST as i32) => Err(Reason::TooManyDigits),
+        magnitude if magnitude < -MOST_ZEROS => Err(Reason::TooManyDigits),
+        _ if significant > MAX_SIGNIFICANT_DIGITS || text.len() > LONGEST_KEPT => {
+            shortest(text).map(Cow::Owned)
+        }
         _ if exponent.is_none() => Ok(Cow::Borrowed(text)),
         _ => Ok(Cow::Owned(shift(&format!("{whole}{fraction}"), point))),
     }
+}
+
+/// Returns the shortest decimal of the double that a number means.
+#[cold]
+#[inline(never)]
+fn shortest(number: &str) -> Result<String, Reason> {
+    let double: f64 = number.parse().map_err(|_| Reason::NotANumber)?;
+    // Rounding can lead there: 999999999999999.99999.
+    if double < 1e15 { Ok(double.to_string()) } else { Err(Reason::TooLarge) }
 }
 
 /// A number in JSON's grammar, but for its sign.
@@ -93,10 +110,18 @@ fn refusal(text: &str) -> Reason {
     }
 }
 
-/// A JSON number for targets without a kind: [`plain`] if possible, else unchanged if it is finite.
-pub fn finite(json: &str) -> Option<Cow<'_, str>> {
-    let as_it_came = || json.len() <= LONGEST && is_finite(json);
-    plain(json).or_else(|| as_it_came().then_some(Cow::Borrowed(json)))
+/// A JSON number for targets without a kind: [`plain`] if possible, else unchanged. A negative number of too many digits becomes
+/// shorter, as a positive one does. The error is the reason where the number is not finite, or longer than 64 bytes.
+pub fn finite(json: &str) -> Result<Cow<'_, str>, Reason> {
+    if let Some(plain) = plain(json) {
+        return Ok(plain);
+    }
+    match json.strip_prefix('-').map(read) {
+        Some(Ok(Cow::Owned(shorter))) => Ok(Cow::Owned(format!("-{shorter}"))),
+        _ if json.len() > LONGEST_KEPT => Err(Reason::TooManyDigits),
+        _ if !is_finite(json) => Err(Reason::TooLarge),
+        _ => Ok(Cow::Borrowed(json)),
+    }
 }
 
 /// The same without zeros that mean nothing: 3.0 is written 3. For constants, of which a Struct does not keep the digits.
@@ -107,7 +132,7 @@ pub fn short(json: &str) -> Option<String> {
             Some(format!("{sign}{}", plain.trim_end_matches('0').trim_end_matches('.')))
         }
         Some(plain) => Some(format!("{sign}{plain}")),
-        None => finite(json).map(Cow::into_owned),
+        None => finite(json).ok().map(Cow::into_owned),
     }
 }
 
@@ -154,7 +179,7 @@ pub fn integer(plain: &str) -> &str {
     plain.split_once('.').map_or(plain, |(whole, _)| whole)
 }
 
-/// The exact decimal sum of plain numbers, `None` once it leaves the range of [`plain`].
+/// The exact decimal sum of plain numbers, written as [`plain`] writes numbers; `None` once it leaves their range.
 pub fn sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
     /// A fraction is two halves of so many digits. More are no amount of anything.
     const HALF: usize = 10;
@@ -194,8 +219,37 @@ mod tests {
     }
 
     #[test]
+    fn a_double_written_to_its_last_digit_becomes_the_shortest_decimal_that_means_it() {
+        for (number, written) in [
+            // PHP's json_encode with serialize_precision 17 and 100, and Python's Decimal of a float.
+            ("27964.0000000000036379788070917129516601562", "27964.000000000004"),
+            ("0.1000000000000000055511151231257827", "0.1"),
+            ("0.1000000000000000055511151231257827021181583404541015625", "0.1"),
+            ("0.001000000000000000020816681711721685132943093776702880859375", "0.001"),
+            ("1.29990000000000009094947017729282379150390625E2", "129.99"),
+            ("49.899999999999998578914528479799628257751464843750", "49.9"),
+            ("0.123456789012345678", "0.12345678901234568"),
+            (&format!("129.90{}", "0".repeat(100)), "129.9"),
+            (&format!("0.{}", "0".repeat(100)), "0"),
+        ] {
+            assert_eq!(plain(number).as_deref(), Some(written), "{number}");
+        }
+    }
+
+    #[test]
+    fn up_to_17_digits_stay_as_they_came() {
+        for number in
+            ["27964.000000000004", "0.10000000000000001", "129.99000000000001", "49.899999999999999"]
+        {
+            assert_eq!(plain(number).as_deref(), Some(number));
+        }
+    }
+
+    #[test]
     fn an_exponent_is_written_out() {
         for (number, written) in [
+            ("1.2345678E7", "12345678"), // Java's Double.toString
+            ("1.0E10", "10000000000"),
             ("1e2", "100"),
             ("1.5E-3", "0.0015"),
             ("12.50e1", "125"),
@@ -223,7 +277,12 @@ mod tests {
             ("00", Reason::Prefixed),
             ("1000000000000000", Reason::TooLarge),
             ("1e400", Reason::TooLarge),
-            ("12345678901234567.8", Reason::TooManyDigits),
+            ("12345678901234567.8", Reason::TooLarge),
+            ("999999999999999.99999999", Reason::TooLarge),
+            ("49,90", Reason::NotANumber),
+            ("4,245.42", Reason::NotANumber),
+            ("49.90 EUR", Reason::NotANumber),
+            ("1.2345678E17", Reason::TooLarge),
             ("1e-99", Reason::TooManyDigits),
         ] {
             assert_eq!(read(text), Err(reason), "{text}");
@@ -249,7 +308,8 @@ mod tests {
             "1e999999999999",
             "1e-999999999",
             "123456789012345678",
-            "0.123456789012345678",
+            "49,90",
+            "49.90 EUR",
             "1e",
             "0x10",
             "1_000",
@@ -262,10 +322,16 @@ mod tests {
 
     #[test]
     fn a_number_that_is_no_amount_can_still_be_a_value_if_it_is_finite() {
-        for (number, kept) in
-            [("1e2", Some("100")), ("-5.50", Some("-5.50")), ("1e20", Some("1e20")), ("1e999", None)]
-        {
-            assert_eq!(finite(number).as_deref(), kept, "{number}");
+        for (number, kept) in [
+            ("1e2", Ok("100")),
+            ("-5.50", Ok("-5.50")),
+            ("-0.1000000000000000055511151231257827", Ok("-0.1")),
+            ("1e20", Ok("1e20")),
+            ("12345678901234567890", Ok("12345678901234567890")), // as an order number
+            ("1e999", Err(Reason::TooLarge)),
+            ("-1e999", Err(Reason::TooLarge)),
+        ] {
+            assert_eq!(finite(number).as_deref(), kept.as_ref().copied(), "{number}");
         }
         for (number, short_) in [
             ("3.0", "3"),
@@ -277,14 +343,15 @@ mod tests {
         ] {
             assert_eq!(short(number).as_deref(), Some(short_), "{number}");
         }
-        assert_eq!(finite(&"9".repeat(100_000)), None);
+        assert_eq!(finite(&"9".repeat(100_000)), Err(Reason::TooManyDigits));
     }
 
     #[test]
     fn a_sum_is_exact() {
         assert_eq!(sum(["0.1", "0.2"].into_iter()).as_deref(), Some("0.3"));
         assert_eq!(sum(["2", "1"].into_iter()).as_deref(), Some("3"));
-        assert_eq!(sum(["0.99999999999999999", "0.00000000000000000001"].into_iter()), None, "20 digits");
+        // Like any number of more than 17 digits.
+        assert_eq!(sum(["0.99999999999999999", "0.00000000000000000001"].into_iter()).as_deref(), Some("1"));
         assert_eq!(sum(["1.9999999999", "0.0000000001", "0.5"].into_iter()).as_deref(), Some("2.5000000000"));
         assert_eq!(sum(["0.000000000009", "0.000000000001"].into_iter()).as_deref(), Some("0.000000000010"));
         assert_eq!(sum(["999999999999999", "1"].into_iter()), None);
@@ -307,7 +374,14 @@ mod tests {
 
         #[test]
         fn a_number_is_finite_where_it_has_a_double(text in "-?(0|[1-9][0-9]{0,9})([.][0-9]{1,9})?(e[+-]?(30[0-9]|3[0-9]{2}|[0-9]{1,14}))?|-?1[.]797693134862315[0-9]{1,4}e308") {
-            prop_assert_eq!(finite(&text).is_some(), text.parse::<f64>().unwrap().is_finite(), "{}", text);
+            prop_assert_eq!(finite(&text).is_ok(), text.parse::<f64>().unwrap().is_finite(), "{}", text);
+        }
+
+        #[test]
+        fn a_double_written_to_its_last_digit_is_read_as_the_same_double(double in 1e-30_f64..1e15, digits in 17_usize..100) {
+            let text = format!("{double:.digits$}");
+            let read: f64 = plain(&text).unwrap().parse().unwrap();
+            prop_assert_eq!(read, text.parse::<f64>().unwrap(), "{}", text);
         }
 
         #[test]

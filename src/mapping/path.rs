@@ -7,6 +7,7 @@ use super::{suggest, value::Value};
 use crate::event::projection::{Projection, Slot, Slots};
 use crate::event::{MESSAGE_ID, USER_ID};
 use crate::json::{Json, Kind};
+use crate::left_out::Reason;
 
 /// A source, resolved when the configuration was compiled.
 #[derive(Clone, Debug)]
@@ -122,19 +123,21 @@ impl Source {
         Ok(Source::Field(slot, rest))
     }
 
-    /// The value of this source, `None` where it is absent.
+    /// The value of this source, `None` where it is absent, an error where there is something that is no value.
     /// `item` is what `each` is at.
-    pub fn find<'a>(&'a self, subject: &Subject<'a>, item: Option<&Slots<'a>>) -> Option<Value<'a>> {
+    pub fn find<'a>(
+        &'a self,
+        subject: &Subject<'a>,
+        item: Option<&Slots<'a>>,
+    ) -> Option<Result<Value<'a>, Reason>> {
         match self {
             Source::Field(slot, rest) => follow(subject.event.slots.get(*slot)?, rest),
             Source::Item(slot, rest) => follow(item?.get(*slot)?, rest),
             Source::EventName => text(Cow::Borrowed(&*subject.event.name)),
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
             Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
-            Source::Header(name) => text(subject.request.header_text(name)?),
-            Source::Cookie(name) => {
-                text(Cow::Borrowed(std::str::from_utf8(subject.cookies.get(name)?).ok()?))
-            }
+            Source::Header(name) => bytes(subject.request.header(name)?),
+            Source::Cookie(name) => bytes(subject.cookies.get(name)?),
             Source::Query(name) => text(subject.request.query(name)?),
             Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
@@ -177,8 +180,12 @@ fn unknown(path: &str) -> InvalidSource {
     }
 }
 
-fn text(text: Cow<'_, str>) -> Option<Value<'_>> {
-    (!text.is_empty()).then_some(Value::Text(text))
+fn text(text: Cow<'_, str>) -> Option<Result<Value<'_>, Reason>> {
+    (!text.is_empty()).then_some(Ok(Value::Text(text)))
+}
+
+fn bytes(bytes: &[u8]) -> Option<Result<Value<'_>, Reason>> {
+    std::str::from_utf8(bytes).map_or(Some(Err(Reason::NotText)), |utf8| text(Cow::Borrowed(utf8)))
 }
 
 fn named(name: &str, path: &str) -> Result<Box<str>, InvalidSource> {
@@ -213,8 +220,9 @@ fn steps(path: &str) -> Result<Vec<Step>, InvalidSource> {
     if steps.len() > MOST_STEPS { Err(bad()) } else { Ok(steps) }
 }
 
-/// Follows `steps` into a value. After `[*]` the values that are present form a list; an empty list counts as absent.
-fn follow<'a>(json: Json<'a>, steps: &[Step]) -> Option<Value<'a>> {
+/// Follows `steps` into a value. After `[*]` the values that are present form a list; an empty list counts as absent, and one
+/// item that is no value makes the list none.
+fn follow<'a>(json: Json<'a>, steps: &[Step]) -> Option<Result<Value<'a>, Reason>> {
     let Some((step, rest)) = steps.split_first() else {
         return Value::of(json);
     };
@@ -222,8 +230,9 @@ fn follow<'a>(json: Json<'a>, steps: &[Step]) -> Option<Value<'a>> {
         Step::Key(key) => follow(json.get(key)?, rest),
         Step::Index(n) => follow(json.nth(*n)?, rest),
         Step::Every if json.kind() == Kind::Array => {
-            let found: Vec<_> = json.items().into_iter().filter_map(|item| follow(item, rest)).collect();
-            (!found.is_empty()).then_some(Value::List(found))
+            let found = json.items().into_iter().filter_map(|item| follow(item, rest));
+            let found: Result<Vec<_>, _> = found.collect();
+            found.map(|found| (!found.is_empty()).then_some(Value::List(found))).transpose()
         }
         Step::Every => None,
     }
@@ -293,9 +302,12 @@ mod tests {
     #[test]
     fn every_item_of_a_list_is_followed_and_an_empty_list_is_absent() {
         let products = Json::parse(r#"[{"q":1},{},{"q":null},7,{"q":2}]"#).unwrap();
-        let Some(Value::List(found)) = follow(products, &steps("x[*].q").unwrap()[1..]) else { panic!() };
+        let Some(Ok(Value::List(found))) = follow(products, &steps("x[*].q").unwrap()[1..]) else { panic!() };
         let found: Vec<_> = found.iter().map(|value| value.scalar().unwrap().into_owned()).collect();
         assert_eq!(found, ["1", "2"]);
+        let infinite = Json::parse(r#"[{"q":1},{"q":1e999}]"#).unwrap();
+        let refused = follow(infinite, &steps("x[*].q").unwrap()[1..]).unwrap();
+        assert_eq!(refused.err(), Some(Reason::TooLarge));
         assert!(follow(Json::parse("[]").unwrap(), &[Step::Every]).is_none());
         assert!(follow(Json::parse("{}").unwrap(), &[Step::Every]).is_none());
     }

@@ -97,6 +97,20 @@ fn an_error_names_its_place_and_the_fix() {
 }
 
 #[test]
+fn em_takes_nothing_but_an_email_address_or_its_digest() {
+    for (mapping, expected) in [
+        ("{value: n/a, target: em}", r#".value: invalid value "n/a" for "em""#),
+        (
+            "{source: event, target: em.a}",
+            r#".target: "em" is the SHA-256 of an email address and has no members, got "em.a""#,
+        ),
+    ] {
+        let text = refusal(podsights(&order(mapping)));
+        assert!(text.ends_with(expected), "{text}");
+    }
+}
+
+#[test]
 fn a_place_below_each_global_and_the_events_list_is_named_too() {
     let each = order(
         "{source: properties.products, target: line_items, each: [{source: sku, target: id}, {source: a, target: b.c}]}",

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::number;
 use super::value::Value;
+use crate::identity::email;
 use crate::left_out::Reason;
 use crate::url::Url;
 use crate::{codec, timestamp};
@@ -32,6 +33,8 @@ pub enum Transform {
     Currency,
     /// SHA-256 of the text, lowercase hex.
     Sha256,
+    /// The digest of an email address, or what is one already; see [`email::hash`]. It has no name: a target applies it.
+    EmailHash,
     /// The path of a URL; a value that is a path already stays.
     UrlPath,
     /// The host of a URL, without its port.
@@ -93,30 +96,33 @@ impl Transform {
         PLAIN.iter().find(|(known, _)| *known == name).map(|(_, transform)| *transform)
     }
 
-    /// Applies the transform. An error where the value is not of the kind that it takes, which leaves the target out.
-    pub fn apply<'a>(self, value: Value<'a>) -> Result<Value<'a>, Reason> {
+    /// Applies the transform. An error where the value is not of the kind that it takes. Calls `refused` for each item that is
+    /// left out of a list.
+    pub fn apply<'a>(self, value: Value<'a>, refused: &mut dyn FnMut(Reason)) -> Result<Value<'a>, Reason> {
         match self {
             Transform::Join => {
-                let items = value.into_items();
-                let texts: Vec<_> = items.iter().filter_map(Value::scalar).collect();
+                let items = value.into_items(refused);
+                let texts = items.iter().map(|item| item.scalar().ok_or(Reason::NotSingle));
+                let texts: Vec<_> = texts.filter_map(|text| text.map_err(&mut *refused).ok()).collect();
                 let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
                 match texts.is_empty() {
                     true => Err(Reason::NoItem),
                     false => Ok(Value::Text(Cow::Owned(texts.join(",")))),
                 }
             }
-            Transform::Count => Ok(Value::Number(Cow::Owned(value.into_items().len().to_string()))),
+            Transform::Count => Ok(Value::Number(Cow::Owned(value.into_items(refused).len().to_string()))),
             Transform::Sum => {
-                let items = value.into_items();
+                let mut is_whole = true;
+                let items = value.into_items(&mut |_| is_whole = false);
                 let numbers: Result<Vec<_>, _> = items.into_iter().map(as_number).collect();
-                let numbers = numbers.map_err(|_| Reason::ItemNotANumber)?;
+                let numbers = numbers.ok().filter(|_| is_whole).ok_or(Reason::ItemNotANumber)?;
                 let sum = number::sum(numbers.iter().map(|number| &**number));
                 sum.map(|sum| Value::Number(Cow::Owned(sum))).ok_or(Reason::TooLarge)
             }
             each => match value {
                 Value::List(items) => {
-                    let items: Vec<_> =
-                        items.into_iter().filter_map(|item| each.apply_scalar(item).ok()).collect();
+                    let items = items.into_iter().map(|item| each.apply_scalar(item));
+                    let items: Vec<_> = items.filter_map(|item| item.map_err(&mut *refused).ok()).collect();
                     if items.is_empty() { Err(Reason::NoItem) } else { Ok(Value::List(items)) }
                 }
                 one => each.apply_scalar(one),
@@ -156,6 +162,9 @@ impl Transform {
             Transform::Trim => trimmed(text),
             Transform::Currency => currency(&text).ok_or(Reason::NotACurrency)?,
             Transform::Sha256 => Cow::Owned(codec::encode_hex(&Sha256::digest(text.as_bytes()))),
+            Transform::EmailHash => {
+                Cow::Owned(email::hash(&text).ok_or(Reason::NotAnEmail)?.as_str().to_owned())
+            }
             Transform::UrlPath => url_path(text),
             Transform::UrlHost => Cow::Owned(url_host(&text).ok_or(Reason::NotAUrl)?.to_owned()),
             _ => text,
@@ -233,10 +242,11 @@ fn url_host(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Json;
 
     fn apply(transform: &str, text: &str) -> Option<String> {
         let value = Value::Text(Cow::Borrowed(text));
-        let value = Transform::parse(transform).unwrap().apply(value).ok()?;
+        let value = Transform::parse(transform).unwrap().apply(value, &mut |_| {}).ok()?;
         value.scalar().map(Cow::into_owned)
     }
 
@@ -260,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_number_in_a_string_becomes_a_number_and_an_integer_loses_its_fraction() {
-        let value = Transform::Number.apply(Value::Text(" 129.99 ".into())).unwrap();
+        let value = Transform::Number.apply(Value::Text(" 129.99 ".into()), &mut |_| {}).unwrap();
         assert!(matches!(value, Value::Number(digits) if digits == "129.99"));
         assert_eq!(apply("integer", "12.9").as_deref(), Some("12"));
         assert_eq!(apply("number", "twelve"), None);
@@ -296,10 +306,11 @@ mod tests {
             (DateFormat::Rfc3339, "2024-02-29T12:34:56.789Z"),
             (DateFormat::Date, "2024-02-29"),
         ] {
-            let value = Transform::Date(format).apply(Value::Text("2024-02-29T13:34:56.789+01:00".into()));
+            let time = Value::Text("2024-02-29T13:34:56.789+01:00".into());
+            let value = Transform::Date(format).apply(time, &mut |_| {});
             assert_eq!(value.unwrap().scalar().unwrap(), text);
         }
-        let refused = Transform::Date(DateFormat::Date).apply(Value::Text("soon".into()));
+        let refused = Transform::Date(DateFormat::Date).apply(Value::Text("soon".into()), &mut |_| {});
         assert_eq!(refused.err(), Some(Reason::NotADate));
     }
 
@@ -312,11 +323,30 @@ mod tests {
 
     #[test]
     fn lists_are_joined_counted_and_summed() {
-        let list = || Value::List(vec![Value::Number("1".into()), Value::Text("2.5".into())]);
-        let text = |value: Result<Value, _>| value.ok()?.scalar().map(Cow::into_owned);
-        assert_eq!(text(Transform::Join.apply(list())).as_deref(), Some("1,2.5"));
-        assert_eq!(text(Transform::Count.apply(list())).as_deref(), Some("2"));
-        assert_eq!(text(Transform::Sum.apply(list())).as_deref(), Some("3.5"));
-        assert_eq!(text(Transform::Sum.apply(Value::List(vec![Value::Text("x".into())]))), None);
+        let list =
+            |second: &'static str| Value::List(vec![Value::Number("1".into()), Value::Text(second.into())]);
+        let text = |transform: Transform, list: Value<'static>| {
+            transform.apply(list, &mut |_| {}).ok()?.scalar().map(Cow::into_owned)
+        };
+        assert_eq!(text(Transform::Join, list("2.5")).as_deref(), Some("1,2.5"));
+        assert_eq!(text(Transform::Count, list("2.5")).as_deref(), Some("2"));
+        assert_eq!(text(Transform::Sum, list("2.5")).as_deref(), Some("3.5"));
+        assert_eq!(text(Transform::Sum, list("x")), None);
+    }
+
+    #[test]
+    fn an_item_that_is_left_out_of_a_list_is_told() {
+        let list = |json| Value::Json(Json::parse(json).unwrap());
+        let told = |transform: Transform, value: Value<'_>| {
+            let mut told = Vec::new();
+            let result = transform.apply(value, &mut |reason| told.push(reason));
+            (result.map(|value| value.scalar().map(|text| text.into_owned())), told)
+        };
+        let joined = told(Transform::Join, list("[1,null,{\"a\":1},1e999,\"b\"]"));
+        assert_eq!(joined, (Ok(Some("1,b".to_owned())), vec![Reason::TooLarge, Reason::NotSingle]));
+        let summed = told(Transform::Sum, list("[1,1e999]"));
+        assert_eq!(summed, (Err(Reason::ItemNotANumber), vec![]));
+        let numbers = Value::List(vec![Value::Text("x".into()), Value::Text("2".into())]);
+        assert_eq!(told(Transform::Number, numbers), (Ok(None), vec![Reason::NotANumber]));
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::number;
 use crate::json::{Json, Kind};
+use crate::left_out::Reason;
 
 /// One value on its way into a vendor's request.
 #[derive(Clone, Debug)]
@@ -23,16 +24,17 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// `None` for null, the empty string and the empty list: clients send all three for "nothing".
-    pub fn of(json: Json<'a>) -> Option<Self> {
-        Some(match json.kind() {
+    /// `None` for null, the empty string and the empty list: clients send all three for "nothing". An error for a number that
+    /// is not finite.
+    pub fn of(json: Json<'a>) -> Option<Result<Self, Reason>> {
+        Some(Ok(match json.kind() {
             Kind::Null => return None,
             Kind::Bool(value) => Value::Bool(value),
-            Kind::Number => Value::Number(number::finite(json.as_str())?),
+            Kind::Number => return Some(number::finite(json.as_str()).map(Value::Number)),
             Kind::String => Value::Text(json.text().filter(|text| !text.is_empty())?),
             Kind::Array if is_empty(json) => return None,
             Kind::Array | Kind::Object => Value::Json(json),
-        })
+        }))
     }
 
     /// The same value without a copy of its text.
@@ -54,12 +56,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The items of a list, or the value itself as the only one.
-    pub fn into_items(self) -> Vec<Value<'a>> {
+    /// The items of a list, or the value itself as the only one. Calls `refused` for each item that is no value.
+    pub fn into_items(self, refused: &mut dyn FnMut(Reason)) -> Vec<Value<'a>> {
         match self {
             Value::List(items) => items,
             Value::Json(json) if json.kind() == Kind::Array => {
-                json.items().into_iter().filter_map(Value::of).collect()
+                let items = json.items().into_iter().filter_map(Value::of);
+                items.filter_map(|item| item.map_err(&mut *refused).ok()).collect()
             }
             one => vec![one],
         }

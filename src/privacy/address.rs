@@ -4,7 +4,7 @@ use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
 /// How often a text is percent-decoded in search of an address: a URL inside a query parameter of a URL.
-const DECODINGS: usize = 2;
+pub(super) const DECODINGS: usize = 2;
 
 /// Whether the text, as it is or percent-decoded once or twice, holds something like an email address.
 ///

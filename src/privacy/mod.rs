@@ -5,6 +5,7 @@
 //! already a digest.
 
 mod address;
+mod encoded;
 mod scrubbed;
 mod url;
 
@@ -18,17 +19,19 @@ pub use scrubbed::Scrubbed;
 ///
 /// `value` is the decoded text: JSON escapes resolved, not yet percent-encoded for the request. A URL (`scheme://...`,
 /// `//host...` or `/path...`) loses its user information, and those path segments, query parameters and the fragment
-/// that hold an address. Any other value with an address in it is dropped whole.
+/// that hold an address, as it is or in base64. Any other value with an address in it is dropped whole.
 ///
 /// The result never contains an address: `email_in` is false for a `Clean` value and for the text of a `Cut`.
 pub fn scrub(value: &str) -> Scrubbed {
-    if !address::can_hold_one(value.as_bytes()) {
-        return Scrubbed::Clean;
-    }
     let found = email_in(value.as_bytes());
     match url::of(value) {
-        Some(url) if found || !url.user_info.is_empty() => url::without_email(&url),
+        Some(url) if found || url::is_private(&url) => url::without_email(&url),
         None if found => Scrubbed::Dropped,
         _ => Scrubbed::Clean,
     }
+}
+
+/// Whether [`scrub`] drops a value whole.
+pub fn is_dropped(value: &str) -> bool {
+    address::can_hold_one(value.as_bytes()) && scrub(value) == Scrubbed::Dropped
 }

@@ -1,14 +1,25 @@
 //! What is left of a URL without the parts that hold an address: the rest stays a valid URL.
 
 use super::address::email_in;
+use super::encoded::hides_address;
 use super::scrubbed::Scrubbed;
 use crate::url::Url;
 
 /// Takes a value apart if it is a URL: it names a scheme, as in `scheme://...`, or begins with a slash.
 pub(super) fn of(value: &str) -> Option<Url<'_>> {
+    if !value.starts_with('/') && !value.contains("://") {
+        return None; // the fast path: most values are neither
+    }
     let url = Url::split(value);
     let named = !url.scheme.is_empty() && value.starts_with(|first: char| first.is_ascii_alphabetic());
     (named || value.starts_with('/')).then_some(url)
+}
+
+/// Whether a URL has user information, or an address in base64. Others in it are not looked for.
+pub(super) fn is_private(url: &Url) -> bool {
+    let query = url.query.into_iter().flat_map(|query| query.split('&'));
+    let mut parts = url.path.split('/').chain(query).chain(url.fragment);
+    !url.user_info.is_empty() || parts.any(|part| hides_address(part.as_bytes()))
 }
 
 /// Returns the URL without its user information and without the parts that hold an address; dropped if the host does.
@@ -42,7 +53,7 @@ fn push_path(parts: &Url, url: &mut String) {
 /// Appends the parts that hold no address, `delimiters[0]` before the first and `delimiters[1]` before the others.
 fn push_clean<'a>(url: &mut String, parts: impl Iterator<Item = &'a str>, [first, other]: [char; 2]) {
     let mut delimiter = first;
-    for part in parts.filter(|part| !email_in(part.as_bytes())) {
+    for part in parts.filter(|part| !email_in(part.as_bytes()) && !hides_address(part.as_bytes())) {
         url.push(delimiter);
         url.push_str(part);
         delimiter = other;

@@ -145,5 +145,5 @@ pub(super) fn identified(
     if event.event_type != EventType::Identify || !consent.for_cookie(Requirement::MARKETING).is_permitted() {
         return None;
     }
-    email::hash(&event.first_text(&fields.emails)?)
+    email::hash(&visitor::raw_email(event, fields)?)
 }

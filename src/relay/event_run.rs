@@ -228,7 +228,9 @@ fn pack(
     host: &mut impl Host,
 ) -> Parcel {
     let mut left_out = |left_out: LeftOut<'_>| {
-        host.note(left_out.reason.note());
+        if let Some(note) = left_out.note() {
+            host.note(note);
+        }
         if host.explains() {
             let targets = integration.vendor.targets();
             let explanation = left_out.explained(|target| targets.may_be_quoted(target));

@@ -42,7 +42,8 @@ pub trait Host: Ledger + Store {
         false
     }
 
-    /// Tells of a value that is left out of an integration's request: which and why, in words, and nothing that is private.
+    /// Tells of a value that is left out of an integration's request, or passed over for another: which and why, in words, and
+    /// nothing that is private.
     fn left_out(&mut self, _integration: &str, _explanation: &str) {}
 
     /// Tells what the decision about the visitor's consent to a delivery is based on, in words.

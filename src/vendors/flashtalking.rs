@@ -12,9 +12,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_inline_default::serde_inline_default;
 
-use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
+use super::vendor::{
+    Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable, tell_unusable,
+};
 use crate::delivery::Redirects;
-use crate::identity::Cookies;
+use crate::identity::{Client, Cookies};
 use crate::json;
 use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::mapping::suggest;
@@ -168,7 +170,7 @@ struct Spotlight {
     spotlight_id: Id,
     /// The third of the three numbers.
     spotlight_group_id: Id,
-    /// Names of Flashtalking's first-party cookie; the first cookie that is present is forwarded.
+    /// Names of Flashtalking's first-party cookie; the first cookie that can be forwarded is.
     #[serde_inline_default(vec!["FTrack".to_owned()])]
     ftrack_cookies: Vec<String>,
     /// The Envoy cluster that callouts go to.
@@ -240,9 +242,20 @@ impl schemars::JsonSchema for Id {
 }
 
 impl Spotlight {
-    /// The first of the configured cookies that is present, with its name.
-    fn ftrack_cookie<'r>(&self, cookies: &Cookies<'r>) -> Option<(&str, &'r [u8])> {
-        self.ftrack_cookies.iter().find_map(|name| cookies.get(name).map(|value| (name.as_str(), value)))
+    /// The configured cookies that are present, with their names.
+    fn ftrack_cookies<'s, 'r>(&'s self, cookies: &Cookies<'r>) -> impl Iterator<Item = (&'s str, &'r [u8])> {
+        self.ftrack_cookies.iter().filter_map(|name| Some((name.as_str(), cookies.get(name)?)))
+    }
+
+    /// The cookie line with the first of these cookies that may be forwarded.
+    fn cookie_line(&self, cookies: &Cookies<'_>, left_out: &mut Omissions<'_>) -> Option<Box<str>> {
+        self.ftrack_cookies(cookies).find_map(|(name, value)| {
+            let value = std::str::from_utf8(value);
+            let unusable = value.err().map(|_| Reason::NotText);
+            tell_unusable(Target::Cookie(name), unusable, false, left_out);
+            let value = forwardable(Target::Cookie(name), value.ok(), left_out)?;
+            Some(format!("{name}={value}").into())
+        })
     }
 }
 
@@ -259,10 +272,10 @@ impl Destination for Spotlight {
         Some(format!("{};{};{}", self.advertiser_id.0, self.spotlight_id.0, self.spotlight_group_id.0))
     }
 
-    /// `optout=1` in Flashtalking's own cookie, or in its first-party one.
+    /// `optout=1` in Flashtalking's own cookie, or in a first-party one.
     fn opted_out(&self, cookies: &Cookies<'_>) -> bool {
         let own = cookies.get("flashtalkingad1");
-        let first_party = self.ftrack_cookie(cookies).map(|(_, value)| value);
+        let first_party = self.ftrack_cookies(cookies).map(|(_, value)| value);
         let says_so = |value: &[u8]| value.windows(8).any(|part| part == b"optout=1");
         own.into_iter().chain(first_party).any(says_so)
     }
@@ -288,19 +301,15 @@ impl Destination for Spotlight {
                 left_out(LeftOut::new(target, Reason::PathFull(MAX_PATH_BYTES as u32)));
             }
         }
-        let cookie = self.ftrack_cookie(content.cookies).and_then(|(name, value)| {
-            let value = std::str::from_utf8(value).ok();
-            forwardable(Target::Cookie(name), value, left_out).map(|value| format!("{name}={value}").into())
-        });
+        let Client { ip, user_agent, unusable_ip, unusable_user_agent, .. } = content.visitor.client;
+        let (ip_header, agent_header) = (Target::Header("X-Forwarded-For"), Target::Header("User-Agent"));
+        tell_unusable(ip_header, unusable_ip, ip.is_some(), left_out);
+        tell_unusable(agent_header, unusable_user_agent, user_agent.is_some(), left_out);
         Parcel {
             content: query.into(),
-            forwarded_for: content.visitor.client.ip.map(|ip| ip.to_string().into()),
-            user_agent: forwardable(
-                Target::Header("User-Agent"),
-                content.visitor.client.user_agent,
-                left_out,
-            ),
-            cookie,
+            forwarded_for: ip.map(|ip| ip.to_string().into()),
+            user_agent: forwardable(agent_header, user_agent, left_out),
+            cookie: self.cookie_line(content.cookies, left_out),
         }
     }
 

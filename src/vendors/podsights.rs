@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
 
-use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable};
+use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable, tell_unusable};
 use crate::delivery::Redirects;
+use crate::identity::Client;
 use crate::json::{self, Json, Kind};
 use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::mapping::targets::Targets;
@@ -72,6 +73,11 @@ impl Targets for BodyPaths {
                 "expected a dotted path of the body like order_id or custom.plan, got {target:?}"
             ));
         }
+        if target.starts_with("em.") {
+            return Err(format!(
+                "\"em\" is the SHA-256 of an email address and has no members, got {target:?}"
+            ));
+        }
         Ok(())
     }
 
@@ -83,12 +89,16 @@ impl Targets for BodyPaths {
         match target {
             "value" | "quantity" => Some(Transform::Number),
             "currency" => Some(Transform::Currency),
+            "em" => Some(Transform::EmailHash),
             _ => None,
         }
     }
 
     fn may_be_quoted(&self, target: &str) -> bool {
-        matches!(target, "order_id" | "value" | "currency" | "quantity")
+        matches!(
+            target,
+            "order_id" | "value" | "currency" | "quantity" | "line_items.value" | "line_items.quantity"
+        )
     }
 
     fn takes_contact_data(&self) -> bool {
@@ -169,20 +179,32 @@ impl Destination for Pixel {
         body.plain("event", content.event);
         match mapped("id") {
             Some(id) => body.member("id", |body, target| body.value(target, id, 0)),
-            None => body.text("id", visitor.anonymous_id.as_deref()),
+            None => {
+                body.text("id", visitor.anonymous_id.as_deref());
+                body.tell_unusable("id", visitor.unusable_id, visitor.anonymous_id.is_some());
+            }
         }
         // Whatever a mapping puts at `em`, nothing but a hash leaves there.
         let email = match mapped("em") {
             Some(value) => value.scalar().and_then(|text| crate::identity::email::hash(&text)),
-            None => visitor.email(),
+            None => {
+                let email = visitor.email();
+                let unread =
+                    (email.is_none() && visitor.has_email_cookie()).then_some(Reason::UnreadableCookie);
+                body.tell_unusable("em", visitor.unusable_email.or(unread), email.is_some());
+                email
+            }
         };
         if let Some(email) = &email {
             body.plain("em", email.as_str());
         }
-        if let Some(ip) = visitor.client.ip {
+        let Client { ip, user_agent, unusable_ip, unusable_user_agent, .. } = visitor.client;
+        body.tell_unusable("ip", unusable_ip, ip.is_some());
+        if let Some(ip) = ip {
             body.plain("ip", &ip.to_string());
         }
-        body.text("user_agent", visitor.client.user_agent);
+        body.tell_unusable("user_agent", unusable_user_agent, user_agent.is_some());
+        body.text("user_agent", user_agent);
         for (target, value) in content.values.iter().filter(|(target, _)| !matches!(*target, "id" | "em")) {
             body.member(target, |body, target| body.value(target, value, 0));
         }
@@ -244,6 +266,10 @@ impl Body<'_, '_> {
         true
     }
 
+    fn tell_unusable(&mut self, name: &str, reason: Option<Reason>, has_another: bool) {
+        tell_unusable(Target::Named(name), reason, has_another, self.left_out);
+    }
+
     fn leave_out(&mut self, target: Target<'_>, reason: Reason) {
         (self.left_out)(LeftOut::new(target, reason));
     }
@@ -302,7 +328,14 @@ impl Body<'_, '_> {
     }
 
     fn json(&mut self, target: Target<'_>, json: Json<'_>, depth: u8) -> bool {
-        Value::of(json).is_some_and(|value| self.value(target, &value, depth))
+        match Value::of(json) {
+            None => false,
+            Some(Ok(value)) => self.value(target, &value, depth),
+            Some(Err(reason)) => {
+                self.leave_out(target, reason);
+                false
+            }
+        }
     }
 
     fn colon(&mut self) -> bool {

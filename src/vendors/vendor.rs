@@ -209,6 +209,18 @@ pub fn presentable<'v>(
     }
 }
 
+/// Tells why a value of the visitor's is unusable, if it is. It was passed over if the target has another.
+pub fn tell_unusable(
+    target: Target<'_>,
+    reason: Option<Reason>,
+    has_another: bool,
+    left_out: &mut Omissions<'_>,
+) {
+    if let Some(reason) = reason {
+        left_out(LeftOut::new(target, reason).passed_over_if(has_another));
+    }
+}
+
 /// The longest cookie or User-Agent that is forwarded, in bytes.
 const MAX_HEADER_BYTES: usize = 4096;
 

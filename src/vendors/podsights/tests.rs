@@ -86,7 +86,7 @@ fn the_other_events_of_the_preset_are_sent_as_the_table_says() {
 fn an_order_without_a_list_of_products_has_no_line_items_and_nothing_is_counted_as_left_out() {
     let sent = mapped(
         "",
-        r#"{"event":"Order Completed","properties":{"products":[],"items":[{"sku":"a"},7,null]}}"#,
+        r#"{"event":"Order Completed","properties":{"products":[],"items":[{"sku":"a"},null,{}]}}"#,
     );
     let sent = sent.unwrap();
     assert_eq!(fields(&sent), json!({"event": "purchase", "line_items": [{"product_id": "a"}]}));
@@ -100,7 +100,7 @@ fn a_body_stays_below_64_kb_and_what_does_not_fit_is_counted() {
     let sent = mapped("", &event).unwrap();
     assert_eq!(fields(&sent), json!({"event": "purchase", "value": 1}));
     assert_eq!(sent.notes, ["value_left_out"]);
-    assert_eq!(sent.left_out, ["order_id: no room: a body has at most 65536 bytes"]);
+    assert_eq!(sent.left_out, ["order_id left out: no room: a body has at most 65536 bytes"]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn only_a_digest_stands_at_em_and_no_address_anywhere_else() {
         fields(&sent),
         json!({"event": "purchase", "em": digest, "custom": {"all": {"b": ["x", {}]}}})
     );
-    assert_eq!(sent.left_out, ["custom.all: an email address in it"; 2]);
+    assert_eq!(sent.left_out, ["custom.all left out: an email address"; 2]);
 }
 
 #[test]
@@ -133,12 +133,114 @@ fn lists_that_cannot_be_used_and_nesting_that_is_too_deep_are_explained() {
     assert_eq!(
         sent.left_out,
         [
-            "value: the list has an item that cannot be added up",
-            "line_items: the list has no item that can be used",
-            "custom.plan: not in value_map",
-            "custom.deep: lists and objects in it are nested deeper than 16 levels",
+            "value left out: the list has an item that cannot be added up",
+            "an item of line_items left out: not an object",
+            "line_items left out: the list has no item that can be used",
+            "custom.plan left out: not in value_map",
+            "custom.deep left out: lists and objects in it are nested deeper than 16 levels",
         ]
     );
+}
+
+#[test]
+fn what_is_left_out_of_line_items_is_told_and_quoted_where_it_is_an_amount() {
+    let sent = mapped(
+        "",
+        r#"{"event":"Order Completed","properties":{"items":[
+            {"sku":"jane@example.com","item_id":"a","price":"9,90","value":9.9},{"quantity":-1,"name":"Cap"},7]}}"#,
+    );
+    let sent = sent.unwrap();
+    let items = json!([{"value": 9.9, "product_id": "a"}, {"product_name": "Cap"}]);
+    assert_eq!(fields(&sent), json!({"event": "purchase", "line_items": items}));
+    assert_eq!(
+        sent.left_out,
+        [
+            "quantity left out: the list has an item that cannot be added up",
+            r#"line_items.value passed over: "9,90" is not a number"#,
+            "line_items.product_id passed over: an email address",
+            "line_items.quantity left out: -1 is below zero",
+            "an item of line_items left out: not an object",
+        ]
+    );
+    assert_eq!(sent.notes, ["value_left_out"; 3]);
+}
+
+#[test]
+fn of_two_lists_the_first_with_an_item_that_can_be_used_wins() {
+    let event = r#"{"event":"Order Completed","properties":{"products":["a"],"items":[{"sku":"b"}]}}"#;
+    let sent = mapped("", event).unwrap();
+    assert_eq!(fields(&sent), json!({"event": "purchase", "line_items": [{"product_id": "b"}]}));
+    let told = [
+        "an item of line_items passed over: not an object",
+        "line_items passed over: the list has no item that can be used",
+    ];
+    assert_eq!((sent.left_out, sent.notes), (told.map(str::to_owned).to_vec(), vec![]));
+}
+
+#[test]
+fn an_email_that_is_none_is_told_but_not_quoted_and_does_not_hide_the_next_one() {
+    let digest = "8c87b489ce35cf2e2f39f80e282cb2e804932a56a213983eeeb428407d43b52d"; // sha256("jane@example.com")
+    let left_out = ["em left out: not an email address"];
+    let passed_over = ["em passed over: not an email address"];
+    let mapped_email = "{version: 2, events: {Order Completed: {mappings: [{source: [properties.who, traits.mail], target: em}]}}}";
+    for (mappings, members, em, told) in [
+        ("", r#""properties":{"email":"n/a"}"#, None, &left_out[..]),
+        ("", r#""properties":{"email":7}"#, None, &left_out),
+        (
+            "",
+            r#""properties":{"email":"n/a"},"traits":{"email":"jane@example.com"}"#,
+            Some(digest),
+            &passed_over,
+        ),
+        (mapped_email, r#""properties":{"who":"n/a"}"#, None, &left_out),
+        (
+            mapped_email,
+            r#""properties":{"who":"n/a"},"traits":{"mail":"jane@example.com"}"#,
+            Some(digest),
+            &passed_over,
+        ),
+        (mapped_email, r#""properties":{"who":"n/a","email":"jane@example.com"}"#, Some(digest), &left_out),
+    ] {
+        let sent = mapped(mappings, &format!(r#"{{"event":"Order Completed",{members}}}"#)).unwrap();
+        assert_eq!(fields(&sent)["em"], json!(em), "{members}");
+        assert_eq!(sent.left_out, told, "{members}");
+    }
+}
+
+#[test]
+fn an_identity_that_cannot_be_sent_is_told_but_not_quoted() {
+    let believed = format!("{PIXEL}}}\nidentity: {{client_from_context: always}}");
+    let context = r#""context":{"ip":"unknown","userAgent":"a\u0007"}"#;
+    for (id, cookie, reason) in [
+        ("a".repeat(300), "", "longer than 256 bytes"),
+        ("a\\u0000".to_owned(), "", "control characters"),
+        (String::new(), "_dfid=%00", "its cookie cannot be read, or is no longer valid"),
+    ] {
+        let event = format!(r#"{{"event":"Signed Up","anonymousId":"{id}",{context}}}"#);
+        let sent = send(&believed, &event, &[("cookie", cookie)]).unwrap();
+        let told = [
+            format!("id left out: {reason}"),
+            "ip passed over: not an IP address".to_owned(),
+            "user_agent left out: control characters".to_owned(),
+        ];
+        assert_eq!(sent.left_out, told);
+    }
+    let event = r#"{"event":"Signed Up","anonymousId":["a"]}"#;
+    let sent = send(&believed, event, &[("cookie", "_dfid=b")]).unwrap();
+    let told = "id passed over: a list or an object, where a single value is expected";
+    assert_eq!((&fields(&sent)["id"], sent.left_out), (&json!("b"), vec![told.to_owned()]));
+    let unknown = r#"{"event":"Signed Up","properties":{"value":1}}"#;
+    assert_eq!(send(&believed, unknown, &[]).unwrap().left_out, [""; 0]);
+}
+
+#[test]
+fn a_number_in_an_object_that_is_not_finite_is_told() {
+    let mappings =
+        "{version: 2, events: {Order Completed: {mappings: [{source: properties.all, target: custom.all}]}}}";
+    let event = r#"{"event":"Order Completed","properties":{"all":{"a":1e999,"b":null,"c":1}}}"#;
+    let sent = mapped(mappings, event).unwrap();
+    assert_eq!(fields(&sent), json!({"event": "purchase", "custom": {"all": {"c": 1}}}));
+    assert_eq!(sent.left_out, ["custom.all left out: too large a number"]);
 }
 
 proptest! {

@@ -1,3 +1,5 @@
+mod encoded;
+
 use super::*;
 use proptest::prelude::*;
 
