@@ -170,6 +170,16 @@ fn strings_of_consent_tools_are_read_with_their_restrictions() {
     }
 }
 
+/// From a report to the IAB's library, iabtcf-es issue 113: purpose 1 is forbidden to vendors 2 to 8, purpose 2 requires consent for
+/// vendors 6 to 9, and purpose 3 requires legitimate interest for vendor 7.
+#[test]
+fn a_published_string_restricts_the_vendors_that_it_lists() {
+    let published = "COutSEYOutSEYDNAFAENATDAAKlAAKlAAAhoAAAAAABggAMAAgAICQAYADAASHAAgAHAAA";
+    let string = TcfString::read(published.as_bytes()).unwrap();
+    let restricted = |id: &u16| is_restricted(string.core, string.restrictions, *id).unwrap();
+    assert_eq!((0..=u16::MAX).filter(restricted).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8]);
+}
+
 #[test]
 fn a_publisher_may_keep_a_vendor_from_each_purpose_of_marketing() {
     const NOT_ALLOWED: u64 = 0;
