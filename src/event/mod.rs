@@ -94,13 +94,16 @@ pub struct Fields {
 impl Fields {
     /// Adds the fields to `projection`, and returns their slots.
     pub fn compile(projection: &mut Projection) -> Self {
+        let consent = BySource::of(|source| {
+            Some(projection.statement_slot(&[&["context"], source.location().context()?]))
+        });
         let mut slot = |path: &[&[&str]]| projection.slot(path);
         Self {
             event_type: slot(&[&["type"]]),
             event: slot(&[&["event"]]),
             name: slot(&[&["name"]]),
             anonymous_id: slot(&[ANONYMOUS_ID]),
-            consent: BySource::of(|source| Some(slot(&[&["context"], source.location().context()?]))),
+            consent,
             integrations: slot(&[&["integrations"]]),
             context_ip: slot(&[&["context"], &["ip"]]),
             context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),

@@ -18,11 +18,18 @@ pub struct Slot(u16);
 pub struct Projection {
     nodes: Vec<Node>,
     slots: u16,
+    /// How many slots were asked for by [`Projection::statement_slot`].
+    statements: u8,
 }
+
+/// What a statement that an object makes twice reads as. It is no value that means anything, so it can't be read.
+const STATED_TWICE: &str = "\"stated twice\"";
 
 #[derive(Debug, Default)]
 struct Node {
     slot: Option<Slot>,
+    /// The bit of a slot that was asked for by [`Projection::statement_slot`].
+    statement: Option<u8>,
     /// By [`tag`]. Several keys may lead to one node: `userId` and `user_id` are one field.
     children: Vec<Child>,
 }
@@ -58,13 +65,29 @@ impl Projection {
 
     /// Returns a projection without slots: of an event nothing is read.
     pub fn new() -> Self {
-        Self { nodes: vec![Node::default()], slots: 0 }
+        Self { nodes: vec![Node::default()], ..Self::default() }
     }
 
     /// The slot of the value below these keys. Each step lists the spellings of one key, the first being its name.
     /// Asking again for the same path gives the same slot.
     pub fn slot(&mut self, path: &[&[&str]]) -> Slot {
         let at = path.iter().fold(Self::ROOT, |at, spellings| self.child(at, spellings));
+        self.slot_at(at)
+    }
+
+    /// The slot of a statement about consent. Other values may be there twice, and the last one counts, as in `JSON.parse`; two
+    /// statements contradict each other, so their slot holds neither. `null` leaves the statement of the batch as it is.
+    ///
+    /// For at most eight slots; a further one is as any other.
+    pub fn statement_slot(&mut self, path: &[&[&str]]) -> Slot {
+        let at = path.iter().fold(Self::ROOT, |at, spellings| self.child(at, spellings));
+        if self.statements < u8::BITS as u8
+            && let Some(node) = self.nodes.get_mut(at)
+            && node.statement.is_none()
+        {
+            node.statement = Some(1 << self.statements);
+            self.statements = self.statements.saturating_add(1);
+        }
         self.slot_at(at)
     }
 
@@ -105,7 +128,7 @@ impl Projection {
 
     /// Slots to read events into, all empty.
     pub fn empty<'a>(&self) -> Slots<'a> {
-        Slots(vec![None; usize::from(self.slots)])
+        Slots { values: vec![None; usize::from(self.slots)], stated: 0 }
     }
 
     /// Fills `slots` from an object. Values that `slots` already has remain where the object has none, so that an item of a
@@ -113,6 +136,7 @@ impl Projection {
     ///
     /// Returns `None` if `event` is not an object.
     pub fn read<'a>(&self, event: Json<'a>, slots: &mut Slots<'a>) -> Option<()> {
+        slots.stated = 0;
         self.walk(Self::ROOT, 0, event, slots)
     }
 
@@ -173,12 +197,16 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
         let depth = self.depth.saturating_add(1);
         while let Some(key) = members.next_key::<Key<'de>>()? {
             let child = projection.find(node, &key.0);
-            let Some((child, Node { slot, children })) =
+            let Some((child, Node { slot, statement, children })) =
                 child.and_then(|at| Some((at, projection.nodes.get(at)?)))
             else {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             };
+            if let (Some(slot), Some(bit)) = (slot, statement) {
+                slots.state(*slot, *bit, members.next_value::<Json<'de>>()?);
+                continue;
+            }
             if self.depth > 0 {
                 projection.clear(child, slots);
             }
@@ -201,26 +229,40 @@ impl<'de> Visitor<'de> for Walk<'_, '_, 'de> {
 
 /// The values of one event, by [`Slot`].
 #[derive(Clone, Debug)]
-pub struct Slots<'a>(Vec<Option<Json<'a>>>);
+pub struct Slots<'a> {
+    values: Vec<Option<Json<'a>>>,
+    /// The statements that the object being read has made, by their bits.
+    stated: u8,
+}
 
 impl<'a> Slots<'a> {
     /// Returns the value of a path; `None` if the event lacks it, or has null or the empty string.
     pub fn get(&self, slot: Slot) -> Option<Json<'a>> {
-        self.0.get(usize::from(slot.0)).copied().flatten().filter(|json| !json.is_absent())
+        self.values.get(usize::from(slot.0)).copied().flatten().filter(|json| !json.is_absent())
     }
 
     /// What they take up in memory, in bytes.
     pub fn size(&self) -> usize {
-        size_of::<Option<Json>>().saturating_mul(self.0.len())
+        size_of::<Option<Json>>().saturating_mul(self.values.len())
     }
 
     /// Empties all of them, for the next object of the same projection.
     pub fn clear(&mut self) {
-        self.0.fill(None);
+        self.values.fill(None);
+    }
+
+    /// Sets a statement, unless `value` is null.
+    fn state(&mut self, slot: Slot, bit: u8, value: Json<'a>) {
+        if value.is_absent() {
+            return;
+        }
+        let is_first = self.stated & bit == 0;
+        self.stated |= bit;
+        self.set(slot, Some(if is_first { value } else { Json::known(STATED_TWICE) }));
     }
 
     fn set(&mut self, slot: Slot, value: Option<Json<'a>>) {
-        if let Some(place) = self.0.get_mut(usize::from(slot.0)) {
+        if let Some(place) = self.values.get_mut(usize::from(slot.0)) {
             *place = value;
         }
     }
@@ -283,6 +325,43 @@ mod tests {
         let b = projection.slot(&[&["context"], &["consent"], &["b"]]);
         let slots = read(&projection, r#"{"context":{"consent":{"a":1},"consent":{"b":2}}}"#);
         assert!(slots.get(a).is_none() && slots.get(b).is_some());
+    }
+
+    #[test]
+    fn a_statement_that_is_made_twice_is_none_that_can_be_read() {
+        let mut projection = Projection::new();
+        let consent = projection.statement_slot(&[&["context"], &["consent", "Consent"]]);
+        let read = |text| read(&projection, text).get(consent).map(Json::as_str);
+        assert_eq!(read(r#"{"context":{"consent":{"a":1}}}"#), Some(r#"{"a":1}"#));
+        assert_eq!(
+            read(r#"{"context":{"consent":null,"consent":{"a":1},"consent":""}}"#),
+            Some(r#"{"a":1}"#)
+        );
+        for twice in [
+            r#"{"context":{"consent":{"a":0},"consent":{"a":1}}}"#,
+            r#"{"context":{"consent":1,"Consent":2}}"#,
+            r#"{"context":{"consent":1},"context":{"consent":2}}"#,
+            r#"{"context":{"consent":1,"consent":2,"consent":3}}"#,
+        ] {
+            assert_eq!(read(twice), Some(STATED_TWICE), "{twice}");
+        }
+    }
+
+    #[test]
+    fn a_statement_of_an_item_replaces_that_of_its_batch_unless_it_is_null() {
+        let mut projection = Projection::new();
+        let consent = projection.statement_slot(&[&["context"], &["consent"]]);
+        let mut batch = projection.empty();
+        projection.read_member("context", Json::parse(r#"{"consent":{"a":0}}"#).unwrap(), &mut batch);
+        for (item, expected) in [
+            ("{}", r#"{"a":0}"#),
+            (r#"{"context":{"consent":null}}"#, r#"{"a":0}"#),
+            (r#"{"context":{"consent":{"a":1}}}"#, r#"{"a":1}"#),
+        ] {
+            let mut slots = batch.clone();
+            projection.read(Json::parse(item).unwrap(), &mut slots).unwrap();
+            assert_eq!(slots.get(consent).unwrap().as_str(), expected, "{item}");
+        }
     }
 
     #[test]
