@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz fuzz-seeds reliability soak bench size profile run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -30,14 +30,20 @@ wasm: setup ## Build the filter: dist/conversion-relay.wasm
 test: wasm stand-in ## Run all tests, including those in the real Envoy
 	@scripts/cargo test --workspace
 
-fuzz: setup ## Fuzz every parser of client input (PROPTEST_CASES=N: inputs for each)
-	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
+fuzz: ## Fuzz whatever reads foreign input by libFuzzer (FUZZ_SECONDS=60 each; TARGET=request; UPDATE_DOCS=1)
+	@scripts/setup c++
+	@scripts/fuzz
+
+fuzz-seeds: ## Make the seeds of the fuzz targets anew, from the cases and the corpus of the tests
+	@scripts/setup c++
+	@scripts/fuzz seeds
 
 check: setup ## Check formatting, lints (native and WebAssembly), dependencies, and that no modules import each other in a circle
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --workspace --all-targets -- -D warnings
 	@scripts/cargo clippy --test reliability --test bench_gateway -- -D warnings
 	@scripts/cargo fmt --manifest-path bench/empty-filter/Cargo.toml -- --check
+	@scripts/cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	@scripts/cargo --wasm clippy --package conversion-relay --lib -- -D warnings
 	@scripts/cargo test --quiet --test architecture
 	@scripts/deny

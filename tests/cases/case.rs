@@ -120,7 +120,17 @@ pub struct Expectation {
 /// One request, ready to be sent.
 pub struct Step {
     pub collector: Option<Value>,
-    pub request: Request,
+    pub message: Message,
+}
+
+/// A request in its parts.
+pub struct Message {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Not compressed yet.
+    pub body: Vec<u8>,
+    compress: Option<Format>,
 }
 
 impl Case {
@@ -169,34 +179,37 @@ impl Case {
         let requests = self.requests.iter().zip(1..);
         requests
             .map(|(sent, number)| {
-                let request = sent.request(self.head_encoding);
-                let request = request.map_err(|error| format!("request {number}: {error}"))?;
-                Ok(Step { collector: sent.collector.clone(), request })
+                let message = sent.message(self.head_encoding);
+                let message = message.map_err(|error| format!("request {number}: {error}"))?;
+                Ok(Step { collector: sent.collector.clone(), message })
             })
             .collect()
     }
 }
 
 impl Sent {
-    fn request(&self, encoding: HeadEncoding) -> Result<Request, String> {
+    fn message(&self, encoding: HeadEncoding) -> Result<Message, String> {
         let (head, body) = self.http.split_once("\n\n").unwrap_or((&self.http, ""));
         let mut lines = head.lines();
         let (method, target) =
             lines.next().and_then(|line| line.split_once(' ')).ok_or("no `METHOD path`")?;
-        let mut request = Request::new(method, &self.replaced(target));
-        let mut chunked = false;
-        for line in lines {
+        let headers = lines.map(|line| {
             let (name, value) = line.split_once(':').ok_or_else(|| format!("no header: {line:?}"))?;
             let value = self.replaced(value.strip_prefix(' ').unwrap_or(value));
-            chunked |= name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked";
-            request = request.header(name, encoding.bytes(&value)?);
-        }
-        let body = self.body(body)?;
-        let has_body = !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH");
-        Ok(match (has_body, chunked) {
-            (false, _) => request,
-            (true, false) => request.body(body),
-            (true, true) => request.chunks(body.chunks(100)),
+            Ok::<_, String>((name.to_owned(), encoding.bytes(&value)?))
+        });
+        let body = match &self.body_base64 {
+            None => self.replaced(body).into_bytes(),
+            Some(encoded) => {
+                BASE64_STANDARD.decode(encoded).map_err(|error| format!("body_base64: {error}"))?
+            }
+        };
+        Ok(Message {
+            method: method.to_owned(),
+            target: self.replaced(target),
+            headers: headers.collect::<Result<_, _>>()?,
+            body,
+            compress: self.compress,
         })
     }
 
@@ -205,28 +218,43 @@ impl Sent {
             text.replace(name, &replacement.text.repeat(replacement.times))
         })
     }
+}
 
-    fn body(&self, text: &str) -> Result<Vec<u8>, String> {
-        if let Some(encoded) = &self.body_base64 {
-            return BASE64_STANDARD.decode(encoded).map_err(|error| format!("body_base64: {error}"));
+impl Message {
+    /// The request as it is sent, its body compressed.
+    pub fn request(&self) -> Request {
+        let request = Request::new(&self.method, &self.target);
+        let request = self.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let chunked = self
+            .headers
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case("transfer-encoding") && value == b"chunked");
+        let has_body = !self.body.is_empty() || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH");
+        match (has_body, chunked) {
+            (false, _) => request,
+            (true, false) => request.body(self.packed()),
+            (true, true) => request.chunks(self.packed().chunks(100)),
         }
-        let body = self.replaced(text).into_bytes();
+    }
+
+    fn packed(&self) -> Vec<u8> {
+        let (body, level) = (&self.body, Compression::default());
         let packed = match self.compress {
-            None => Ok(body),
+            None => Ok(body.clone()),
             Some(Format::Gzip) => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-                encoder.write_all(&body).and_then(|()| encoder.finish())
+                let mut encoder = GzEncoder::new(Vec::new(), level);
+                encoder.write_all(body).and_then(|()| encoder.finish())
             }
             Some(Format::Zlib) => {
-                let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-                encoder.write_all(&body).and_then(|()| encoder.finish())
+                let mut encoder = ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(body).and_then(|()| encoder.finish())
             }
             Some(Format::Deflate) => {
-                let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-                encoder.write_all(&body).and_then(|()| encoder.finish())
+                let mut encoder = DeflateEncoder::new(Vec::new(), level);
+                encoder.write_all(body).and_then(|()| encoder.finish())
             }
         };
-        packed.map_err(|error| format!("compress: {error}"))
+        packed.expect("a Vec takes all")
     }
 }
 

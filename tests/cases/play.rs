@@ -23,11 +23,11 @@ const ENDS: [&str; 3] = ["delivered", "dropped", "dry_run"];
 pub fn play(case: &Case) -> Result<(), String> {
     let gateway = Gateway::start(options(case));
     let mut wrong = Vec::new();
-    for (Step { collector, request }, number) in case.steps()?.iter().zip(1..) {
+    for (Step { collector, message }, number) in case.steps()?.iter().zip(1..) {
         if let Some(behaviour) = collector {
             gateway.behave(Collector, behaviour.clone());
         }
-        let status = gateway.connect().send(request).status;
+        let status = gateway.connect().send(&message.request()).status;
         // A status that the case has asked the collector for may be what the client gets.
         if status >= 500 && collector.is_none() {
             wrong.push(format!("request {number} was answered {status}"));

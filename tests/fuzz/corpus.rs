@@ -50,6 +50,27 @@ pub const TIMESTAMPS: &[&str] = &[
     "1700000000",
 ];
 
+/// Plugin configurations with what those of the cases lack: every section, and secrets from the environment.
+pub const CONFIGURATIONS: &[&str] = &[
+    r#"{"endpoints":{"base_path":"/collect","reply":"local","max_event_age":"24h"},"sources":[{"id":"src_1","keys":["k"],"signing_secret":"${SECRET}"}],"identity":{"client_from_context":"always","issue_anonymous_id":{"cookie":"_dfid","domain":".example.com","max_age":"400d","requires":["marketing"]},"remember_email":{"cookie":"_cr_em","secrets":["${SECRET}${SECRET}"],"max_age":"30d"}},"consent":{"when_absent":"deny","require":"all","respect_gpc":true,"cookies":{"onetrust":"OptanonConsent"},"aliases":{"marketing":["C0004"]}},"deduplication":{"window":"10m"},"delivery":{"timeout":"5s","max_attempts":8,"max_age":"1h","backoff":{"base":"1s","max":"5m"},"max_in_flight":64,"queue":{"max_deliveries":10000,"max_bytes":16777216}},"integrations":[]}"#,
+    r#"{"integrations":[{"name":"P","vendor":"podsights","source_id":"src_1","config":{"key":"${SECRET}","cluster":"podsights","authority":"collector.podsights.com"},"consent_categories":["marketing"],"field_mappings":{"version":2,"defaults":{"action":"send"},"global":{"mappings":[{"source":["properties.plan","traits.plan"],"target":"u1","value_map":{"pro":"P","*":"other"}}]},"events":{"page":{"enabled":false},"Order Completed":{"vendor_event_name":"purchase","mappings":[{"source":"properties.products[*].quantity","target":"quantity","transform":"sum"}]}}}}]}"#,
+    r#"{"integrations":[{"name":"${SECRET}","vendor":"${SECRET}","enabled":"${UNSET}"}],"${SECRET}":1}"#,
+];
+
+/// Answers of vendors: status, Retry-After, Location.
+pub const ANSWERS: &[&str] = &[
+    "200",
+    "204\n",
+    "302\n\nhttps://third-party.example/pixel?id=1",
+    "301\n\n//other.example:8443",
+    "429\n120",
+    "503\nSun, 06 Nov 1994 08:49:37 GMT",
+    "503\nSunday, 06-Nov-94 08:49:37 GMT\n/here",
+    "408\n99999999999999999999",
+    "501\n-1",
+    "99\n1.5",
+];
+
 /// What has broken parsers before, put in anywhere.
 pub const TOKENS: &[&str] = &[
     "\"",

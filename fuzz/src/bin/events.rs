@@ -1,0 +1,3 @@
+#![no_main]
+
+conversion_relay_fuzz::fuzz!(events);

@@ -1,0 +1,55 @@
+//! A whole request, from a client to the vendors. See `http` for what an input looks like.
+
+use serde_json::Value;
+
+use super::email::has_email;
+use super::http;
+use super::refusal;
+use super::world::{self, MARKETING, Sent};
+
+pub const MEMORY: usize = 16 << 20;
+
+/// Whatever a client sends, the books balance, every callout is legal, no email address leaves, and nothing leaves against a
+/// plain refusal.
+pub fn check(input: &[u8]) -> bool {
+    let Some(request) = http::parse(input) else { return false };
+    let refusal = refusal::of_marketing(&request);
+    let mut left = false;
+    for sent in world::relay(&request) {
+        is_legal(&sent);
+        if let Some(refusal) = refusal {
+            assert!(sent.cluster != MARKETING, "delivered against {refusal}: {sent:?}");
+        }
+        left = true;
+    }
+    left
+}
+
+/// Checks that nothing of what a client sent has broken a request to a vendor.
+fn is_legal(sent: &Sent) {
+    let callout = &sent.callout;
+    assert!(callout.path.len() <= 8192, "the path has {} bytes", callout.path.len());
+    assert!(callout.path.bytes().all(|byte| byte.is_ascii_graphic()), "{}", callout.path);
+    assert!(!has_email(&callout.path), "{}", callout.path);
+    for (name, value) in &callout.headers {
+        assert!(value.len() <= 8192 && !value.chars().any(char::is_control), "{name}: {value:?}");
+        assert!(!has_email(value), "{name}: {value}");
+    }
+    if let Some(body) = &callout.body {
+        assert!(body.len() <= 64 * 1024, "the body has {} bytes", body.len());
+        let body: Value = serde_json::from_str(body).expect("the body is JSON");
+        // Text by text: the quote that begins one is no part of an address.
+        assert!(!any_text(&body, &has_email), "{body}");
+        assert_eq!(body["key"], world::PODSIGHTS_KEY);
+    }
+}
+
+/// Whether a text of this JSON, a key included, is one that is looked for.
+fn any_text(json: &Value, is: &dyn Fn(&str) -> bool) -> bool {
+    match json {
+        Value::String(text) => is(text),
+        Value::Array(items) => items.iter().any(|item| any_text(item, is)),
+        Value::Object(members) => members.iter().any(|(key, value)| is(key) || any_text(value, is)),
+        _ => false,
+    }
+}
