@@ -14,8 +14,9 @@ use crate::json::{Json, Kind, place};
 pub struct Envelope {
     /// One event each, in the order of the body.
     pub items: Vec<Range<usize>>,
-    /// The batch's own `context`, which supplies what an item's context lacks.
-    pub context: Option<Range<usize>>,
+    /// The batch's own `context`, which supplies what an item's context lacks. More than one if the key is there more than once:
+    /// the last one counts, but a consent that several of them state contradicts itself.
+    pub contexts: Vec<Range<usize>>,
     /// The batch's `writeKey`, for items that have none.
     pub write_key: Option<Range<usize>>,
     /// The batch's `sentAt`: when its client sent it, by the client's clock.
@@ -106,7 +107,11 @@ impl<'b> Visitor<'b> for &mut Opening<'b> {
                     members.next_value_seed(&mut *self)?;
                     continue;
                 }
-                "context" => &mut self.envelope.context,
+                "context" => {
+                    let context = place(self.body, members.next_value::<Json<'b>>()?.as_str());
+                    self.envelope.contexts.push(context);
+                    continue;
+                }
                 "writeKey" | "write_key" => &mut self.envelope.write_key,
                 "sentAt" | "sent_at" => &mut self.envelope.sent_at,
                 _ => {
@@ -174,7 +179,7 @@ mod tests {
     fn what_the_batch_says_for_all_its_items_is_kept() {
         let body = r#"{"context":{"ip":"1.2.3.4"},"batch":[{}],"writeKey":"k\u0031","sentAt":"2026-01-01"}"#;
         let open = Envelope::open(body, Form::Batch, 3).unwrap();
-        assert_eq!(&body[open.context.unwrap()], r#"{"ip":"1.2.3.4"}"#);
+        assert_eq!(&body[open.contexts[0].clone()], r#"{"ip":"1.2.3.4"}"#);
         assert_eq!(text(body, open.write_key.as_ref()).unwrap(), "k1");
         assert_eq!(text(body, open.sent_at.as_ref()).unwrap(), "2026-01-01");
         let odd = r#"{"batch":[],"writeKey":7}"#;

@@ -50,11 +50,11 @@ pub struct SourcedEvent<'r> {
 
 impl<'r> Reading<'r> {
     pub fn new(opened: &'r ParsedRequest, config: &'r Compiled) -> Self {
-        let context = opened.envelope.context.as_ref().and_then(|range| json(&opened.text, range));
-        let context = context.map(|context| {
-            let mut slots = config.projection.empty();
+        let contexts = opened.envelope.contexts.iter().filter_map(|range| json(&opened.text, range));
+        let context = contexts.fold(None, |slots: Option<Slots<'r>>, context| {
+            let mut slots = slots.unwrap_or_else(|| config.projection.empty());
             config.projection.read_member("context", context, &mut slots);
-            slots
+            Some(slots)
         });
         Self { opened, config, context, headers: OnceCell::new(), client: OnceCell::new() }
     }

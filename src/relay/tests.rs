@@ -233,6 +233,27 @@ proptest! {
     }
 }
 
+#[test]
+fn a_consent_that_an_event_or_its_batch_states_twice_denies_whichever_comes_last() {
+    let grants = r#"{"consent":{"marketing":true}}"#;
+    let refuses = r#"{"consent":{"marketing":false}}"#;
+    let item = |context: &str| format!(r#"{{"event":"Order Completed"{context}}}"#);
+    let member = |context: &str| format!(r#","context":{context}"#);
+    for (body, sent) in [
+        (format!(r#"{{"batch":[{}],"context":{grants}}}"#, item("")), 2),
+        (format!(r#"{{"context":{refuses},"batch":[{}],"context":{grants}}}"#, item("")), 0),
+        (format!(r#"{{"context":{refuses},"batch":[{}]}}"#, item(&member(grants))), 2),
+        (format!(r#"{{"context":{refuses},"batch":[{}]}}"#, item(&member(r#"{"consent":null}"#))), 0),
+        (format!("[{}]", item(&(member(refuses) + &member(grants)))), 0),
+    ] {
+        let mut host = host();
+        let mut relay = relay(&configuration(json!({}), &["marketing"]), &mut host);
+        relay.hand_over(request(&relay, "/v1/batch", &[], &body), &host);
+        work(&mut relay, &mut host);
+        assert_eq!(host.sent().count(), sent, "{body}");
+    }
+}
+
 /// A step in the life of a relay.
 #[derive(Clone, Debug)]
 enum Step {
