@@ -91,6 +91,6 @@ pub fn anonymous_id<'a>(
     cookies: &Cookies<'a>,
     names: &[CookieName],
 ) -> Option<Cow<'a, str>> {
-    let of_event = event.text(fields.anonymous_id).and_then(anonymous_id::of_event);
+    let of_event = event.text_or_number(fields.anonymous_id).and_then(anonymous_id::of_event);
     of_event.or_else(|| anonymous_id::of_cookies(cookies, names))
 }

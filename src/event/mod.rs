@@ -174,6 +174,11 @@ impl<'a> Event<'a> {
         self.slots.get(slot).and_then(Json::text)
     }
 
+    /// The text of an id or a time, which may be a number; `None` where it is absent or something else.
+    pub fn text_or_number(&self, slot: Slot) -> Option<Cow<'a, str>> {
+        self.slots.get(slot).and_then(Json::text_or_number)
+    }
+
     /// The consent that the event carries, on top of its request's.
     pub fn consent<'r, 'c>(&self, request: &'r RequestConsent<'c>, fields: &Fields) -> EventConsent<'r, 'c>
     where
@@ -185,9 +190,9 @@ impl<'a> Event<'a> {
     /// The times that decide the event's age. `batch_sent_at` is for events that don't say when they were sent.
     pub fn times(&self, fields: &Fields, batch_sent_at: Option<Cow<'a, str>>) -> Times<'a> {
         Times {
-            timestamp: self.text(fields.timestamp),
-            original_timestamp: self.text(fields.original_timestamp),
-            sent_at: self.text(fields.sent_at).or(batch_sent_at),
+            timestamp: self.text_or_number(fields.timestamp),
+            original_timestamp: self.text_or_number(fields.original_timestamp),
+            sent_at: self.text_or_number(fields.sent_at).or(batch_sent_at),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod client;
 pub mod cookies;
 pub mod email;
 pub mod remember;
+pub mod rudderstack;
 pub mod set_cookie;
 pub mod settings;
 

@@ -6,6 +6,7 @@ use super::subject::Subject;
 use super::{suggest, value::Value};
 use crate::event::projection::{Projection, Slot, Slots};
 use crate::event::{MESSAGE_ID, USER_ID};
+use crate::identity::rudderstack::unwrap_id;
 use crate::json::{Json, Kind};
 
 /// A source, resolved when the configuration was compiled.
@@ -19,6 +20,10 @@ pub enum Source {
     EventName,
     /// `type`: the name of the event's type.
     EventType,
+    /// The user id, without RudderStack's wrappings.
+    UserId(Slot),
+    /// The message id.
+    MessageId(Slot),
     /// The visitor's anonymous id, wherever it was found.
     AnonymousId,
     /// `request.header.<name>`: a header of the request, its name in lowercase.
@@ -90,6 +95,8 @@ impl Source {
             "event" => Source::EventName,
             "type" => Source::EventType,
             "anonymous_id" | "anonymousId" => Source::AnonymousId,
+            "user_id" | "userId" => Source::UserId(projection.slot(&[USER_ID])),
+            "message_id" | "messageId" => Source::MessageId(projection.slot(&[MESSAGE_ID])),
             "client.ip" => Source::ClientIp,
             "client.user_agent" => Source::ClientUserAgent,
             _ => Self::field(path, projection)?,
@@ -112,8 +119,6 @@ impl Source {
             ("properties", false) => &["properties"],
             ("traits", false) => &["traits"],
             ("context", false) => &["context"],
-            ("user_id" | "userId", true) => USER_ID,
-            ("message_id" | "messageId", true) => MESSAGE_ID,
             ("timestamp", true) => &["timestamp"],
             ("name", true) => &["name"],
             _ => return Err(unknown(path)),
@@ -130,6 +135,8 @@ impl Source {
             Source::Item(slot, rest) => follow(item?.get(*slot)?, rest),
             Source::EventName => text(Cow::Borrowed(&*subject.event.name)),
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
+            Source::UserId(slot) => text(unwrap_id(subject.event.text_or_number(*slot)?)?),
+            Source::MessageId(slot) => text(subject.event.text_or_number(*slot)?),
             Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
             Source::Header(name) => text(subject.request.header_text(name)?),
             Source::Cookie(name) => {

@@ -10,7 +10,7 @@ use crate::accounting::EventIgnored;
 use crate::config::Compiled;
 use crate::consent::RequestConsent;
 use crate::event::Event;
-use crate::event::envelope::text;
+use crate::event::envelope::{text, text_or_number};
 use crate::event::projection::Slots;
 use crate::identity::client::EventContext;
 use crate::identity::{Client, Cookies};
@@ -91,7 +91,7 @@ impl<'r> Reading<'r> {
     /// How old an event was when it was received; `None` where it doesn't say when it happened.
     pub fn age(&self, event: &Event<'r>) -> Option<Duration> {
         let ParsedRequest { text: body, envelope, received_at, .. } = self.opened;
-        let sent_at = text(body, envelope.sent_at.as_ref());
+        let sent_at = text_or_number(body, envelope.sent_at.as_ref());
         event.times(&self.config.fields, sent_at).age(*received_at, timestamp::parse_timestamp)
     }
 

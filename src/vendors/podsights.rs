@@ -83,6 +83,8 @@ impl Targets for BodyPaths {
         match target {
             "value" | "quantity" => Some(Transform::Number),
             "currency" => Some(Transform::Currency),
+            // Some shops and clients send numbers; an id is a text.
+            "id" | "order_id" => Some(Transform::String),
             _ => None,
         }
     }
