@@ -22,7 +22,7 @@ use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
 use crate::settings::{Document, Invalid};
-use crate::sources::{self, SourceSettings, Sources};
+use crate::sources::{SourceSettings, Sources};
 use integration::Compiler;
 pub use integration::{Integration, IntegrationSettings, label};
 
@@ -179,14 +179,12 @@ fn plain_secrets(config: &Config, document: &Document) -> Vec<String> {
 /// Returns the request headers that any module can use, in lowercase.
 fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<Box<str>> {
     let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
-    if sources.is_some() {
-        kept.extend(sources::HEADERS.map(Box::from));
-    }
     let mut keep = |name: &str| {
         if !kept.iter().any(|known| **known == *name) {
             kept.push(name.into());
         }
     };
+    sources.into_iter().flat_map(Sources::headers).for_each(&mut keep);
     for integration in integrations {
         integration.plan.headers(&mut keep);
     }

@@ -94,9 +94,11 @@ pub fn relay<'r>(
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
+    let source_is_dry_run =
+        source.zip(config.sources.as_ref()).is_some_and(|(source, sources)| sources.is_dry_run(source));
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
-        if integration.dry_run {
+        if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
             host.delivery(integration.reference(), Outcome::DryRun);

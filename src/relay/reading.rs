@@ -110,13 +110,13 @@ impl<'r> Reading<'r> {
     }
 
     fn source(&self, event: &Event<'r>) -> Result<Option<SourceIndex>, Unauthorized> {
-        let ParsedRequest { text: body, envelope, credentials, .. } = self.opened;
+        let ParsedRequest { request, text: body, envelope, credentials, .. } = self.opened;
         let (Some(sources), Some(credentials)) = (&self.config.sources, *credentials) else {
             return Ok(None);
         };
         let event_key = event.text(self.config.fields.write_key);
         let batch_key = text(body, envelope.write_key.as_ref());
-        sources.of_event(credentials, event_key.as_deref(), batch_key.as_deref()).map(Some)
+        sources.of_event(credentials, request, event_key.as_deref(), batch_key.as_deref()).map(Some)
     }
 }
 
