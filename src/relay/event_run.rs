@@ -202,7 +202,7 @@ fn permitted(
     consent: &EventConsent<'_, '_>,
     cookies: &Cookies<'_>,
 ) -> Result<(), DropReason> {
-    if integrations.disables(integration.vendor.name(), &integration.name) {
+    if integrations.disables(integration.names()) {
         return Err(DropReason::DisabledByEvent);
     }
     consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor()).outcome?;

@@ -21,6 +21,11 @@ impl Vendor for Podsights {
         "podsights"
     }
 
+    /// What Podsights became when Spotify bought it: RudderStack's destination, and the product.
+    fn other_names(&self) -> &'static [&'static str] {
+        &["Spotify Pixel", "Spotify Ad Analytics"]
+    }
+
     fn presets(&self) -> &'static [(&'static str, &'static str)] {
         &[("retail", include_str!("presets/podsights-retail.json"))]
     }
