@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::event::{Event, Fields};
 use crate::identity::client::EventContext;
 use crate::identity::{Client, CookieName, Cookies, EmailHash, Keys, anonymous_id, email, remember};
+use crate::json::Kind;
 
 /// Returns what an event itself says about its client. `signed`: whether the request's signature was verified.
 pub fn event_context<'a>(event: &Event<'a>, signed: bool, fields: &Fields) -> EventContext<'a> {
@@ -13,6 +14,10 @@ pub fn event_context<'a>(event: &Event<'a>, signed: bool, fields: &Fields) -> Ev
         ip: event.text(fields.context_ip),
         user_agent: event.text(fields.context_user_agent),
         library: event.text(fields.library_name),
+        direct: event
+            .slots
+            .get(fields.context_direct)
+            .is_some_and(|direct| direct.kind() == Kind::Bool(true)),
     }
 }
 

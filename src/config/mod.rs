@@ -192,4 +192,4 @@ fn kept_headers(sources: Option<&Sources>, integrations: &[Integration]) -> Vec<
 }
 
 /// The request headers that are needed whatever the configuration.
-const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding"];
+const HEADERS: [&str; 6] = ["user-agent", "cookie", "referer", "sec-gpc", "content-encoding", "x-ip-policy"];

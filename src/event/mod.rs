@@ -77,6 +77,8 @@ pub struct Fields {
     pub context_user_agent: Slot,
     /// `context.library.name`: the SDK that sent the event.
     pub library_name: Slot,
+    /// `context.direct`: whether that SDK runs where the visitor is.
+    pub context_direct: Slot,
     /// The spellings of [`MESSAGE_ID`].
     pub message_id: Slot,
     /// `writeKey` or `write_key`: the key of the event's source.
@@ -105,6 +107,7 @@ impl Fields {
             context_ip: slot(&[&["context"], &["ip"]]),
             context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
             library_name: slot(&[&["context"], &["library"], &["name"]]),
+            context_direct: slot(&[&["context"], &["direct"]]),
             message_id: slot(&[MESSAGE_ID]),
             write_key: slot(&[&["writeKey", "write_key"]]),
             timestamp: slot(&[&["timestamp"]]),

@@ -2,6 +2,7 @@
 //!
 //! Everything here is a pure function: the clock and random bytes are passed in.
 
+pub mod address;
 pub mod anonymous_id;
 pub mod client;
 pub mod cookies;

@@ -32,6 +32,8 @@ pub enum Source {
     Cookie(Box<str>),
     /// `request.query.<name>`: a parameter of the request's query, decoded; of several with that name the first.
     Query(Box<str>),
+    /// `context.ip`: as the event has it, as far as it may be sent.
+    ContextIp(Slot),
     /// `client.ip`: the visitor's IP address, if it may be sent.
     ClientIp,
     /// `client.user_agent`: the visitor's User-Agent, if it may be sent.
@@ -97,6 +99,7 @@ impl Source {
             "anonymous_id" | "anonymousId" => Source::AnonymousId,
             "user_id" | "userId" => Source::UserId(projection.slot(&[USER_ID])),
             "message_id" | "messageId" => Source::MessageId(projection.slot(&[MESSAGE_ID])),
+            "context.ip" => Source::ContextIp(projection.slot(&[&["context"], &["ip"]])),
             "client.ip" => Source::ClientIp,
             "client.user_agent" => Source::ClientUserAgent,
             _ => Self::field(path, projection)?,
@@ -143,6 +146,9 @@ impl Source {
                 text(Cow::Borrowed(std::str::from_utf8(subject.cookies.get(name)?).ok()?))
             }
             Source::Query(name) => text(subject.request.query(name)?),
+            Source::ContextIp(slot) => {
+                text(subject.visitor.client.ip_policy.apply_to_text(subject.event.text(*slot)?)?)
+            }
             Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
         }

@@ -12,6 +12,7 @@ use crate::consent::RequestConsent;
 use crate::event::Event;
 use crate::event::envelope::{text, text_or_number};
 use crate::event::projection::Slots;
+use crate::identity::address::IpPolicy;
 use crate::identity::client::EventContext;
 use crate::identity::{Client, Cookies};
 use crate::json::Json;
@@ -75,7 +76,10 @@ impl<'r> Reading<'r> {
     /// The client of the request itself.
     pub fn client(&self) -> &Client<'r> {
         let request = &self.opened.request;
-        self.client.get_or_init(|| Client::of_request(&request.source_address, request.header("user-agent")))
+        self.client.get_or_init(|| {
+            let policy = IpPolicy::of_header(request.header_lines("x-ip-policy"));
+            Client::of_request(&request.source_address, request.header("user-agent")).with_ip_policy(policy)
+        })
     }
 
     /// Whether the request's signature was verified.

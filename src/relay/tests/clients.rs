@@ -76,3 +76,38 @@ fn a_message_id_and_times_may_be_numbers() {
     let host = send(&configuration, &[], &numbered(1_700_000_000_000, 1_700_172_800));
     assert_eq!(dropped(&host, DropReason::Stale), 2);
 }
+
+/// What the vendors get: Flashtalking's forwarded address, and Podsights' body.
+fn addresses(headers: &[(&str, &str)], context: &Value) -> (Option<String>, Value) {
+    let mut configuration = configuration(json!({}), &[]);
+    configuration["integrations"][1]["field_mappings"] =
+        json!({"version": 2, "global": {"mappings": [{"source": "context.ip", "target": "stated"}]}});
+    let mut event = purchase("");
+    event["context"] = context.clone();
+    let host = send(&configuration, headers, &event);
+    let callout =
+        |method| host.sent().map(|(_, callout)| callout).find(|callout| callout.method == method).unwrap();
+    let forwarded = callout("GET").headers.iter().find(|(name, _)| *name == "x-forwarded-for");
+    let body: Value = serde_json::from_str(callout("POST").body.as_deref().unwrap()).unwrap();
+    assert_eq!(body["ip"].as_str(), forwarded.map(|(_, ip)| ip.as_str()), "both vendors get the same");
+    (forwarded.map(|(_, ip)| ip.clone()), body["stated"].clone())
+}
+
+#[test]
+fn no_vendor_gets_more_of_an_address_than_the_site_wishes() {
+    let stated = json!({"ip": "198.51.100.9"});
+    let of = |policy: &str, context: &Value| addresses(&[("x-ip-policy", policy)], context);
+    assert_eq!(of("keep", &stated), (Some("203.0.113.50".to_owned()), json!("198.51.100.9")));
+    assert_eq!(of("stripLastOctet", &stated), (Some("203.0.113.0".to_owned()), json!("198.51.100.0")));
+    assert_eq!(of("remove", &stated), (None, Value::Null));
+    assert_eq!(addresses(&[], &json!({"ip": "203.0.113.0"})).0.as_deref(), Some("203.0.113.0"));
+}
+
+#[test]
+fn a_server_library_at_the_visitors_is_no_server() {
+    let context = |direct: Value| json!({"library": {"name": "analytics-go"}, "direct": direct});
+    assert_eq!(addresses(&[], &context(json!(true))).0.as_deref(), Some("203.0.113.50"));
+    for no in [json!(false), json!("true"), json!(1), Value::Null] {
+        assert_eq!(addresses(&[], &context(no)).0, None);
+    }
+}
