@@ -100,6 +100,23 @@ fn clients() -> Vec<Client> {
                 "/v1/pixel/track?wk=k&e=Order+Completed&aid=a&p.order_id={order}&p.revenue=10&mid={order}&cb=1"
             ))
         }),
+        ("Segment's pixel, un-encoded", |order| {
+            Request::get(&format!(
+                "/v1/pixel/track?writeKey=k&event=Order%20Completed&anonymousId=a&properties.order_id={order}\
+                 &properties.revenue=10&messageId={order}"
+            ))
+        }),
+        ("RudderStack's pixel", |order| {
+            Request::get(&format!(
+                "/pixel/v1/track?writeKey=k&anonymousId=a&event=Order+Completed&properties.order_id={order}\
+                 &properties.revenue=10"
+            ))
+        }),
+        ("Segment's library for Ruby", |order| {
+            Request::post("/v1/import", json!({"batch": [purchase(order)]}).to_string())
+        }),
+        ("a slash at the end of the path", |order| Request::post("/v1/t/", purchase(order).to_string())),
+        ("a byte order mark", |order| Request::post("/v1/t", format!("\u{FEFF}{}", purchase(order)))),
         ("Segment's pixel, URL-safe base64 without padding", |order| {
             Request::get(&format!(
                 "/v1/pixel/track?data={}",
