@@ -126,7 +126,7 @@ fn consent_of_any_cookies_and_any_event_is_a_decision_that_gpc_always_wins() {
         let decision = event.for_delivery(needed, Some(78));
         assert!(!gpc || !decision.is_permitted());
         let integrations = EventIntegrations::read(part("integrations"));
-        let _ = integrations.disables("podsights", "Podsights Production");
+        let _ = integrations.disables(["Podsights Production", "podsights"].into_iter());
         decision.is_permitted()
     });
 }

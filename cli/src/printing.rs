@@ -150,7 +150,7 @@ impl Printing {
         let all = if count > 1 { format!(", with {} more", count.saturating_sub(1)) } else { String::new() };
         let because = match reason {
             EventIgnored::Unauthorized => {
-                ": no source has the key that came, if any came; -H 'X-Write-Key: ...' gives one"
+                ": no source has the key that came, if any came, or its origins lack the page; -H 'X-Write-Key: ...' and -H 'Origin: ...' set them"
             }
             EventIgnored::Unmapped => ": no integration has an entry for an event of this name",
             _ => "",

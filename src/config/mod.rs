@@ -22,7 +22,7 @@ use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
 use crate::settings::{Document, Invalid};
-use crate::sources::{self, SourceSettings, Sources};
+use crate::sources::{SourceSettings, Sources};
 use integration::Compiler;
 pub use integration::{Integration, IntegrationSettings, label};
 
@@ -183,15 +183,13 @@ fn kept_headers(
     integrations: &[Integration],
 ) -> Vec<Box<str>> {
     let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
-    if sources.is_some() {
-        kept.extend(sources::HEADERS.map(Box::from));
-    }
     let mut keep = |name: &str| {
         if !kept.iter().any(|known| **known == *name) {
             kept.push(name.into());
         }
     };
     consent.headers().for_each(&mut keep);
+    sources.into_iter().flat_map(Sources::headers).for_each(&mut keep);
     for integration in integrations {
         integration.plan.headers(&mut keep);
     }
@@ -199,4 +197,4 @@ fn kept_headers(
 }
 
 /// The request headers that are needed whatever the configuration.
-const HEADERS: [&str; 4] = ["user-agent", "cookie", "referer", "content-encoding"];
+const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "content-encoding", "x-ip-policy"];

@@ -79,7 +79,16 @@ impl Envelope {
 
 /// Returns the text of a member whose range an [`Envelope`] of this body has; `None` if it has none or it is not a string.
 pub fn text<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
-    body.get(at?.clone()).map(Json::known)?.text()
+    member(body, at)?.text()
+}
+
+/// The same, of a member that may be a number too.
+pub fn text_or_number<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
+    member(body, at)?.text_or_number()
+}
+
+fn member<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Json<'a>> {
+    body.get(at?.clone()).map(Json::known)
 }
 
 /// An envelope while its body is parsed.
@@ -185,6 +194,9 @@ mod tests {
         let odd = r#"{"batch":[],"writeKey":7}"#;
         assert_eq!(text(odd, Envelope::open(odd, Form::Batch, 3).unwrap().write_key.as_ref()), None);
         assert_eq!(text(odd, None), None);
+        let number = r#"{"batch":[],"sentAt":1700000000123}"#;
+        let open = Envelope::open(number, Form::Batch, 3).unwrap();
+        assert_eq!(text_or_number(number, open.sent_at.as_ref()).unwrap(), "1700000000123");
     }
 
     #[test]

@@ -94,9 +94,11 @@ pub fn relay<'r>(
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
+    let source_is_dry_run =
+        source.zip(config.sources.as_ref()).is_some_and(|(source, sources)| sources.is_dry_run(source));
     for Wanted { at, integration, planned } in wanted {
         let parcel = pack(integration, &planned, &subject, host);
-        if integration.dry_run {
+        if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
             host.delivery(integration.reference(), Outcome::DryRun);
@@ -166,7 +168,9 @@ impl Message {
         line: &Line<'_>,
         host: &impl Host,
     ) -> Self {
-        let Some(message_id) = event.text(reading.config.fields.message_id) else { return Self(None) };
+        let Some(message_id) = event.text_or_number(reading.config.fields.message_id) else {
+            return Self(None);
+        };
         let source = source.and_then(|source| Some(reading.config.sources.as_ref()?.id(source)));
         let id = Id::of(&[source.unwrap_or_default().as_bytes(), message_id.as_bytes()]);
         Self(Some((id, line.messages.recall(id, seconds(reading.opened.received_at), host))))
@@ -199,7 +203,7 @@ fn permitted(
     cookies: &Cookies<'_>,
     host: &mut impl Host,
 ) -> Result<(), DropReason> {
-    if integrations.disables(integration.vendor.name(), &integration.name) {
+    if integrations.disables(integration.names()) {
         return Err(DropReason::DisabledByEvent);
     }
     let decision = consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor());

@@ -31,6 +31,11 @@ impl Vendor for Flashtalking {
         "flashtalking"
     }
 
+    /// As Tealium calls its tag.
+    fn other_names(&self) -> &'static [&'static str] {
+        &["Flashtalking OneTag"]
+    }
+
     fn presets(&self) -> &'static [(&'static str, &'static str)] {
         &[("default", include_str!("presets/flashtalking-default.json"))]
     }

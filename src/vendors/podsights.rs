@@ -22,6 +22,11 @@ impl Vendor for Podsights {
         "podsights"
     }
 
+    /// What Podsights became when Spotify bought it: RudderStack's destination, and the product.
+    fn other_names(&self) -> &'static [&'static str] {
+        &["Spotify Pixel", "Spotify Ad Analytics"]
+    }
+
     fn presets(&self) -> &'static [(&'static str, &'static str)] {
         &[("retail", include_str!("presets/podsights-retail.json"))]
     }
@@ -90,6 +95,8 @@ impl Targets for BodyPaths {
             "value" | "quantity" => Some(Transform::Number),
             "currency" => Some(Transform::Currency),
             "em" => Some(Transform::EmailHash),
+            // Some shops and clients send numbers; an id is a text.
+            "id" | "order_id" => Some(Transform::String),
             _ => None,
         }
     }

@@ -19,6 +19,12 @@ pub trait Vendor: Sync {
     /// As integrations name it, and as the metrics label it: `[a-z_]+`.
     fn name(&self) -> &'static str;
 
+    /// The names beside [`name`](Vendor::name) that senders know the vendor by in an event's `integrations`, as Segment or
+    /// RudderStack, for example, call their own destination for it. Case, blanks, `_` and `-` don't matter.
+    fn other_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The presets, each a mapping document in JSON; the first is the default.
     fn presets(&self) -> &'static [(&'static str, &'static str)];
 

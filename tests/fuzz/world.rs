@@ -56,6 +56,7 @@ pub fn request() -> impl Strategy<Value = Sent> {
         "/api/s/page",
         "/v1/pixel/track",
         "/v1/pixel/page",
+        "/pixel/v1/track",
     ]);
     let encoding = prop::sample::select(vec!["", "", "gzip", "deflate"]);
     let headers = (
