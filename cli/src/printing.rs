@@ -169,6 +169,7 @@ fn because(reason: DropReason, integration: &Integration) -> String {
         DropReason::ConsentAbsent => format!("nothing says anything about {}", needs(integration)),
         DropReason::OptedOut => "the visitor has opted out at the vendor".to_owned(),
         DropReason::Duplicate => "its messageId was there before".to_owned(),
+        DropReason::DuplicateOrder => "its order was there before".to_owned(),
         DropReason::Stale => "it is older than max_event_age".to_owned(),
         _ => "the delivery engine gave it up".to_owned(),
     }

@@ -34,6 +34,8 @@ labels! {
         OptedOut = "opted_out",
         /// The same messageId was accepted for the integration before.
         Duplicate = "duplicate",
+        /// The same order was accepted for the integration before, as the same event of the vendor's.
+        DuplicateOrder = "duplicate_order",
         /// The event is older than max_event_age.
         Stale = "stale",
         /// The integration's lane held its full share.

@@ -77,6 +77,8 @@ pub struct Compiled {
     pub consent: ConsentRules,
     /// How long a messageId is remembered.
     pub deduplication_window: Duration,
+    /// How long an order id is remembered.
+    pub order_window: Duration,
     /// Every path that is read from an event, the mappings' among them.
     pub projection: Projection,
     /// The slots of the fields that the filter itself reads.
@@ -139,6 +141,7 @@ impl Compiled {
             sources,
             consent,
             deduplication_window: config.deduplication.window.get(),
+            order_window: config.deduplication.order_window.get(),
             projection,
             fields,
             delivery,
