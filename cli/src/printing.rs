@@ -168,6 +168,7 @@ fn because(reason: DropReason, integration: &Integration) -> String {
         DropReason::ConsentDenied => format!("{} is not given", needs(integration)),
         DropReason::ConsentAbsent => format!("nothing says anything about {}", needs(integration)),
         DropReason::OptedOut => "the visitor has opted out at the vendor".to_owned(),
+        DropReason::Bot => "its User-Agent is a bot's".to_owned(),
         DropReason::Duplicate => "its messageId was there before".to_owned(),
         DropReason::DuplicateOrder => "its order was there before".to_owned(),
         DropReason::Stale => "it is older than max_event_age".to_owned(),

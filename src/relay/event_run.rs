@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::bots::{self, Judged};
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
@@ -77,6 +78,14 @@ pub fn relay<'r>(
     if wanted.is_empty() {
         return;
     }
+    let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
+    let policy = policy.unwrap_or(config.client_from_context);
+    if bots::judge(&context, reading, policy, host) == Judged::Dropped {
+        for Wanted { integration, .. } in wanted {
+            host.delivery(integration.reference(), Outcome::Dropped(DropReason::Bot));
+        }
+        return;
+    }
     let mut message = Message::of(event, source, reading, line, host);
     wanted.retain(|Wanted { integration, .. }| {
         let is_news = message.is_news(integration);
@@ -88,8 +97,7 @@ pub fn relay<'r>(
     if wanted.is_empty() {
         return;
     }
-    let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
-    let client = Client::of_event(&context, reading.client(), policy.unwrap_or(config.client_from_context));
+    let client = Client::of_event(&context, reading.client(), policy);
     note_client(&client, host);
     let visitor = Visitor::of(event, &config.fields, client, cookies, &config.anonymous_id_cookies);
     let visitor = visitor.with_issued_id(issued_id);

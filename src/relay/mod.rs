@@ -2,6 +2,7 @@
 //!
 //! It lives as long as the VM, through every change of configuration.
 
+mod bots;
 mod cookies;
 mod event_run;
 mod host;

@@ -1,5 +1,6 @@
 //! The relay as a whole, in a host of its own: from a request to the callouts and the books.
 
+mod bots;
 mod orders;
 mod runs;
 
