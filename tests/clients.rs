@@ -295,7 +295,7 @@ fn a_servers_events_count_with_a_fresh_signature_once() {
 }
 
 #[test]
-fn a_message_is_delivered_once_within_the_window_over_all_workers() {
+fn a_message_and_an_order_are_delivered_once_within_their_windows_over_all_workers() {
     let configuration = json!({"integrations": [podsights()]});
     let gateway = Gateway::start(Options::new().configuration(configuration).concurrency(2));
     let mut event = purchase("D1");
@@ -308,7 +308,15 @@ fn a_message_is_delivered_once_within_the_window_over_all_workers() {
     }
     gateway.wait_for_counter(DELIVERIES, &[("outcome", "dropped"), ("reason", "duplicate")], 10);
 
+    // The thank-you page is loaded again: a new message about the same order.
+    for nth in 0..4 {
+        event["messageId"] = json!(format!("reloaded-{nth}"));
+        gateway.send(Request::post("/v1/t", event.to_string()));
+    }
+    gateway.wait_for_counter(DELIVERIES, &[("outcome", "dropped"), ("reason", "duplicate_order")], 4);
+
     gateway.behave(Collector, json!({"status": 503, "times": 1}));
+    event["properties"]["order_id"] = json!("D2");
     event["messageId"] = json!("m-2");
     assert_eq!(gateway.send(Request::post("/v1/t", event.to_string())).status, 503);
     assert_eq!(gateway.send(Request::post("/v1/t", event.to_string())).status, 200);

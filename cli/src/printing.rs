@@ -135,7 +135,9 @@ impl Printing {
             | DropReason::ConsentDenied
             | DropReason::ConsentAbsent => self.decided.get(integration).map_or("", String::as_str),
             DropReason::OptedOut => "the visitor has opted out at the vendor",
+            DropReason::Bot => "its User-Agent is a bot's",
             DropReason::Duplicate => "its messageId was there before",
+            DropReason::DuplicateOrder => "its order was there before",
             DropReason::Stale => "it is older than max_event_age",
             _ => "the delivery engine gave it up",
         }

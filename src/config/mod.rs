@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::bots::{BotSettings, Bots};
 use crate::consent::{ConsentRules, ConsentSettings};
 use crate::deduplication::DeduplicationSettings;
 use crate::delivery::{self, DeliverySettings};
@@ -46,6 +47,9 @@ pub struct Config {
     /// The handling of events that arrive more than once.
     #[serde(default)]
     pub deduplication: DeduplicationSettings,
+    /// The handling of events of bots.
+    #[serde(default)]
+    pub bots: BotSettings,
     /// How deliveries are queued, sent and retried.
     #[serde(default)]
     pub delivery: DeliverySettings,
@@ -77,6 +81,10 @@ pub struct Compiled {
     pub consent: ConsentRules,
     /// How long a messageId is remembered.
     pub deduplication_window: Duration,
+    /// How long an order id is remembered.
+    pub order_window: Duration,
+    /// What happens to the events of bots; `None`: nobody asks.
+    pub bots: Option<Bots>,
     /// Every path that is read from an event, the mappings' among them.
     pub projection: Projection,
     /// The slots of the fields that the filter itself reads.
@@ -139,6 +147,8 @@ impl Compiled {
             sources,
             consent,
             deduplication_window: config.deduplication.window.get(),
+            order_window: config.deduplication.order_window.get(),
+            bots: config.bots.compile()?,
             projection,
             fields,
             delivery,

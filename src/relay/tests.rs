@@ -1,6 +1,8 @@
 //! The relay as a whole, in a host of its own: from a request to the callouts and the books.
 
+mod bots;
 mod clients;
+mod orders;
 mod runs;
 
 use proptest::prelude::*;

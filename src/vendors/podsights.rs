@@ -44,6 +44,10 @@ impl Vendor for Podsights {
         &BodyPaths
     }
 
+    fn order_target(&self, vendor_event: &str) -> Option<&'static str> {
+        matches!(vendor_event, "purchase" | "lead" | "signup").then_some("order_id")
+    }
+
     fn personal_members(&self) -> &'static [&'static str] {
         &["id", "em", "ip", "user_agent"]
     }

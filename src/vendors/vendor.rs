@@ -37,6 +37,12 @@ pub trait Vendor: Sync {
     /// What may stand as the target of a mapping.
     fn targets(&self) -> &'static dyn Targets;
 
+    /// Returns the target that holds the order id of one of the vendor's events, by which a repeated order is recognized;
+    /// `None` for an event that is no purchase, lead or signup, and where the vendor has no such target.
+    fn order_target(&self, _vendor_event: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Returns the members of a request's body that identify a visitor. Where a request is logged they read `***`.
     fn personal_members(&self) -> &'static [&'static str] {
         &[]
