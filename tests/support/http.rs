@@ -145,7 +145,7 @@ impl Connection {
     pub fn send(&mut self, request: &Request) -> Response {
         // A server may answer and close before it has read everything, so a failed write isn't the end.
         let written = self.stream.get_mut().write_all(&request.bytes());
-        self.try_read()
+        self.try_read_answer(&request.method)
             .unwrap_or_else(|error| panic!("no answer: {error} (written: {written:?})\n{request:?}"))
     }
 
@@ -159,12 +159,19 @@ impl Connection {
     /// # Errors
     /// `UnexpectedEof` where the server closed the connection, `WouldBlock` where nothing came in time.
     pub fn try_read(&mut self) -> std::io::Result<Response> {
+        self.try_read_answer("GET")
+    }
+
+    /// As [`Connection::try_read`], to a request with this method: the answer to HEAD has no body, whatever its length says.
+    fn try_read_answer(&mut self, method: &str) -> std::io::Result<Response> {
         loop {
             let mut response = self.read_head()?;
             if response.status < 200 {
                 continue;
             }
-            response.body = self.read_body(&response)?;
+            if method != "HEAD" {
+                response.body = self.read_body(&response)?;
+            }
             return Ok(response);
         }
     }
