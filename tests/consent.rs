@@ -194,6 +194,8 @@ fn curious() -> Value {
     configuration["identity"] = json!({"client_from_context": "always"});
     // Few order ids, many orders: each has to arrive.
     configuration["deduplication"] = json!({"order_window": "0s"});
+    // Few order ids, many orders: each has to arrive.
+    configuration["deduplication"] = json!({"order_window": "0s"});
     configuration
 }
 
