@@ -12,6 +12,7 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use conversion_relay::bots::{BotAction, BotSettings};
 use conversion_relay::consent::{
     BySource, ConsentRules, CookieNames, CookieSources, Require, Requirement, Vocabulary, WhenAbsent,
 };
@@ -32,7 +33,7 @@ use flate2::write::GzEncoder;
 /// The most that an event may cost in a batch of 500, as a multiple of one in a batch of 10.
 const MOST: f64 = 1.2;
 const ROUNDS: usize = 155;
-criterion_group!(benches, reading, requests, consent, identity);
+criterion_group!(benches, reading, requests, bots, consent, identity);
 
 fn main() {
     benches();
@@ -80,6 +81,20 @@ fn requests(criterion: &mut Criterion) {
             memory.recall(id, 1_700_000_000, &store).knows(id.for_integration("Podsights Production"))
         });
     });
+}
+
+/// Whether a visitor is a bot. A browser's User-Agent is compared with the whole list.
+fn bots(criterion: &mut Criterion) {
+    let settings = BotSettings { action: BotAction::Drop, ..BotSettings::default() };
+    let bots = settings.compile().expect("a section").expect("it is on");
+    let browser = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
+    let longest = format!("{browser} {}", "c".repeat(4000));
+    for (name, user_agent) in [("a browser", browser), ("the longest User-Agent", &longest)] {
+        assert_eq!(bots.judge(user_agent), BotAction::Off, "{name}");
+        criterion.bench_function(&format!("bot? {name}"), |bencher| {
+            bencher.iter(|| bots.judge(black_box(user_agent)) == BotAction::Drop);
+        });
+    }
 }
 
 /// What they allow, from each place that can say it.

@@ -45,10 +45,11 @@ impl From<Undecodable> for RequestIgnored {
 ///
 /// `content_encoding` is the header's value: identity, gzip (RFC 1952, of which one body may hold several members) or
 /// deflate (RFC 9110: zlib; what older clients send, without zlib's frame, is read too). No more than `max_bytes` are
-/// ever decompressed. What is not UTF-8 becomes U+FFFD, so that one bad byte costs one event's field.
+/// ever decompressed. A byte order mark before the text is left out. What is not UTF-8 becomes U+FFFD, so that one bad byte
+/// costs one event's field.
 pub fn body(body: Vec<u8>, content_encoding: Option<&[u8]>, max_bytes: usize) -> Result<String, Undecodable> {
     let encoding = content_encoding.unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    let bytes = match encoding.as_slice() {
+    let mut bytes = match encoding.as_slice() {
         b"" | b"identity" if body.len() > max_bytes => return Err(Undecodable::TooLarge),
         b"" | b"identity" => body,
         b"gzip" | b"x-gzip" => gunzip(&body, max_bytes)?,
@@ -60,7 +61,18 @@ pub fn body(body: Vec<u8>, content_encoding: Option<&[u8]>, max_bytes: usize) ->
         }
         _ => return Err(Undecodable::Malformed),
     };
+    if bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
     Ok(String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+}
+
+/// UTF-8's byte order mark, which clients on .NET and PowerShell write before a JSON text.
+const BYTE_ORDER_MARK: &str = "\u{FEFF}";
+
+/// Returns the text behind its byte order mark, if it begins with one (RFC 8259, section 8.1).
+pub fn without_byte_order_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 fn gunzip(mut rest: &[u8], max_bytes: usize) -> Result<Vec<u8>, Undecodable> {
@@ -181,6 +193,15 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_the_text_is_skipped_in_every_encoding() {
+        let (text, marked) = ("{\"event\":\"\u{FEFF}\"}", "\u{FEFF}{\"event\":\"\u{FEFF}\"}");
+        assert_eq!(body(marked.into(), None, CAP).unwrap(), text);
+        assert_eq!(decoded(gzip(marked.as_bytes()), "gzip").unwrap(), text);
+        assert_eq!(decoded(zlib(marked.as_bytes()), "deflate").unwrap(), text);
+        assert_eq!(body("\u{FEFF}".into(), None, CAP).unwrap(), "");
+    }
+
+    #[test]
     fn every_encoding_that_clients_use_gives_back_the_text() {
         let text = r#"{"event":"Order Completed"}"#;
         assert_eq!(body(text.into(), None, CAP).unwrap(), text);
@@ -287,7 +308,7 @@ mod tests {
             text in ".{0,300}", noise in proptest::collection::vec(any::<u8>(), 0..100), encoding in "gzip|deflate",
         ) {
             let packed = if encoding == "gzip" { gzip(text.as_bytes()) } else { raw_deflate(text.as_bytes()) };
-            prop_assert_eq!(body(packed.clone(), Some(encoding.as_bytes()), 2000).unwrap(), text);
+            prop_assert_eq!(body(packed.clone(), Some(encoding.as_bytes()), 2000).unwrap(), without_byte_order_mark(&text));
             let mut broken = packed;
             for (place, byte) in broken.iter_mut().zip(&noise).skip(noise.len() / 2) {
                 *place ^= byte;
@@ -312,7 +333,7 @@ mod tests {
             let read = MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut expected);
             if let Ok(text) = body(packed, Some(b"gzip"), 10_000) {
                 prop_assert_eq!(read.is_ok(), true);
-                prop_assert_eq!(text, expected);
+                prop_assert_eq!(text, without_byte_order_mark(&expected));
             } else {
                 prop_assert!(parts.is_empty() || bits != 0);
             }

@@ -1,4 +1,5 @@
-//! Deduplication across all workers of the process: remembers messages that were queued and signatures that were used.
+//! Deduplication across all workers of the process: remembers messages and orders that were queued, and signatures that were
+//! used.
 //!
 //! Envoy's shared data is a map of byte strings whose keys can never be freed. So a [`SeenIds`] is a fixed number of
 //! *shards*, each of a bounded size; an [`Id`] belongs to one of them. A shard is a header and a row of entries, in any
@@ -24,6 +25,10 @@ pub struct DeduplicationSettings {
     /// How long a `messageId` is remembered; `0s` turns deduplication off.
     #[default(Time::literal::<{ 10 * MINUTE }>())]
     pub window: Time<0, DAY>,
+    /// How long an order id is remembered, so that a thank-you page that is loaded again is not a second purchase; `0s` turns
+    /// it off. It applies to purchases, leads and signups that carry an order id, by source, integration and the vendor's event.
+    #[default(Time::literal::<{ DAY }>())]
+    pub order_window: Time<0, { 7 * DAY }>,
 }
 
 /// Shards of one memory. Many and small: each look-up copies one out of Envoy, and each insertion one back.
@@ -65,15 +70,30 @@ impl Id {
     /// is enough for all of them. Names come from the configuration: no client can choose them to collide.
     #[must_use]
     pub fn for_integration(self, name: &str) -> Self {
+        self.for_taker(name.bytes())
+    }
+
+    /// The id of this for one of several integrations and one of the vendor's events: an order can be a lead and a purchase.
+    #[must_use]
+    pub fn for_event(self, integration: &str, event: &str) -> Self {
+        // A byte that no text has, so that ("ab", "c") is not ("a", "bc").
+        self.for_taker(integration.bytes().chain([0xff]).chain(event.bytes()))
+    }
+
+    fn for_taker(self, name: impl Iterator<Item = u8>) -> Self {
         let hash = u64::from_le_bytes(self.hash) ^ fnv1a(name);
         Self { hash: hash.to_le_bytes(), ..self }
+    }
+
+    /// Whether what is known of the other id is known from the same read.
+    pub fn shares_shard(self, other: Self) -> bool {
+        self.shard == other.shard
     }
 }
 
 /// <http://www.isthe.com/chongo/tech/comp/fnv/>, of 64 bits.
-fn fnv1a(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// Envoy's shared data, or a test's.
@@ -93,7 +113,7 @@ pub struct SeenIds {
 }
 
 impl SeenIds {
-    /// `kind` distinguishes the memories of one plugin (`dedup`, `signatures`), `plugin` is the plugin's name. With a window of
+    /// `kind` distinguishes the memories of one plugin (`messages`, `orders`), `plugin` is the plugin's name. With a window of
     /// zero nothing is remembered. Windows are rounded up to whole seconds.
     pub fn new(kind: &str, plugin: &str, window: Duration) -> Self {
         let seconds = window.as_secs().saturating_add(u64::from(window.subsec_nanos() > 0));
@@ -101,6 +121,11 @@ impl SeenIds {
             prefix: format!("conversion-relay.{kind}.{plugin}."),
             window_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
         }
+    }
+
+    /// Whether anything is remembered at all.
+    pub fn is_on(&self) -> bool {
+        self.window_seconds > 0
     }
 
     /// Returns what is known about an id and all its takers, at `now` in Unix seconds.

@@ -31,7 +31,9 @@ pub struct EndpointSettings {
     /// The maximum age of an event, by its own timestamp corrected by `sentAt`. Older events are `stale`.
     #[default(Time::literal::<{ 24 * HOUR }>())]
     pub max_event_age: Time<SECOND, YEAR>,
-    /// Whether `POST /v1/import`, used for historical data, is a tracking request.
+    /// Whether `POST /v1/import` is a tracking request. Segment's libraries for Ruby, Java and .NET send live events there.
+    /// Historical data that is imported this way is `stale` by `max_event_age`.
+    #[default(true)]
     pub import: bool,
     /// The maximum number of bytes that one worker holds of open requests, of requests whose events are not all processed, and of
     /// events that were parsed early for the response. Beyond it requests pass unparsed (`overloaded`).
@@ -141,8 +143,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// `base_path` is empty or begins with a slash and doesn't end with one. Historical data is not included:
-    /// see [`Endpoints::with_import`].
+    /// `base_path` is empty or begins with a slash and doesn't end with one.
     pub fn new(base_path: &str) -> Result<Self, String> {
         let legal = base_path.is_empty()
             || (base_path.starts_with('/')
@@ -151,31 +152,36 @@ impl Endpoints {
         if !legal {
             return Err(format!("expected an empty string or a path like /collect, got {base_path:?}"));
         }
-        Ok(Self { base_path: base_path.to_owned(), import: false })
+        Ok(Self { base_path: base_path.to_owned(), import: true })
     }
 
-    /// Whether `/v1/import`, which clients use for historical data, is a tracking request too.
+    /// Whether `/v1/import` is a tracking request, as it is unless this says otherwise.
     pub fn with_import(self, import: bool) -> Self {
         Self { import, ..self }
     }
 
     /// The endpoint of a request path (with its query); `None` for every other request. Costs a comparison or two for
-    /// those, and no allocation.
+    /// those, and no allocation. One slash at the end of the path is ignored; otherwise it is compared exactly.
     pub fn find(&self, path: &[u8]) -> Option<Endpoint> {
         let path = path.strip_prefix(self.base_path.as_bytes())?;
         match path {
             [b'/', b'v', b'1', b'/', name @ ..] => self.of_version_1(name),
             [b'/', b'a', b'p', b'i', b'/', b's', b'/', name @ ..] => jitsu(name),
             [b'/', b'b', b'e', b'a', b'c', b'o', b'n', b'/', name @ ..] => {
-                (without_query(name) == b"v1/batch").then_some(Endpoint::BATCH)
+                (bare(name) == b"v1/batch").then_some(Endpoint::BATCH)
             }
+            [b'/', b'p', b'i', b'x', b'e', b'l', b'/', b'v', b'1', b'/', name @ ..] => match bare(name) {
+                b"track" => Some(Endpoint::pixel(EventType::Track)),
+                b"page" => Some(Endpoint::pixel(EventType::Page)),
+                _ => None,
+            },
             _ => None,
         }
     }
 
     /// Segment's and RudderStack's paths, which Signal shares.
     fn of_version_1(&self, name: &[u8]) -> Option<Endpoint> {
-        let name = without_query(name);
+        let name = bare(name);
         if let Some(pixel) = name.strip_prefix(b"pixel/") {
             return named(pixel).map(Endpoint::pixel);
         }
@@ -190,13 +196,15 @@ impl Endpoints {
 
 /// Jitsu's paths, for browsers and (`s2s/`) for servers. Some of its clients post to `event` and name the type in the body.
 fn jitsu(name: &[u8]) -> Option<Endpoint> {
-    let name = without_query(name);
+    let name = bare(name);
     let name = name.strip_prefix(b"s2s/").unwrap_or(name);
     if name == b"event" { Some(Endpoint::UNTYPED) } else { named(name).map(Endpoint::single) }
 }
 
-fn without_query(path: &[u8]) -> &[u8] {
-    path.split(|byte| *byte == b'?').next().unwrap_or_default()
+/// The path without its query, and without one slash at its end.
+fn bare(path: &[u8]) -> &[u8] {
+    let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+    path.strip_suffix(b"/").unwrap_or(path)
 }
 
 /// The letters that analytics.js and Datafly.js use in paths.
@@ -258,13 +266,37 @@ mod tests {
     }
 
     #[test]
-    fn batches_have_four_paths_of_which_import_only_counts_where_it_is_switched_on() {
-        for path in ["/v1/batch", "/v1/b", "/beacon/v1/batch?writeKey=k"] {
+    fn batches_have_four_paths_of_which_import_can_be_switched_off() {
+        for path in ["/v1/batch", "/v1/b", "/beacon/v1/batch?writeKey=k", "/v1/import"] {
             assert_eq!(found(path).unwrap().form, Form::Batch, "{path}");
         }
-        assert_eq!(found("/v1/import"), None);
-        let importing = Endpoints::new("").unwrap().with_import(true);
-        assert_eq!(importing.find(b"/v1/import"), Some(Endpoint::BATCH));
+        assert!(EndpointSettings::default().import);
+        let without_import = Endpoints::new("").unwrap().with_import(false);
+        assert_eq!(without_import.find(b"/v1/import"), None);
+    }
+
+    #[test]
+    fn one_slash_at_the_end_of_a_path_is_ignored() {
+        for path in [
+            "/v1/t",
+            "/v1/batch",
+            "/v1/import",
+            "/v1/events",
+            "/v1/pixel/track",
+            "/pixel/v1/page",
+            "/beacon/v1/batch",
+            "/api/s/event",
+            "/api/s/s2s/track",
+        ] {
+            let endpoint = found(path);
+            assert!(endpoint.is_some(), "{path}");
+            for ending in ["/", "/?writeKey=k", "/?x=/"] {
+                assert_eq!(found(&format!("{path}{ending}")), endpoint, "{path}{ending}");
+            }
+            for ending in ["//", "//?x", "/x", "/."] {
+                assert_eq!(found(&format!("{path}{ending}")), None, "{path}{ending}");
+            }
+        }
     }
 
     #[test]
@@ -281,6 +313,10 @@ mod tests {
             assert_eq!(pixel, Endpoint::pixel(event_type));
             assert!(pixel.takes(b"GET") && !pixel.takes(b"POST"));
         }
+        for (name, event_type) in [("track", EventType::Track), ("page", EventType::Page)] {
+            let rudderstacks = found(&format!("/pixel/v1/{name}?writeKey=k"));
+            assert_eq!(rudderstacks, Some(Endpoint::pixel(event_type)), "{name}");
+        }
         let batch = found("/v1/b").unwrap();
         assert!(batch.takes(b"POST") && !batch.takes(b"GET") && !batch.takes(b"OPTIONS"));
     }
@@ -293,7 +329,13 @@ mod tests {
             "/v1",
             "/v1/",
             "/v1/tracks",
-            "/v1/t/",
+            "/v1//",
+            "//v1/t",
+            "//v1/batch",
+            "/v1//t",
+            "/v1/%74",
+            "/v1/t;jsessionid=1",
+            "/v2/../v1/t",
             "/v2/t",
             "/v1/T",
             "x/v1/t",
@@ -301,6 +343,10 @@ mod tests {
             "/v1/pixel/",
             "/v1/pixel/t",
             "/v1/pixel",
+            "/v1/pixel//",
+            "/pixel/v1/",
+            "/pixel/v1/identify",
+            "/pixel/track",
             "/api/s/",
             "/api/s/t",
             "/api/s/s2s",

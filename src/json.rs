@@ -84,6 +84,15 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The text of a string, or a number as it is written; `None` for every other kind. For ids, which some clients send as
+    /// numbers.
+    pub fn text_or_number(self) -> Option<Cow<'a, str>> {
+        match self.kind() {
+            Kind::Number => Some(Cow::Borrowed(self.0)),
+            _ => self.text(),
+        }
+    }
+
     /// The text of a string that holds escapes.
     #[inline(never)] // rare, and so not in the way of what isn't
     fn decoded(self) -> Option<String> {

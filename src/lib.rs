@@ -26,7 +26,8 @@ pub(crate) mod reply;
 pub mod request;
 pub(crate) mod sources;
 
-// The visitor: identity and consent.
+// The visitor: identity and consent, and whether it is a bot.
+pub mod bots;
 pub mod consent;
 pub mod identity;
 pub(crate) mod visitor;

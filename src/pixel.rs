@@ -1,12 +1,13 @@
 //! Pixels: converts the query of an image request to the JSON of one event, which is then read like any other.
 //!
-//! Two formats: Signal's parameters (`wk e uid aid p.* t.* ts mid cb`, its pixel documentation) and Segment's
-//! `?data=` (its pixel tracking API: base64 of the JSON, or the JSON itself).
+//! Three formats: Signal's parameters (`wk e uid aid p.* t.* ts mid cb`, its pixel documentation), Segment's `?data=` (its
+//! pixel tracking API: base64 of the JSON, or the JSON itself), and the un-encoded form of Segment and RudderStack, whose
+//! parameters are the dotted paths of the event's members (`event userId properties.revenue`).
 
 use std::borrow::Cow;
 
 use crate::codec;
-use crate::decode::Undecodable;
+use crate::decode::{self, Undecodable};
 use crate::event::EventType;
 use crate::json;
 use crate::timestamp;
@@ -25,13 +26,13 @@ pub fn event(path: &[u8], event_type: Option<EventType>, max_bytes: usize) -> Re
     let query = query.unwrap_or_default();
     match form_urlencoded::parse(query).find(|(name, _)| name == "data") {
         Some((_, data)) => segment(&data),
-        None => Ok(signal(query, event_type)),
+        None => Ok(unencoded(query, event_type)),
     }
 }
 
 /// `data` is decoded already, so a `+` of plain base64 has become a space.
 fn segment(data: &str) -> Result<String, Undecodable> {
-    let data = data.trim();
+    let data = decode::without_byte_order_mark(data.trim()).trim_start();
     if data.starts_with('{') {
         return Ok(data.to_owned());
     }
@@ -42,28 +43,48 @@ fn segment(data: &str) -> Result<String, Undecodable> {
     };
     let data: Vec<u8> = data.bytes().map(standard).collect();
     let json = codec::decode_base64(data).ok_or(Undecodable::Malformed)?;
-    Ok(String::from_utf8_lossy(&json).into_owned())
+    let json = String::from_utf8_lossy(&json);
+    Ok(decode::without_byte_order_mark(&json).to_owned())
 }
 
-fn signal(query: &[u8], event_type: Option<EventType>) -> String {
+/// Returns the member of the event that a parameter is about, and whether the parameter is a path to something below it.
+fn member(parameter: &str, event_type: Option<EventType>) -> Option<(&'static str, bool)> {
+    let member = match parameter {
+        "event" => "event",
+        "e" if event_type.is_none_or(|is| is == EventType::Track) => "event",
+        "e" | "name" => "name",
+        "uid" | "userId" => "userId",
+        "aid" | "anonymousId" => "anonymousId",
+        "mid" | "messageId" => "messageId",
+        "ts" | "timestamp" => "timestamp",
+        "originalTimestamp" => "originalTimestamp",
+        "sentAt" => "sentAt",
+        path => {
+            let (first, _) = path.split_once('.')?;
+            return Some((
+                match first {
+                    "p" | "properties" => "properties",
+                    "t" | "traits" => "traits",
+                    "context" => "context",
+                    "integrations" => "integrations",
+                    _ => return None,
+                },
+                true,
+            ));
+        }
+    };
+    Some((member, false))
+}
+
+fn unencoded(query: &[u8], event_type: Option<EventType>) -> String {
     let mut fields = Vec::with_capacity(16);
     for (name, text) in form_urlencoded::parse(query) {
-        let field = match name.as_ref() {
-            "e" if event_type.is_none_or(|is| is == EventType::Track) => "event",
-            "e" => "name",
-            "uid" => "userId",
-            "aid" => "anonymousId",
-            "mid" => "messageId",
-            "ts" => "timestamp",
-            dotted if dotted.starts_with("p.") => "properties",
-            dotted if dotted.starts_with("t.") => "traits",
-            _ => continue,
-        };
-        let below = if matches!(field, "properties" | "traits") { name } else { Cow::default() };
+        let Some((field, is_path)) = member(&name, event_type) else { continue };
         let text = match field {
-            "timestamp" => text.parse().ok().and_then(timestamp::rfc3339).map(Cow::Owned),
+            "timestamp" => timestamp::parse_timestamp(&text).and_then(timestamp::rfc3339).map(Cow::Owned),
             _ => Some(text),
         };
+        let below = if is_path { name } else { Cow::default() };
         let (Some(text), nth) = (text, fields.len()) else { continue };
         let steps = || below.split('.');
         if below.is_empty()
@@ -73,7 +94,8 @@ fn signal(query: &[u8], event_type: Option<EventType>) -> String {
         }
     }
     fields.sort_unstable_by(|one, other| {
-        let below = || one.below.split('.').cmp(other.below.split('.'));
+        // `p.a` and `properties.a` are one place.
+        let below = || one.below.split('.').skip(1).cmp(other.below.split('.').skip(1));
         one.field.cmp(other.field).then_with(below).then(one.nth.cmp(&other.nth))
     });
     let mut event = String::with_capacity(query.len());
@@ -96,6 +118,15 @@ impl Field<'_> {
     fn step(&self, depth: usize) -> Option<&str> {
         if depth == 0 { Some(self.field) } else { self.below.split('.').nth(depth) }
     }
+
+    /// Writes the text as JSON. A query has no types, so what a page says of consent and of integrations would be no word
+    /// at all: below `context` and `integrations`, `true` and `false` are booleans.
+    fn write(&self, event: &mut String) {
+        match (self.field, &*self.text) {
+            ("context" | "integrations", boolean @ ("true" | "false")) => event.push_str(boolean),
+            (_, text) => json::write_string(event, text),
+        }
+    }
 }
 
 /// Writes the object of sorted fields that have the same first `depth` steps. The first parameter for a place says what is
@@ -115,7 +146,7 @@ fn write(mut fields: &[Field<'_>], depth: usize, event: &mut String) {
         let (_, objects) = of_step.split_at_checked(texts).unwrap_or_default();
         let first = of_step.iter().map(|field| field.nth).min();
         if texts > 0 && first == Some(field.nth) {
-            json::write_string(event, &field.text);
+            field.write(event);
         } else {
             write(objects, below, event);
         }
@@ -154,6 +185,67 @@ mod tests {
             })
         );
         assert_eq!(read("e=Home", EventType::Page), json!({"name": "Home"}));
+    }
+
+    /// The parameters of Segment's un-encoded pixel, which RudderStack's gateway reads too.
+    #[test]
+    fn the_members_of_an_event_may_be_parameters_by_their_own_names() {
+        let query = "writeKey=k&event=Order%20Completed&userId=u1&anonymousId=a1&messageId=m1\
+                     &timestamp=2023-11-14T22:13:20.123Z&properties.order_id=ORD-001&properties.product.name=caf%C3%A9\
+                     &traits.email=jane%40example.com&context.page.url=https%3A%2F%2Fshop.example%2F";
+        assert_eq!(
+            read(query, EventType::Track),
+            json!({
+                "event": "Order Completed", "userId": "u1", "anonymousId": "a1", "messageId": "m1",
+                "timestamp": "2023-11-14T22:13:20.123Z",
+                "properties": {"order_id": "ORD-001", "product": {"name": "café"}},
+                "traits": {"email": "jane@example.com"},
+                "context": {"page": {"url": "https://shop.example/"}},
+            })
+        );
+        assert_eq!(read("name=Home", EventType::Page), json!({"name": "Home"}));
+    }
+
+    #[test]
+    fn a_long_and_a_short_name_of_one_place_are_that_place_and_the_first_counts() {
+        let event = read(
+            "e=A&event=B&properties.a=1&p.a=2&p.b.c=3&properties.b.d=4&userId=u&uid=v",
+            EventType::Track,
+        );
+        let properties = json!({"a": "1", "b": {"c": "3", "d": "4"}});
+        assert_eq!(event, json!({"event": "A", "userId": "u", "properties": properties}));
+    }
+
+    #[test]
+    fn consent_and_integrations_in_the_query_are_booleans_and_properties_are_text() {
+        let event = read(
+            "context.consent.marketing=true&context.consent.note=truely&integrations.All=false&properties.new=true",
+            EventType::Track,
+        );
+        assert_eq!(
+            event,
+            json!({
+                "context": {"consent": {"marketing": true, "note": "truely"}}, "integrations": {"All": false},
+                "properties": {"new": "true"},
+            })
+        );
+    }
+
+    #[test]
+    fn a_time_may_be_in_seconds_or_milliseconds_since_1970_or_rfc_3339() {
+        for time in ["1700000000", "1700000000000", "2023-11-14T22:13:20Z", "2023-11-14T23:13:20%2B01:00"] {
+            for parameter in ["ts", "timestamp"] {
+                let event = read(&format!("{parameter}={time}"), EventType::Track);
+                assert_eq!(event, json!({"timestamp": "2023-11-14T22:13:20Z"}), "{parameter}={time}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_data_is_skipped_encoded_or_not() {
+        for data in ["%EF%BB%BF%7B%22event%22%3A%22e%22%7D", &STANDARD.encode("\u{FEFF}{\"event\":\"e\"}")] {
+            assert_eq!(read(&format!("data={data}"), EventType::Track), json!({"event": "e"}), "{data}");
+        }
     }
 
     /// The forms that Segment's pixel documentation allows.
@@ -206,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_query_is_refused_or_becomes_json_where_it_is_signals(query in "[ -~]{0,60}|((e|p|t|ts|data|uid)[.a=&%+]{0,5}){0,9}") {
+        fn any_query_is_refused_or_becomes_json_where_it_is_signals(query in "[ -~]{0,60}|((e|p|t|ts|data|uid|event|properties|context)[.a=&%+]{0,5}){0,9}") {
             let path = format!("/v1/pixel/track?{query}");
             if let Ok(json) = event(path.as_bytes(), Some(EventType::Track), 8000)
                 && !query.contains("data") && !query.contains('%')

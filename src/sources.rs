@@ -1,5 +1,7 @@
 //! Sources: the write keys and signatures that authenticate events.
 
+mod origin;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use crate::deduplication::Id;
 use crate::identity::ClientFromContext;
 use crate::request::Request;
 use crate::settings::{Invalid, Secret};
+use origin::{OriginHost, host_of};
 
 /// How far the `X-Timestamp` of a signed request may be from now, in milliseconds. From Signal's documentation of
 /// `/v1/events`.
@@ -24,7 +27,10 @@ const SIGNATURE_WINDOW_MS: u64 = 5 * 60 * 1000;
 pub const SIGNATURE_MEMORY: Duration = Duration::from_millis(2 * SIGNATURE_WINDOW_MS + 1000);
 
 /// The request headers that this module reads, in lowercase.
-pub const HEADERS: [&str; 4] = ["authorization", "x-write-key", "x-signature", "x-timestamp"];
+const HEADERS: [&str; 4] = ["authorization", "x-write-key", "x-signature", "x-timestamp"];
+
+/// The headers that it reads beside them where a source has `origins`.
+const ORIGIN_HEADERS: [&str; 2] = ["origin", "referer"];
 
 /// A source as configured in `sources`.
 #[derive(Clone, Deserialize)]
@@ -41,6 +47,12 @@ pub struct SourceSettings {
     pub signing_secret: Option<Secret>,
     /// Overrides `identity.client_from_context` for this source.
     pub client_from_context: Option<ClientFromContext>,
+    /// The hosts whose pages may send events of this source, such as `shop.example.com` or `*.example.com` for all subdomains:
+    /// [where events may come from](requests.md#where-events-may-come-from). Absent: any. Not asked of signed events.
+    pub origins: Option<Vec<OriginHost>>,
+    /// `true`: its events are only shown in the log, whatever the integration, as by an integration's `dry_run`. For test events.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// The sources of a configuration, ready to compare with.
@@ -52,6 +64,9 @@ struct Source {
     /// The signing secret, already worked into the state that every verification starts from.
     mac: Option<Hmac<Sha256>>,
     client_from_context: Option<ClientFromContext>,
+    /// `None`: any.
+    origins: Option<Vec<OriginHost>>,
+    dry_run: bool,
 }
 
 /// One of the [`Sources`], by its index.
@@ -61,13 +76,25 @@ pub struct SourceIndex(usize);
 /// The credentials that a request as a whole carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// None: each event has to carry its own key.
+    /// None that is a source's: each event has to carry its own key.
     None,
-    /// A key, with the source that it belongs to, if any.
-    Key(Option<SourceIndex>),
+    /// The key of a source.
+    Key(SourceIndex),
     /// A signature, verified. It may be used once: a [`SeenIds`](crate::deduplication::SeenIds) knows the signatures that were
     /// seen before.
-    Signed { source: SourceIndex, signature: Id },
+    Signed { source: SourceIndex, signature: Id, key: KeyBeside },
+    /// A signature of a source that is no longer configured: none of the events counts.
+    Outdated,
+}
+
+/// The keys that a signed request carries beside its signature, outside of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyBeside {
+    None,
+    /// The key of the source whose signature it is.
+    Its,
+    /// Something that is no source's key, so each event has to carry one.
+    Unknown,
 }
 
 /// No source's key, or no valid signature where one is needed.
@@ -90,6 +117,10 @@ impl Sources {
             let before = || settings.iter().take_while(|other| !std::ptr::eq(*other, source));
             if source.id.trim().is_empty() || before().any(|other| other.id == source.id) {
                 return bad(format!("{at}.id"), "expected an id that is unique among the sources");
+            }
+            if source.origins.as_ref().is_some_and(Vec::is_empty) {
+                let problem = "expected at least one host: remove origins to accept events from any";
+                return bad(format!("{at}.origins"), problem);
             }
             if source.keys.is_empty() && source.signing_secret.is_none() {
                 return bad(
@@ -136,8 +167,7 @@ impl Sources {
     /// Fails only for the endpoint for servers, where the request as a whole needs a signature: then all of its events are
     /// unauthorized. On all other endpoints that is decided for each event ([`Sources::of_event`]).
     pub fn of_request(&self, request: &Request, now_unix_ms: i64) -> Result<Credentials, Unauthorized> {
-        let key = key_of(request);
-        let keyed = key.as_deref().map(|key| self.of_key(key));
+        let keyed = keys_of(request).find_map(|key| self.of_key(&key));
         if !request.endpoint.server {
             return Ok(keyed.map_or(Credentials::None, Credentials::Key));
         }
@@ -151,39 +181,73 @@ impl Sources {
         let signature = signature.and_then(codec::decode_digest).ok_or(Unauthorized)?;
         // With a key only its source is tried, so that a forged request costs one HMAC.
         let tried = self.0.iter().enumerate().map(|(at, source)| (SourceIndex(at), source));
-        let verified =
-            tried.filter(|(at, _)| keyed.is_none_or(|keyed| keyed == Some(*at))).find(|(_, source)| {
-                let mac = source.mac.clone();
-                mac.is_some_and(|mac| {
-                    mac.chain_update(timestamp)
-                        .chain_update(b".")
-                        .chain_update(&request.body)
-                        .verify_slice(&signature)
-                        .is_ok()
-                })
-            });
+        let verified = tried.filter(|(at, _)| keyed.is_none_or(|keyed| keyed == *at)).find(|(_, source)| {
+            let mac = source.mac.clone();
+            mac.is_some_and(|mac| {
+                mac.chain_update(timestamp)
+                    .chain_update(b".")
+                    .chain_update(&request.body)
+                    .verify_slice(&signature)
+                    .is_ok()
+            })
+        });
         let (source, _) = verified.ok_or(Unauthorized)?;
-        Ok(Credentials::Signed { source, signature: Id::of(&[&signature]) })
+        let key = match keyed {
+            Some(_) => KeyBeside::Its,
+            None if keys_of(request).next().is_some() => KeyBeside::Unknown,
+            None => KeyBeside::None,
+        };
+        Ok(Credentials::Signed { source, signature: Id::of(&[&signature]), key })
     }
 
-    /// Returns the source of one event, by the credentials of its request, else by the `writeKey` of the event, else by that
-    /// of its batch. The first key that is present counts, even if it is wrong.
+    /// Returns the source of one event of a request: that of the first key which is a source's, of those that the request as
+    /// a whole carries, then the `writeKey` of the event, then that of its batch. A key that is no source's is passed over,
+    /// because clients put other tokens into the same places.
+    ///
+    /// A signed event's source is that of the signature; a key, where there is one, has to be that source's.
     pub fn of_event(
         &self,
         credentials: Credentials,
+        request: &Request,
         event_key: Option<&str>,
         batch_key: Option<&str>,
     ) -> Result<SourceIndex, Unauthorized> {
-        let stated = event_key.or(batch_key).map(|key| self.of_key(key.as_bytes()));
-        match credentials {
-            Credentials::Key(found) => found,
-            Credentials::None => stated.flatten(),
-            Credentials::Signed { source, .. } if stated.is_none_or(|key| key == Some(source)) => {
-                Some(source)
+        let stated = || [event_key, batch_key].into_iter().flatten();
+        let known = || stated().find_map(|key| self.of_key(key.as_bytes()));
+        let source = match credentials {
+            Credentials::Key(source) => source,
+            Credentials::None => known().ok_or(Unauthorized)?,
+            Credentials::Outdated => return Err(Unauthorized),
+            Credentials::Signed { source, key, .. } => {
+                let is_confirmed = match (known(), key) {
+                    (Some(known), _) => known == source,
+                    (None, KeyBeside::Its) => true,
+                    (None, KeyBeside::None) => stated().next().is_none(),
+                    (None, KeyBeside::Unknown) => false,
+                };
+                return if is_confirmed { Ok(source) } else { Err(Unauthorized) };
             }
-            Credentials::Signed { .. } => None,
-        }
-        .ok_or(Unauthorized)
+        };
+        if self.accepts_page_of(source, request) { Ok(source) } else { Err(Unauthorized) }
+    }
+
+    /// Whether the page that a request comes from is one of the source's `origins`.
+    fn accepts_page_of(&self, source: SourceIndex, request: &Request) -> bool {
+        let Some(origins) = self.0.get(source.0).and_then(|source| source.origins.as_ref()) else {
+            return true;
+        };
+        host_of(request).is_some_and(|host| origins.iter().any(|origin| origin.matches(host)))
+    }
+
+    /// Whether the source's events are only shown, not sent.
+    pub fn is_dry_run(&self, source: SourceIndex) -> bool {
+        self.0.get(source.0).is_some_and(|source| source.dry_run)
+    }
+
+    /// Returns the request headers that these sources read, in lowercase.
+    pub fn headers(&self) -> impl Iterator<Item = &'static str> {
+        let asks_origin = self.0.iter().any(|source| source.origins.is_some());
+        HEADERS.into_iter().chain(ORIGIN_HEADERS.into_iter().filter(move |_| asks_origin))
     }
 
     /// Returns a request's credentials as they count among the sources of another configuration, which may be in another
@@ -192,10 +256,11 @@ impl Sources {
         let same = |source| to.find(self.id(source));
         match credentials {
             Credentials::None => Credentials::None,
-            Credentials::Key(source) => Credentials::Key(source.and_then(same)),
-            Credentials::Signed { source, signature } => match same(source) {
-                Some(source) => Credentials::Signed { source, signature },
-                None => Credentials::Key(None),
+            Credentials::Outdated => Credentials::Outdated,
+            Credentials::Key(source) => same(source).map_or(Credentials::None, Credentials::Key),
+            Credentials::Signed { source, signature, key } => match same(source) {
+                Some(source) => Credentials::Signed { source, signature, key },
+                None => Credentials::Outdated,
             },
         }
     }
@@ -222,25 +287,22 @@ impl Source {
             keys: settings.keys.clone(),
             mac: settings.signing_secret.as_ref().and_then(mac),
             client_from_context: settings.client_from_context,
+            origins: settings.origins.clone(),
+            dry_run: settings.dry_run,
         }
     }
 }
 
-/// The key that a request as a whole carries: in its Authorization, its X-Write-Key or its query.
-fn key_of(request: &Request) -> Option<Cow<'_, [u8]>> {
-    let given = |key: &Cow<'_, [u8]>| !key.is_empty();
-    let header = || request.header("x-write-key").map(|key| Cow::Borrowed(key.trim_ascii())).filter(given);
-    let query = |name| {
+/// The keys that a request as a whole carries, in the order in which they count: in its Authorization, its X-Write-Key and
+/// its query.
+fn keys_of(request: &Request) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let authorization = request.header("authorization").and_then(key_of_authorization);
+    let header = request.header("x-write-key").map(|key| Cow::Borrowed(key.trim_ascii()));
+    let query = ["writeKey", "wk"].into_iter().filter_map(|name| {
         let key = request.query(name)?;
-        Some(Cow::Owned(key.into_owned().into_bytes())).filter(given)
-    };
-    request
-        .header("authorization")
-        .and_then(key_of_authorization)
-        .filter(given)
-        .or_else(header)
-        .or_else(|| query("writeKey"))
-        .or_else(|| query("wk"))
+        Some(Cow::Owned(key.into_owned().into_bytes()))
+    });
+    authorization.into_iter().chain(header).chain(query).filter(|key| !key.is_empty())
 }
 
 /// Reads `Bearer K` or `Basic base64("K:")`, whose colon some clients omit. Other schemes carry no write key.

@@ -38,7 +38,7 @@ pub struct FakeHost {
     tokens: u32,
     /// By name and vendor.
     counts: Vec<(String, String, Counts)>,
-    shared: RefCell<HashMap<String, Vec<u8>>>,
+    pub(crate) shared: RefCell<HashMap<String, Vec<u8>>>,
 }
 
 /// Something that the relay asked of its host.

@@ -8,17 +8,16 @@ use time::{Date, Month, Time, UtcDateTime};
 const LONGEST: usize = 40;
 
 /// Milliseconds since 1970, UTC, of an RFC 3339 timestamp with or without an offset (without: UTC), a date alone, or Unix
-/// time in seconds or milliseconds. `None` for what is none of these, or before 1970.
-///
-/// Unix time of 10^11 and more is in milliseconds: as seconds it would be the year 5138.
+/// time in seconds or milliseconds, with or without a fraction. `None` for what is none of these, or before 1970.
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     let text = text.trim();
     if text.len() > LONGEST || !text.is_ascii() {
         return None;
     }
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number: i64 = text.parse().ok()?;
-        return if number < 100_000_000_000 { number.checked_mul(1000) } else { Some(number) };
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if !whole.is_empty() && digits(whole) && digits(fraction) {
+        return unix(whole.parse().ok()?, fraction);
     }
     let text = text.to_ascii_uppercase();
     let (local, offset) = match text.get(LENGTH_OF_DATE..) {
@@ -28,6 +27,18 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     };
     let utc = parse_local(local.as_bytes())?.checked_sub(offset)?;
     (utc >= 0).then_some(utc)
+}
+
+/// The milliseconds of Unix time, of which `fraction` are the digits behind the point.
+///
+/// Unix time of 10^11 and more is in milliseconds: as seconds it would be the year 5138.
+fn unix(number: i64, fraction: &str) -> Option<i64> {
+    if number >= 100_000_000_000 {
+        return Some(number);
+    }
+    let digit = |at| fraction.as_bytes().get(at).copied().unwrap_or(b'0');
+    let millis = self::number::<u16>(&[digit(0), digit(1), digit(2)])?;
+    number.checked_mul(1000)?.checked_add(millis.into())
 }
 
 /// RFC 3339 in UTC, without a fraction where there is none; `None` for a year before 1970 or after 9999.
@@ -134,10 +145,14 @@ mod tests {
             "2024-02-29T07:04:56-05:30",
             " 1709210096 ",
             "1709210096000",
+            "1709210096.0",
+            "1709210096000.75",
         ] {
             assert_eq!(parse_timestamp(text), Some(LEAP_DAY), "{text}");
         }
         assert_eq!(parse_timestamp("2024-02-29T12:34:56.789123Z"), Some(LEAP_DAY + 789));
+        assert_eq!(parse_timestamp("1709210096.7891"), Some(LEAP_DAY + 789));
+        assert_eq!(parse_timestamp("1709210096.5"), Some(LEAP_DAY + 500));
         assert_eq!(parse_timestamp("1970-01-02"), Some(86_400_000));
     }
 
@@ -166,6 +181,9 @@ mod tests {
             "1969-12-31T23:59:59-01:00",
             "1970-01-01T00:00:00+01:00",
             "-5",
+            ".5",
+            "5.5.5",
+            "1.7e9",
             "2024-02-29T",
             "２０２４-02-29",
             "9999999999999999999999",

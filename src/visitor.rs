@@ -16,6 +16,10 @@ pub fn event_context<'a>(event: &Event<'a>, signed: bool, fields: &Fields) -> Ev
         ip: event.text(fields.context_ip),
         user_agent: event.text(fields.context_user_agent),
         library: event.text(fields.library_name),
+        direct: event
+            .slots
+            .get(fields.context_direct)
+            .is_some_and(|direct| direct.kind() == Kind::Bool(true)),
     }
 }
 
@@ -125,7 +129,7 @@ pub fn anonymous_id<'a>(
     cookies: &Cookies<'a>,
     names: &[CookieName],
 ) -> Option<Cow<'a, str>> {
-    let of_event = event.text(fields.anonymous_id).and_then(anonymous_id::of_event);
+    let of_event = event.text_or_number(fields.anonymous_id).and_then(anonymous_id::of_event);
     of_event.or_else(|| anonymous_id::of_cookies(cookies, names))
 }
 

@@ -100,6 +100,23 @@ fn clients() -> Vec<Client> {
                 "/v1/pixel/track?wk=k&e=Order+Completed&aid=a&p.order_id={order}&p.revenue=10&mid={order}&cb=1"
             ))
         }),
+        ("Segment's pixel, un-encoded", |order| {
+            Request::get(&format!(
+                "/v1/pixel/track?writeKey=k&event=Order%20Completed&anonymousId=a&properties.order_id={order}\
+                 &properties.revenue=10&messageId={order}"
+            ))
+        }),
+        ("RudderStack's pixel", |order| {
+            Request::get(&format!(
+                "/pixel/v1/track?writeKey=k&anonymousId=a&event=Order+Completed&properties.order_id={order}\
+                 &properties.revenue=10"
+            ))
+        }),
+        ("Segment's library for Ruby", |order| {
+            Request::post("/v1/import", json!({"batch": [purchase(order)]}).to_string())
+        }),
+        ("a slash at the end of the path", |order| Request::post("/v1/t/", purchase(order).to_string())),
+        ("a byte order mark", |order| Request::post("/v1/t", format!("\u{FEFF}{}", purchase(order)))),
         ("Segment's pixel, URL-safe base64 without padding", |order| {
             Request::get(&format!(
                 "/v1/pixel/track?data={}",
@@ -278,7 +295,7 @@ fn a_servers_events_count_with_a_fresh_signature_once() {
 }
 
 #[test]
-fn a_message_is_delivered_once_within_the_window_over_all_workers() {
+fn a_message_and_an_order_are_delivered_once_within_their_windows_over_all_workers() {
     let configuration = json!({"integrations": [podsights()]});
     let gateway = Gateway::start(Options::new().configuration(configuration).concurrency(2));
     let mut event = purchase("D1");
@@ -291,7 +308,15 @@ fn a_message_is_delivered_once_within_the_window_over_all_workers() {
     }
     gateway.wait_for_counter(DELIVERIES, &[("outcome", "dropped"), ("reason", "duplicate")], 10);
 
+    // The thank-you page is loaded again: a new message about the same order.
+    for nth in 0..4 {
+        event["messageId"] = json!(format!("reloaded-{nth}"));
+        gateway.send(Request::post("/v1/t", event.to_string()));
+    }
+    gateway.wait_for_counter(DELIVERIES, &[("outcome", "dropped"), ("reason", "duplicate_order")], 4);
+
     gateway.behave(Collector, json!({"status": 503, "times": 1}));
+    event["properties"]["order_id"] = json!("D2");
     event["messageId"] = json!("m-2");
     assert_eq!(gateway.send(Request::post("/v1/t", event.to_string())).status, 503);
     assert_eq!(gateway.send(Request::post("/v1/t", event.to_string())).status, 200);
@@ -301,11 +326,10 @@ fn a_message_is_delivered_once_within_the_window_over_all_workers() {
 #[test]
 fn historical_events_are_not_relayed() {
     let gateway = gateway(json!({}));
-    gateway.send(Request::post("/v1/import", json!({"batch": [purchase("H1")]}).to_string()));
     let mut old = purchase("H2");
     old["timestamp"] = json!("2026-11-20T00:00:00Z");
     old["sentAt"] = json!("2026-11-21T00:00:01Z");
-    gateway.send(Request::post("/v1/t", old.to_string()));
+    gateway.send(Request::post("/v1/import", json!({"batch": [old]}).to_string()));
     gateway.wait_for_counter(DELIVERIES, &[("outcome", "dropped"), ("reason", "stale")], 1);
     // A clock that is wrong by years is wrong for both times.
     old["sentAt"] = json!("2026-11-20T00:00:01Z");

@@ -192,6 +192,10 @@ fn curious() -> Value {
             json!({"version": 2, "events": {"Order Completed": {"mappings": mappings}}});
     }
     configuration["identity"] = json!({"client_from_context": "always"});
+    // Few order ids, many orders: each has to arrive.
+    configuration["deduplication"] = json!({"order_window": "0s"});
+    // Few order ids, many orders: each has to arrive.
+    configuration["deduplication"] = json!({"order_window": "0s"});
     configuration
 }
 

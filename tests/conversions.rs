@@ -58,7 +58,9 @@ fn books_balance(gateway: &Gateway) {
 /// The next good purchase reaches both vendors, and no VM has died meanwhile.
 fn goes_on(gateway: &Gateway) {
     let before = [Flashtalking, Podsights].map(|vendor| gateway.requests(vendor).len());
-    assert_eq!(gateway.send(from_visitor(&purchase())).status, 200);
+    let mut another = purchase();
+    another["properties"]["order_id"] = json!("ORD-OTHER");
+    assert_eq!(gateway.send(from_visitor(&another)).status, 200);
     gateway.wait_for(Flashtalking, before[0] + 1);
     gateway.wait_for(Podsights, before[1] + 1);
     assert_eq!(gateway.vm_restarts(), 0);

@@ -135,7 +135,9 @@ impl Printing {
             | DropReason::ConsentDenied
             | DropReason::ConsentAbsent => self.decided.get(integration).map_or("", String::as_str),
             DropReason::OptedOut => "the visitor has opted out at the vendor",
+            DropReason::Bot => "its User-Agent is a bot's",
             DropReason::Duplicate => "its messageId was there before",
+            DropReason::DuplicateOrder => "its order was there before",
             DropReason::Stale => "it is older than max_event_age",
             _ => "the delivery engine gave it up",
         }
@@ -150,7 +152,7 @@ impl Printing {
         let all = if count > 1 { format!(", with {} more", count.saturating_sub(1)) } else { String::new() };
         let because = match reason {
             EventIgnored::Unauthorized => {
-                ": no source has the key that came, if any came; -H 'X-Write-Key: ...' gives one"
+                ": no source has the key that came, if any came, or its origins lack the page; -H 'X-Write-Key: ...' and -H 'Origin: ...' set them"
             }
             EventIgnored::Unmapped => ": no integration has an entry for an event of this name",
             _ => "",

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 /// The objects of the schema that docs/configuration.md has a table for, beside the vendors' settings.
-pub const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 9] = [
     "Endpoints",
     "Source",
     "Identity",
     "Consent",
     "Deduplication",
+    "Bots",
     "Delivery",
     "Integration",
     "FieldMappings",

@@ -34,8 +34,12 @@ labels! {
         ConsentAbsent = "consent_absent",
         /// The visitor has the vendor's own opt-out cookie.
         OptedOut = "opted_out",
+        /// The visitor's User-Agent is a bot's, and bots are dropped.
+        Bot = "bot",
         /// The same messageId was accepted for the integration before.
         Duplicate = "duplicate",
+        /// The same order was accepted for the integration before, as the same event of the vendor's.
+        DuplicateOrder = "duplicate_order",
         /// The event is older than max_event_age.
         Stale = "stale",
         /// The integration's lane held its full share.
@@ -110,6 +114,8 @@ labels! {
 labels! {
     /// An anomaly that prevented no delivery.
     Note {
+        /// The visitor's User-Agent is a bot's, and bots are noted.
+        Bot = "bot",
         /// The client left after its whole request, before the collector's answer.
         ClientGone = "client_gone",
         /// A server's event whose context is not trusted was sent without IP address and User-Agent.

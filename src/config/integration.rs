@@ -89,6 +89,12 @@ impl Integration {
     pub fn reference(&self) -> IntegrationRef<'_> {
         IntegrationRef { name: &self.name, vendor: self.vendor.name() }
     }
+
+    /// Returns the names by which an event's `integrations` may mean it.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let vendors = self.vendor.other_names().iter().copied();
+        [self.name.as_str(), self.vendor.name()].into_iter().chain(vendors)
+    }
 }
 
 /// Returns an integration's name as a metric label: anything outside `[A-Za-z0-9_-]` becomes `_`.

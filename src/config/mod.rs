@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::bots::{BotSettings, Bots};
 use crate::consent::{ConsentRules, ConsentSettings};
 use crate::deduplication::DeduplicationSettings;
 use crate::delivery::{self, DeliverySettings};
@@ -22,7 +23,7 @@ use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
 use crate::settings::{Document, Invalid};
-use crate::sources::{self, SourceSettings, Sources};
+use crate::sources::{SourceSettings, Sources};
 use integration::Compiler;
 pub use integration::{Integration, IntegrationSettings, label};
 
@@ -46,6 +47,9 @@ pub struct Config {
     /// The handling of events that arrive more than once.
     #[serde(default)]
     pub deduplication: DeduplicationSettings,
+    /// The handling of events of bots.
+    #[serde(default)]
+    pub bots: BotSettings,
     /// How deliveries are queued, sent and retried.
     #[serde(default)]
     pub delivery: DeliverySettings,
@@ -77,6 +81,10 @@ pub struct Compiled {
     pub consent: ConsentRules,
     /// How long a messageId is remembered.
     pub deduplication_window: Duration,
+    /// How long an order id is remembered.
+    pub order_window: Duration,
+    /// What happens to the events of bots; `None`: nobody asks.
+    pub bots: Option<Bots>,
     /// Every path that is read from an event, the mappings' among them.
     pub projection: Projection,
     /// The slots of the fields that the filter itself reads.
@@ -139,6 +147,8 @@ impl Compiled {
             sources,
             consent,
             deduplication_window: config.deduplication.window.get(),
+            order_window: config.deduplication.order_window.get(),
+            bots: config.bots.compile()?,
             projection,
             fields,
             delivery,
@@ -183,15 +193,13 @@ fn kept_headers(
     integrations: &[Integration],
 ) -> Vec<Box<str>> {
     let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
-    if sources.is_some() {
-        kept.extend(sources::HEADERS.map(Box::from));
-    }
     let mut keep = |name: &str| {
         if !kept.iter().any(|known| **known == *name) {
             kept.push(name.into());
         }
     };
     consent.headers().for_each(&mut keep);
+    sources.into_iter().flat_map(Sources::headers).for_each(&mut keep);
     for integration in integrations {
         integration.plan.headers(&mut keep);
     }
@@ -199,4 +207,4 @@ fn kept_headers(
 }
 
 /// The request headers that are needed whatever the configuration.
-const HEADERS: [&str; 4] = ["user-agent", "cookie", "referer", "content-encoding"];
+const HEADERS: [&str; 5] = ["user-agent", "cookie", "referer", "content-encoding", "x-ip-policy"];

@@ -24,7 +24,7 @@ impl<'j> EventIntegrations<'j> {
                 b"true" | [b'{', ..] => true,
                 _ => return,
             };
-            if name.eq_ignore_ascii_case("all") {
+            if is_same_name(&name, "all") {
                 read.all = Some(enabled && read.all != Some(false));
             } else {
                 read.named.push((name, enabled));
@@ -33,14 +33,25 @@ impl<'j> EventIntegrations<'j> {
         read
     }
 
-    /// Whether the event must not reach this integration, called by its vendor's or its own name, in any ASCII case. A
-    /// name overrides `All`; where names contradict each other, false wins.
-    pub fn disables(&self, vendor: &str, integration: &str) -> bool {
-        let is_meant =
-            |name: &str| name.eq_ignore_ascii_case(vendor) || name.eq_ignore_ascii_case(integration);
+    /// Whether the event must not reach the integration that has these names: its own, its vendor's and the vendor's others.
+    /// Names are compared without case, blanks, `_` and `-`. A name overrides `All`; where names contradict each other, or two
+    /// spellings of one, false wins.
+    pub fn disables<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) -> bool {
+        let is_meant = |name: &str| names.clone().any(|known| is_same_name(name, known));
         let named = self.named.iter().filter(|(name, _)| is_meant(name)).map(|(_, enabled)| *enabled);
         !named.reduce(|one, other| one && other).or(self.all).unwrap_or(true)
     }
+}
+
+/// Whether two names are one, as senders spell it: `Spotify Pixel`, `spotify_pixel` and `SPOTIFYPIXEL` are.
+fn is_same_name(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other))
+}
+
+/// What counts of a name.
+fn letters(name: &str) -> impl Iterator<Item = char> {
+    let counts = |letter: &char| !letter.is_whitespace() && !matches!(letter, '_' | '-');
+    name.chars().filter(counts).flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]
@@ -50,7 +61,8 @@ mod tests {
     use super::*;
 
     fn disabled(integrations: &str) -> bool {
-        EventIntegrations::read(Some(integrations)).disables("podsights", "Podsights Production")
+        let names = ["Podsights Production", "podsights", "Spotify Pixel"];
+        EventIntegrations::read(Some(integrations)).disables(names.into_iter())
     }
 
     #[test]
@@ -66,6 +78,15 @@ mod tests {
             r#"{"All":false,"Podsights":"true"}"#,
             r#"{"\ud83d":true,"All":false}"#,
             r#"{"Pod\u0073ights":false}"#,
+            r#"{"Pod Sights":false}"#,
+            r#"{"SPOTIFY_PIXEL":false}"#,
+            r#"{"spotify pixel":false,"All":true}"#,
+            r#"{"Spotify\u00a0Pixel":false}"#,
+            r#"{"podsights-production":false}"#,
+            r#"{"Spotify Pixel":true,"spotify_pixel":false}"#,
+            r#"{"Spotify Pixel":false,"spotify_pixel":true}"#,
+            r#"{"Spotify Pixel":false,"Podsights":true}"#,
+            r#"{"ALL ":false}"#,
         ] {
             assert!(disabled(integrations), "{integrations}");
         }
@@ -77,6 +98,8 @@ mod tests {
             r#"{"All":false,"Podsights":true}"#,
             r#"{"podsights production":true,"All":false}"#,
             r#"{"All":false,"Podsights":{"key":"x"}}"#,
+            r#"{"All":false,"spotifyPixel":true}"#,
+            r#"{"All":false,"POD SIGHTS":{}}"#,
         ] {
             assert!(!disabled(integrations), "{integrations}");
         }
@@ -84,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_says_nothing_disables_nothing() {
-        assert!(!EventIntegrations::read(None).disables("podsights", "x"));
+        assert!(!EventIntegrations::read(None).disables(["podsights"].into_iter()));
         for integrations in [
             "{}",
             "null",
@@ -93,6 +116,8 @@ mod tests {
             r#"{"All":true}"#,
             r#"{"All":{}}"#,
             r#"{"Flashtalking":false}"#,
+            r#"{"Podsight":false}"#,
+            r#"{"":false}"#,
             "{",
         ] {
             assert!(!disabled(integrations), "{integrations}");
@@ -102,9 +127,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC*", name in "[a-z]{1,8}") {
-            EventIntegrations::read(Some(&text)).disables(&name, &name);
+            EventIntegrations::read(Some(&text)).disables([name.as_str()].into_iter());
             let one = format!("{{\"{name}\":false}}");
-            prop_assert!(EventIntegrations::read(Some(&one)).disables(&name.to_uppercase(), "other"));
+            let upper = name.to_uppercase();
+            prop_assert!(EventIntegrations::read(Some(&one)).disables([upper.as_str(), "other"].into_iter()));
         }
     }
 }

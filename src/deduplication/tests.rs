@@ -92,6 +92,9 @@ fn the_parts_of_an_id_do_not_run_into_each_other() {
     assert_ne!(Id::of(&[b"ab", b"c"]), Id::of(&[b"a", b"bc"]));
     assert_ne!(Id::of(&[b"a", b""]), Id::of(&[b"a"]));
     assert_eq!(id("m").shard, id("m").shard);
+    assert_ne!(id("m").for_event("ab", "c"), id("m").for_event("a", "bc"));
+    assert_ne!(id("m").for_event("a", "b"), id("m").for_event("b", "a"));
+    assert!(id("m").for_event("a", "b").shares_shard(id("m")), "one read is enough for all of them");
 }
 
 #[test]

@@ -14,8 +14,9 @@ use crate::json::{Json, Kind, place};
 pub struct Envelope {
     /// One event each, in the order of the body.
     pub items: Vec<Range<usize>>,
-    /// The batch's own `context`, which supplies what an item's context lacks.
-    pub context: Option<Range<usize>>,
+    /// The batch's own `context`, which supplies what an item's context lacks. More than one if the key is there more than once:
+    /// the last one counts, but a consent that several of them state contradicts itself.
+    pub contexts: Vec<Range<usize>>,
     /// The batch's `writeKey`, for items that have none.
     pub write_key: Option<Range<usize>>,
     /// The batch's `sentAt`: when its client sent it, by the client's clock.
@@ -78,7 +79,16 @@ impl Envelope {
 
 /// Returns the text of a member whose range an [`Envelope`] of this body has; `None` if it has none or it is not a string.
 pub fn text<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
-    body.get(at?.clone()).map(Json::known)?.text()
+    member(body, at)?.text()
+}
+
+/// The same, of a member that may be a number too.
+pub fn text_or_number<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Cow<'a, str>> {
+    member(body, at)?.text_or_number()
+}
+
+fn member<'a>(body: &'a str, at: Option<&Range<usize>>) -> Option<Json<'a>> {
+    body.get(at?.clone()).map(Json::known)
 }
 
 /// An envelope while its body is parsed.
@@ -106,7 +116,11 @@ impl<'b> Visitor<'b> for &mut Opening<'b> {
                     members.next_value_seed(&mut *self)?;
                     continue;
                 }
-                "context" => &mut self.envelope.context,
+                "context" => {
+                    let context = place(self.body, members.next_value::<Json<'b>>()?.as_str());
+                    self.envelope.contexts.push(context);
+                    continue;
+                }
                 "writeKey" | "write_key" => &mut self.envelope.write_key,
                 "sentAt" | "sent_at" => &mut self.envelope.sent_at,
                 _ => {
@@ -174,12 +188,15 @@ mod tests {
     fn what_the_batch_says_for_all_its_items_is_kept() {
         let body = r#"{"context":{"ip":"1.2.3.4"},"batch":[{}],"writeKey":"k\u0031","sentAt":"2026-01-01"}"#;
         let open = Envelope::open(body, Form::Batch, 3).unwrap();
-        assert_eq!(&body[open.context.unwrap()], r#"{"ip":"1.2.3.4"}"#);
+        assert_eq!(&body[open.contexts[0].clone()], r#"{"ip":"1.2.3.4"}"#);
         assert_eq!(text(body, open.write_key.as_ref()).unwrap(), "k1");
         assert_eq!(text(body, open.sent_at.as_ref()).unwrap(), "2026-01-01");
         let odd = r#"{"batch":[],"writeKey":7}"#;
         assert_eq!(text(odd, Envelope::open(odd, Form::Batch, 3).unwrap().write_key.as_ref()), None);
         assert_eq!(text(odd, None), None);
+        let number = r#"{"batch":[],"sentAt":1700000000123}"#;
+        let open = Envelope::open(number, Form::Batch, 3).unwrap();
+        assert_eq!(text_or_number(number, open.sent_at.as_ref()).unwrap(), "1700000000123");
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct Fields {
     pub context_user_agent: Slot,
     /// `context.library.name`: the SDK that sent the event.
     pub library_name: Slot,
+    /// `context.direct`: whether that SDK runs where the visitor is.
+    pub context_direct: Slot,
     /// The spellings of [`MESSAGE_ID`].
     pub message_id: Slot,
     /// `writeKey` or `write_key`: the key of the event's source.
@@ -108,6 +110,7 @@ impl Fields {
             context_ip: slot(&[&["context"], &["ip"]]),
             context_user_agent: slot(&[&["context"], &["userAgent", "user_agent"]]),
             library_name: slot(&[&["context"], &["library"], &["name"]]),
+            context_direct: slot(&[&["context"], &["direct"]]),
             message_id: slot(&[MESSAGE_ID]),
             write_key: slot(&[&["writeKey", "write_key"]]),
             timestamp: slot(&[&["timestamp"]]),
@@ -177,6 +180,11 @@ impl<'a> Event<'a> {
         self.slots.get(slot).and_then(Json::text)
     }
 
+    /// The text of an id or a time, which may be a number; `None` where it is absent or something else.
+    pub fn text_or_number(&self, slot: Slot) -> Option<Cow<'a, str>> {
+        self.slots.get(slot).and_then(Json::text_or_number)
+    }
+
     /// The consent that the event carries, on top of its request's.
     pub fn consent<'r, 'c>(&self, request: &'r RequestConsent<'c>, fields: &Fields) -> EventConsent<'r, 'c>
     where
@@ -188,9 +196,9 @@ impl<'a> Event<'a> {
     /// The times that decide the event's age. `batch_sent_at` is for events that don't say when they were sent.
     pub fn times(&self, fields: &Fields, batch_sent_at: Option<Cow<'a, str>>) -> Times<'a> {
         Times {
-            timestamp: self.text(fields.timestamp),
-            original_timestamp: self.text(fields.original_timestamp),
-            sent_at: self.text(fields.sent_at).or(batch_sent_at),
+            timestamp: self.text_or_number(fields.timestamp),
+            original_timestamp: self.text_or_number(fields.original_timestamp),
+            sent_at: self.text_or_number(fields.sent_at).or(batch_sent_at),
         }
     }
 

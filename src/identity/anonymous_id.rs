@@ -1,8 +1,7 @@
 //! The visitor's anonymous id: from the event, else from the first configured cookie that has one, else issued by the filter.
 
+use super::rudderstack::{MAX_WRAPPED, unquoted, unwrap_id};
 use super::{CookieName, Cookies};
-use crate::codec;
-use crate::json::Json;
 use crate::request::has_control;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
@@ -10,20 +9,13 @@ use std::borrow::Cow;
 /// The longest anonymous id that is accepted, in bytes. A UUID has 36.
 pub const MAX_LENGTH: usize = 256;
 
-/// The longest cookie value that is read: an id of [`MAX_LENGTH`] bytes in base64, each byte percent-encoded.
-const MAX_COOKIE_VALUE: usize = 1100;
+/// The longest cookie value that is read.
+const MAX_COOKIE_VALUE: usize = MAX_WRAPPED;
 
-/// The prefix that RudderStack's JavaScript SDK (from version 3 of its storage encryption) adds to the base64 of a JSON string.
-const RUDDER_V3: &[u8] = b"RS_ENC_v3_";
-
-/// Its older form: AES with a public passphrase. Not read: it would need AES and MD5 in the filter, and that SDK sends the
-/// id in every event anyway.
-const RUDDER_V1: &[u8] = b"RudderEncrypt:";
-
-/// Returns an event's `anonymousId` without white space around it, if it can be one: not empty, at most [`MAX_LENGTH`] bytes, no
-/// control characters. What is borrowed is not copied.
+/// Returns an event's `anonymousId` without white space around it and without RudderStack's wrappings, if it can be one: not
+/// empty, at most [`MAX_LENGTH`] bytes, no control characters. What is borrowed is not copied.
 pub fn of_event(anonymous_id: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    match anonymous_id {
+    match unwrap_id(anonymous_id)? {
         Cow::Borrowed(id) => valid(id).map(Cow::Borrowed),
         Cow::Owned(id) => valid(&id).map(|id| Cow::Owned(id.to_owned())),
     }
@@ -45,30 +37,16 @@ pub fn issue(random: [u8; 16]) -> String {
 }
 
 /// Undoes what the SDKs do to an id before it becomes a cookie: percent-encoding (all), JSON quotes (older analytics.js,
-/// RudderStack) and RudderStack's base64.
+/// RudderStack) and RudderStack's wrappings.
 fn of_cookie(value: &[u8]) -> Option<Cow<'_, str>> {
     if value.len() > MAX_COOKIE_VALUE {
         return None;
     }
-    let decoded = Cow::<[u8]>::from(percent_decode(value));
-    if decoded.starts_with(RUDDER_V1) {
-        return None;
-    }
-    let decoded = match decoded.strip_prefix(RUDDER_V3) {
-        Some(base64) => Cow::Owned(codec::decode_base64(base64)?),
-        None => decoded,
-    };
-    let text = match decoded {
+    let text = match Cow::<[u8]>::from(percent_decode(value)) {
         Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).ok()?),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?),
     };
-    let text =
-        if text.starts_with('"') { Cow::Owned(Json::parse(&text).ok()?.text()?.into_owned()) } else { text };
-    // JSON.stringify of an id that was never set.
-    if text == "null" {
-        return None;
-    }
-    of_event(text)
+    of_event(unquoted(text)?)
 }
 
 #[cfg(test)]
@@ -115,6 +93,16 @@ mod tests {
         }
         // From the SDK's own tests.
         assert_eq!(of_line("rl_anonymous_id=RS_ENC_v3_dGVzdC1kYXRh").as_deref(), Some("test-data"));
+    }
+
+    #[test]
+    fn an_event_or_a_cookie_that_rudderstacks_sdk_wrapped_twice_holds_the_id() {
+        let wrap = |id: &str| format!("RS_ENC_v3_{}", BASE64_STANDARD.encode(format!("\"{id}\"")));
+        let twice = wrap(&wrap(ID));
+        assert_eq!(of_event(twice.as_str().into()).as_deref(), Some(ID));
+        assert_eq!(of_line(&format!("rl_anonymous_id={}", twice.replace('=', "%3D"))).as_deref(), Some(ID));
+        assert_eq!(of_event("RudderEncrypt:U2FsdGVkX1".into()), None);
+        assert_eq!(of_event("RS_ENC_v3_***".into()), None);
     }
 
     #[test]

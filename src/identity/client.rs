@@ -2,11 +2,12 @@
 //! behalf in the event's context.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::{IpPolicy, ip_without_port, is_private, network_of, parse_ip};
 use crate::left_out::Reason;
 use crate::request::has_control;
 
@@ -58,14 +59,17 @@ pub struct EventContext<'a> {
     pub user_agent: Option<Cow<'a, str>>,
     /// `context.library.name`
     pub library: Option<Cow<'a, str>>,
+    /// `context.direct`: the library's client is the visitor, wherever that library usually runs.
+    pub direct: bool,
     /// Whether the event came in a request with a verified signature.
     pub signed: bool,
 }
 
 impl EventContext<'_> {
-    /// Whether a server sent the event: only a server has a signing secret, whatever library it uses.
+    /// Whether a server sent the event: only a server has a signing secret, whatever library it uses. A library for servers
+    /// that runs where the visitor is says so.
     pub fn is_from_server(&self) -> bool {
-        self.signed || self.library.as_deref().is_some_and(is_server_library)
+        self.signed || (!self.direct && self.library.as_deref().is_some_and(is_server_library))
     }
 }
 
@@ -85,6 +89,8 @@ pub struct Client<'a> {
     pub unusable_ip: Option<Reason>,
     /// Why the User-Agent of the event or of the request cannot be used.
     pub unusable_user_agent: Option<Reason>,
+    /// How much of any address may be sent; `ip` follows it already.
+    pub ip_policy: IpPolicy,
 }
 
 impl<'a> Client<'a> {
@@ -92,7 +98,8 @@ impl<'a> Client<'a> {
     ///
     /// A trusted context takes precedence. What it lacks is taken from the request, unless a server sent the event: with the
     /// server's own IP and User-Agent all its visitors would look like one.
-    /// `context.ip: 0.0.0.0` means that no IP is sent, trusted or not: forging it gains nothing.
+    /// `context.ip: 0.0.0.0` means that no IP is sent, trusted or not: forging it gains nothing. So does a `context.ip` that is the
+    /// network of the client's own address: it is sent instead of that address. Whatever is sent follows the request's policy.
     pub fn of_event(event: &'a EventContext<'_>, request: &Client<'a>, policy: ClientFromContext) -> Self {
         let believed = match policy {
             ClientFromContext::Signed => event.signed,
@@ -101,7 +108,8 @@ impl<'a> Client<'a> {
         };
         let from_server = event.is_from_server();
         let untrusted = from_server && !believed;
-        let fallback = if from_server { Client::default() } else { *request };
+        let ip_policy = request.ip_policy;
+        let fallback = if from_server { Client { ip_policy, ..Client::default() } } else { *request };
 
         let mut client = Client { untrusted, ..fallback };
         let ip = event.ip.as_deref().and_then(parse_ip);
@@ -111,7 +119,9 @@ impl<'a> Client<'a> {
         if ip.is_some_and(|ip| ip.is_unspecified()) {
             client = Client { ip: None, private_ip: false, ..client };
         } else if believed && ip.is_some() {
-            client = Client { ip, private_ip: false, ..client };
+            client = Client { ip: ip.and_then(|ip| ip_policy.apply(ip)), private_ip: false, ..client };
+        } else if ip.is_some() && ip == client.ip.map(network_of) {
+            client = Client { ip, ..client };
         }
         if believed {
             let user_agent = event.user_agent.as_deref().map_or(Ok(None), sendable);
@@ -134,42 +144,16 @@ impl<'a> Client<'a> {
             private_ip: ip.is_some_and(is_private),
             unusable_ip: None,
             unusable_user_agent: user_agent.err(),
+            ip_policy: IpPolicy::Keep,
         }
     }
-}
 
-/// Whether the address is not a public one: private, loopback, link-local or carrier-grade NAT.
-pub fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared(ip),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    /// The client of a tracking request that says how much of an address may be sent.
+    #[must_use]
+    pub fn with_ip_policy(self, ip_policy: IpPolicy) -> Self {
+        let ip = self.ip.and_then(|ip| ip_policy.apply(ip));
+        Self { ip, private_ip: self.private_ip && ip.is_some(), ip_policy, ..self }
     }
-}
-
-/// 100.64.0.0/10, RFC 6598.
-fn is_shared(ip: Ipv4Addr) -> bool {
-    matches!(ip.octets(), [100, 64..=127, _, _])
-}
-
-/// The IP of `ip:port` or `[ip]:port`; IPv4-mapped IPv6 becomes IPv4.
-fn ip_without_port(address: &[u8]) -> Option<IpAddr> {
-    let address = str::from_utf8(address).ok()?;
-    if let Some(rest) = address.strip_prefix('[') {
-        return parse_ip(rest.split_once(']')?.0);
-    }
-    match address.split_once(':') {
-        Some((ip, port)) if !port.contains(':') => parse_ip(ip),
-        _ => parse_ip(address),
-    }
-}
-
-/// An IPv6 zone (`fe80::1%eth0`) is meaningless outside its host and is cut off.
-fn parse_ip(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    if let Some((ip, _zone)) = text.split_once('%') {
-        return ip.parse::<Ipv6Addr>().ok().map(|ip| IpAddr::from(ip).to_canonical());
-    }
-    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
 fn is_server_library(name: &str) -> bool {

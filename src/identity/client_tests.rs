@@ -18,6 +18,7 @@ fn server_event(signed: bool) -> EventContext<'static> {
         ip: Some("198.51.100.9".into()),
         user_agent: Some("Visitor/1".into()),
         library: Some("analytics-node".into()),
+        direct: false,
         signed,
     }
 }
@@ -44,30 +45,6 @@ fn a_source_address_that_names_nobody_is_no_client_ip() {
 }
 
 #[test]
-fn private_loopback_link_local_and_shared_addresses_are_private() {
-    for private in [
-        "10.0.0.1",
-        "172.16.0.1",
-        "192.168.1.1",
-        "127.0.0.1",
-        "169.254.1.1",
-        "100.64.0.1",
-        "100.127.255.255",
-        "::1",
-        "fd00::1",
-        "fe80::1",
-        "::ffff:10.0.0.1",
-    ] {
-        assert!(is_private(private.parse().unwrap()), "{private}");
-    }
-    for public in
-        ["203.0.113.7", "172.32.0.1", "100.63.0.1", "100.128.0.1", "2001:db8::1", "::ffff:203.0.113.7"]
-    {
-        assert!(!is_private(public.parse().unwrap()), "{public}");
-    }
-}
-
-#[test]
 fn a_private_address_of_the_connection_is_noted_and_one_of_the_context_is_not() {
     let request = Client::of_request(b"10.1.2.3:80", None);
     assert!(request.private_ip);
@@ -84,6 +61,7 @@ fn a_browsers_event_carries_the_requests_client() {
         ip: Some("198.51.100.9".into()),
         user_agent: Some("Forged/1".into()),
         library: Some("analytics.js".into()),
+        direct: false,
         signed: false,
     };
     for policy in [Signed, Never] {
@@ -129,6 +107,54 @@ fn every_server_library_is_known_whatever_its_case() {
         let event = EventContext { library: Some(library.into()), ..EventContext::default() };
         assert_eq!(Client::of_event(&event, &request(), Signed), request(), "{library}");
     }
+}
+
+#[test]
+fn a_server_library_that_says_that_its_client_is_the_visitor_is_no_server() {
+    let direct = |signed| EventContext { direct: true, ..server_event(signed) };
+    assert_eq!(Client::of_event(&direct(false), &request(), Signed), request());
+    // Only a server can sign.
+    assert_eq!(
+        Client::of_event(&direct(true), &request(), Never),
+        Client { untrusted: true, ..Client::default() }
+    );
+}
+
+#[test]
+fn a_context_ip_that_is_the_clients_own_network_is_sent_instead_of_its_address_believed_or_not() {
+    for (address, network) in [("203.0.113.7:1", "203.0.113.0"), ("[2001:db8:1:2::7]:1", "2001:db8:1::")] {
+        let request = Client::of_request(address.as_bytes(), None);
+        let context = |text: &'static str| EventContext { ip: Some(text.into()), ..EventContext::default() };
+        for policy in [Signed, Always, Never] {
+            assert_eq!(Client::of_event(&context(network), &request, policy).ip, ip(network), "{policy:?}");
+        }
+        for other in
+            ["203.0.112.0", "203.0.113.8", "203.0.0.0", "2001:db8:2::", "2001:db8:1:2::", "192.0.2.0"]
+        {
+            assert_eq!(Client::of_event(&context(other), &request, Signed).ip, request.ip, "{other}");
+        }
+        // The network of a server is no visitor's.
+        let server = EventContext { ip: Some(network.into()), ..server_event(false) };
+        assert_eq!(Client::of_event(&server, &request, Signed).ip, None);
+    }
+}
+
+#[test]
+fn a_policy_applies_to_whatever_address_would_be_sent() {
+    let of = |ip_policy, event: &EventContext<'_>| {
+        let request = request().with_ip_policy(ip_policy);
+        Client::of_event(event, &request, Signed).ip
+    };
+    let browser = EventContext::default();
+    assert_eq!(of(IpPolicy::Shorten, &browser), ip("203.0.113.0"));
+    assert_eq!(of(IpPolicy::Remove, &browser), None);
+    assert_eq!(of(IpPolicy::Shorten, &server_event(true)), ip("198.51.100.0"));
+    assert_eq!(of(IpPolicy::Remove, &server_event(true)), None);
+    let network = EventContext { ip: Some("203.0.113.0".into()), ..EventContext::default() };
+    assert_eq!(of(IpPolicy::Shorten, &network), ip("203.0.113.0"));
+    assert_eq!(of(IpPolicy::Remove, &network), None);
+    let nothing = EventContext { ip: Some("0.0.0.0".into()), ..EventContext::default() };
+    assert_eq!(of(IpPolicy::Shorten, &nothing), None);
 }
 
 #[test]
@@ -206,17 +232,19 @@ proptest! {
         ip in prop::option::of(any::<String>()),
         user_agent in prop::option::of(any::<String>()),
         library in prop::option::of("analytics-node|analytics.js|.*"),
+        direct: bool,
         source_address: Vec<u8>,
     ) {
         let event = EventContext {
             ip: ip.as_deref().map(Into::into),
             user_agent: user_agent.as_deref().map(Into::into),
             library: library.as_deref().map(Into::into),
+            direct,
             signed: false,
         };
         let request = Client::of_request(&source_address, Some(BROWSER.as_bytes()));
         let client = Client::of_event(&event, &request, Signed);
-        prop_assert!(client.ip.is_none() || client.ip == request.ip);
+        prop_assert!([None, request.ip, request.ip.map(network_of)].contains(&client.ip));
         prop_assert!(client.user_agent.is_none() || client.user_agent == request.user_agent);
         prop_assert!(!client.untrusted || (client.ip.is_none() && client.user_agent.is_none()));
     }

@@ -2,11 +2,13 @@
 //!
 //! Everything here is a pure function: the clock and random bytes are passed in.
 
+pub mod address;
 pub mod anonymous_id;
 pub mod client;
 pub mod cookies;
 pub mod email;
 pub mod remember;
+pub mod rudderstack;
 pub mod set_cookie;
 pub mod settings;
 

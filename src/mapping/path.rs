@@ -6,6 +6,7 @@ use super::subject::Subject;
 use super::{suggest, value::Value};
 use crate::event::projection::{Projection, Slot, Slots};
 use crate::event::{MESSAGE_ID, USER_ID};
+use crate::identity::rudderstack::unwrap_id;
 use crate::json::{Json, Kind};
 use crate::left_out::Reason;
 
@@ -20,6 +21,10 @@ pub enum Source {
     EventName,
     /// `type`: the name of the event's type.
     EventType,
+    /// The user id, without RudderStack's wrappings.
+    UserId(Slot),
+    /// The message id.
+    MessageId(Slot),
     /// The visitor's anonymous id, wherever it was found.
     AnonymousId,
     /// `request.header.<name>`: a header of the request, its name in lowercase.
@@ -28,6 +33,8 @@ pub enum Source {
     Cookie(Box<str>),
     /// `request.query.<name>`: a parameter of the request's query, decoded; of several with that name the first.
     Query(Box<str>),
+    /// `context.ip`: as the event has it, as far as it may be sent.
+    ContextIp(Slot),
     /// `client.ip`: the visitor's IP address, if it may be sent.
     ClientIp,
     /// `client.user_agent`: the visitor's User-Agent, if it may be sent.
@@ -91,6 +98,9 @@ impl Source {
             "event" => Source::EventName,
             "type" => Source::EventType,
             "anonymous_id" | "anonymousId" => Source::AnonymousId,
+            "user_id" | "userId" => Source::UserId(projection.slot(&[USER_ID])),
+            "message_id" | "messageId" => Source::MessageId(projection.slot(&[MESSAGE_ID])),
+            "context.ip" => Source::ContextIp(projection.slot(&[&["context"], &["ip"]])),
             "client.ip" => Source::ClientIp,
             "client.user_agent" => Source::ClientUserAgent,
             _ => Self::field(path, projection)?,
@@ -113,8 +123,6 @@ impl Source {
             ("properties", false) => &["properties"],
             ("traits", false) => &["traits"],
             ("context", false) => &["context"],
-            ("user_id" | "userId", true) => USER_ID,
-            ("message_id" | "messageId", true) => MESSAGE_ID,
             ("timestamp", true) => &["timestamp"],
             ("name", true) => &["name"],
             _ => return Err(unknown(path)),
@@ -135,10 +143,15 @@ impl Source {
             Source::Item(slot, rest) => follow(item?.get(*slot)?, rest),
             Source::EventName => text(Cow::Borrowed(&*subject.event.name)),
             Source::EventType => text(Cow::Borrowed(subject.event.event_type.name())),
+            Source::UserId(slot) => text(unwrap_id(subject.event.text_or_number(*slot)?)?),
+            Source::MessageId(slot) => text(subject.event.text_or_number(*slot)?),
             Source::AnonymousId => text(Cow::Borrowed(subject.visitor.anonymous_id.as_deref()?)),
             Source::Header(name) => bytes(subject.request.header(name)?),
             Source::Cookie(name) => bytes(subject.cookies.get(name)?),
             Source::Query(name) => text(subject.request.query(name)?),
+            Source::ContextIp(slot) => {
+                text(subject.visitor.client.ip_policy.apply_to_text(subject.event.text(*slot)?)?)
+            }
             Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
         }

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::bots::{self, Judged};
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
+use super::orders::Orders;
 use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
@@ -20,6 +22,7 @@ use crate::json::Json;
 use crate::left_out::LeftOut;
 use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
+use crate::mapping::value::Value;
 use crate::sources::SourceIndex;
 use crate::vendors::{Attempt, Content, Parcel};
 use crate::visitor::{self, RememberedEmail, Visitor};
@@ -75,6 +78,14 @@ pub fn relay<'r>(
     if wanted.is_empty() {
         return;
     }
+    let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
+    let policy = policy.unwrap_or(config.client_from_context);
+    if bots::judge(&context, reading, policy, host) == Judged::Dropped {
+        for Wanted { integration, .. } in wanted {
+            host.delivery(integration.reference(), Outcome::Dropped(DropReason::Bot));
+        }
+        return;
+    }
     let mut message = Message::of(event, source, reading, line, host);
     wanted.retain(|Wanted { integration, .. }| {
         let is_news = message.is_news(integration);
@@ -86,17 +97,25 @@ pub fn relay<'r>(
     if wanted.is_empty() {
         return;
     }
-    let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
-    let client = Client::of_event(&context, reading.client(), policy.unwrap_or(config.client_from_context));
+    let client = Client::of_event(&context, reading.client(), policy);
     note_client(&client, host);
     let visitor = Visitor::of(event, &config.fields, client, cookies, &config.anonymous_id_cookies);
     let visitor = visitor.with_issued_id(issued_id);
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
+    let source_is_dry_run =
+        source.zip(config.sources.as_ref()).is_some_and(|(source, sources)| sources.is_dry_run(source));
+    let mut orders = Orders::of(line.orders, source, reading);
     for Wanted { at, integration, planned } in wanted {
-        let parcel = pack(integration, &planned, &subject, host);
-        if integration.dry_run {
+        let values = map(integration, &planned, &subject, host);
+        let order = orders.find(integration, &planned, &values, host);
+        if order.is_some_and(|order| orders.knows(order)) {
+            host.delivery(integration.reference(), Outcome::Dropped(DropReason::DuplicateOrder));
+            continue;
+        }
+        let parcel = pack(integration, &planned, values, &subject, host);
+        if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
             host.delivery(integration.reference(), Outcome::DryRun);
@@ -105,9 +124,13 @@ pub fn relay<'r>(
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
         if line.engine.offer(LaneId(at), parcel, planned.rank, line.now, host).is_ok() {
             message.add(integration);
+            if let Some(order) = order {
+                orders.add(order);
+            }
         }
     }
     message.keep(host);
+    orders.keep(host);
 }
 
 /// What is known of the visitor's email beside what the event itself says. Nothing, if this event denies marketing.
@@ -166,7 +189,9 @@ impl Message {
         line: &Line<'_>,
         host: &impl Host,
     ) -> Self {
-        let Some(message_id) = event.text(reading.config.fields.message_id) else { return Self(None) };
+        let Some(message_id) = event.text_or_number(reading.config.fields.message_id) else {
+            return Self(None);
+        };
         let source = source.and_then(|source| Some(reading.config.sources.as_ref()?.id(source)));
         let id = Id::of(&[source.unwrap_or_default().as_bytes(), message_id.as_bytes()]);
         Self(Some((id, line.messages.recall(id, seconds(reading.opened.received_at), host))))
@@ -199,7 +224,7 @@ fn permitted(
     cookies: &Cookies<'_>,
     host: &mut impl Host,
 ) -> Result<(), DropReason> {
-    if integrations.disables(integration.vendor.name(), &integration.name) {
+    if integrations.disables(integration.names()) {
         return Err(DropReason::DisabledByEvent);
     }
     let decision = consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor());
@@ -219,26 +244,38 @@ fn note_client(client: &Client<'_>, host: &mut impl Host) {
     }
 }
 
-/// Maps the event and makes the vendor's parcel of it.
+/// Maps the event to the values of the vendor's targets.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-fn pack(
+fn map<'a>(
     integration: &Integration,
-    planned: &Planned<'_>,
-    subject: &Subject<'_>,
+    planned: &'a Planned<'_>,
+    subject: &'a Subject<'_>,
+    host: &mut impl Host,
+) -> Vec<(&'a str, Value<'a>)> {
+    planned.fields.map(subject, &mut |left_out| note_left_out(&left_out, integration, host))
+}
+
+/// Makes the vendor's parcel of what an event was mapped to.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+fn pack<'a>(
+    integration: &Integration,
+    planned: &'a Planned<'_>,
+    values: Vec<(&'a str, Value<'a>)>,
+    subject: &'a Subject<'_>,
     host: &mut impl Host,
 ) -> Parcel {
-    let mut left_out = |left_out: LeftOut<'_>| {
-        if let Some(note) = left_out.note() {
-            host.note(note);
-        }
-        if host.explains() {
-            let targets = integration.vendor.targets();
-            let explanation = left_out.explained(|target| targets.may_be_quoted(target));
-            host.left_out(&integration.name, &explanation);
-        }
-    };
-    let values = planned.fields.map(subject, &mut left_out);
     let content =
         Content { event: &planned.vendor_event, values, visitor: subject.visitor, cookies: subject.cookies };
-    integration.destination.parcel(content, &mut left_out)
+    integration.destination.parcel(content, &mut |left_out| note_left_out(&left_out, integration, host))
+}
+
+fn note_left_out(left_out: &LeftOut<'_>, integration: &Integration, host: &mut impl Host) {
+    if let Some(note) = left_out.note() {
+        host.note(note);
+    }
+    if host.explains() {
+        let targets = integration.vendor.targets();
+        let explanation = left_out.explained(|target| targets.may_be_quoted(target));
+        host.left_out(&integration.name, &explanation);
+    }
 }

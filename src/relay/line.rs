@@ -9,6 +9,7 @@ use crate::vendors::Parcel;
 /// What every event goes through.
 pub struct Line<'l> {
     pub messages: &'l SeenIds,
+    pub orders: &'l SeenIds,
     pub engine: &'l mut Engine<Parcel>,
     pub cachebusters: &'l mut Rng,
     pub now: Instant,

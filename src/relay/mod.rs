@@ -2,10 +2,12 @@
 //!
 //! It lives as long as the VM, through every change of configuration.
 
+mod bots;
 mod cookies;
 mod event_run;
 mod host;
 mod line;
+mod orders;
 mod parsed_request;
 mod reading;
 mod run;
@@ -49,6 +51,8 @@ pub struct Relay {
     config: Rc<Compiled>,
     /// Deliveries by source, integration and messageId.
     messages: SeenIds,
+    /// Deliveries by source, integration, the vendor's event and order id.
+    orders: SeenIds,
     /// Signatures of servers' requests.
     signatures: SeenIds,
     /// Requests handed over and not yet read to their end.
@@ -78,6 +82,7 @@ impl Relay {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
             messages: SeenIds::new("messages", &name, config.deduplication_window),
+            orders: SeenIds::new("orders", &name, config.order_window),
             signatures: SeenIds::new("signatures", &name, sources::SIGNATURE_MEMORY),
             name,
             config: Rc::clone(&config),
@@ -104,6 +109,7 @@ impl Relay {
         let lanes = config.integrations.iter().map(lane).collect();
         self.engine.configure(config.delivery, lanes, host.now(), host);
         self.messages = SeenIds::new("messages", &self.name, config.deduplication_window);
+        self.orders = SeenIds::new("orders", &self.name, config.order_window);
         self.config = config;
     }
 
@@ -230,6 +236,7 @@ impl Relay {
         };
         let mut line = Line {
             messages: &self.messages,
+            orders: &self.orders,
             engine: &mut self.engine,
             cachebusters: &mut self.cachebusters,
             now: host.now(),

@@ -10,8 +10,9 @@ use crate::accounting::EventIgnored;
 use crate::config::Compiled;
 use crate::consent::RequestConsent;
 use crate::event::Event;
-use crate::event::envelope::text;
+use crate::event::envelope::{text, text_or_number};
 use crate::event::projection::Slots;
+use crate::identity::address::IpPolicy;
 use crate::identity::client::EventContext;
 use crate::identity::{Client, Cookies};
 use crate::json::Json;
@@ -50,11 +51,11 @@ pub struct SourcedEvent<'r> {
 
 impl<'r> Reading<'r> {
     pub fn new(opened: &'r ParsedRequest, config: &'r Compiled) -> Self {
-        let context = opened.envelope.context.as_ref().and_then(|range| json(&opened.text, range));
-        let context = context.map(|context| {
-            let mut slots = config.projection.empty();
+        let contexts = opened.envelope.contexts.iter().filter_map(|range| json(&opened.text, range));
+        let context = contexts.fold(None, |slots: Option<Slots<'r>>, context| {
+            let mut slots = slots.unwrap_or_else(|| config.projection.empty());
             config.projection.read_member("context", context, &mut slots);
-            slots
+            Some(slots)
         });
         Self { opened, config, context, headers: OnceCell::new(), client: OnceCell::new() }
     }
@@ -75,7 +76,10 @@ impl<'r> Reading<'r> {
     /// The client of the request itself.
     pub fn client(&self) -> &Client<'r> {
         let request = &self.opened.request;
-        self.client.get_or_init(|| Client::of_request(&request.source_address, request.header("user-agent")))
+        self.client.get_or_init(|| {
+            let policy = IpPolicy::of_header(request.header_lines("x-ip-policy"));
+            Client::of_request(&request.source_address, request.header("user-agent")).with_ip_policy(policy)
+        })
     }
 
     /// Whether the request's signature was verified.
@@ -91,7 +95,7 @@ impl<'r> Reading<'r> {
     /// How old an event was when it was received; `None` where it doesn't say when it happened.
     pub fn age(&self, event: &Event<'r>) -> Option<Duration> {
         let ParsedRequest { text: body, envelope, received_at, .. } = self.opened;
-        let sent_at = text(body, envelope.sent_at.as_ref());
+        let sent_at = text_or_number(body, envelope.sent_at.as_ref());
         event.times(&self.config.fields, sent_at).age(*received_at, timestamp::parse_timestamp)
     }
 
@@ -110,13 +114,13 @@ impl<'r> Reading<'r> {
     }
 
     fn source(&self, event: &Event<'r>) -> Result<Option<SourceIndex>, Unauthorized> {
-        let ParsedRequest { text: body, envelope, credentials, .. } = self.opened;
+        let ParsedRequest { request, text: body, envelope, credentials, .. } = self.opened;
         let (Some(sources), Some(credentials)) = (&self.config.sources, *credentials) else {
             return Ok(None);
         };
         let event_key = event.text(self.config.fields.write_key);
         let batch_key = text(body, envelope.write_key.as_ref());
-        sources.of_event(credentials, event_key.as_deref(), batch_key.as_deref()).map(Some)
+        sources.of_event(credentials, request, event_key.as_deref(), batch_key.as_deref()).map(Some)
     }
 }
 

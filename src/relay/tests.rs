@@ -1,5 +1,8 @@
 //! The relay as a whole, in a host of its own: from a request to the callouts and the books.
 
+mod bots;
+mod clients;
+mod orders;
 mod runs;
 
 use proptest::prelude::*;
@@ -230,6 +233,27 @@ proptest! {
         prop_assert_eq!(host.sent().count(), if visit.is_permitted() { 2 } else { 0 });
         let may_issue = visit.marketing().unwrap_or(visit.when_absent == "allow");
         prop_assert!(may_issue || cookies.is_empty(), "{:?}", cookies);
+    }
+}
+
+#[test]
+fn a_consent_that_an_event_or_its_batch_states_twice_denies_whichever_comes_last() {
+    let grants = r#"{"consent":{"marketing":true}}"#;
+    let refuses = r#"{"consent":{"marketing":false}}"#;
+    let item = |context: &str| format!(r#"{{"event":"Order Completed"{context}}}"#);
+    let member = |context: &str| format!(r#","context":{context}"#);
+    for (body, sent) in [
+        (format!(r#"{{"batch":[{}],"context":{grants}}}"#, item("")), 2),
+        (format!(r#"{{"context":{refuses},"batch":[{}],"context":{grants}}}"#, item("")), 0),
+        (format!(r#"{{"context":{refuses},"batch":[{}]}}"#, item(&member(grants))), 2),
+        (format!(r#"{{"context":{refuses},"batch":[{}]}}"#, item(&member(r#"{"consent":null}"#))), 0),
+        (format!("[{}]", item(&(member(refuses) + &member(grants)))), 0),
+    ] {
+        let mut host = host();
+        let mut relay = relay(&configuration(json!({}), &["marketing"]), &mut host);
+        relay.hand_over(request(&relay, "/v1/batch", &[], &body), &host);
+        work(&mut relay, &mut host);
+        assert_eq!(host.sent().count(), sent, "{body}");
     }
 }
 

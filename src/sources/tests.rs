@@ -11,6 +11,8 @@ fn settings(id: &str, keys: &[&str], secret: Option<&str>) -> SourceSettings {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         signing_secret: secret.map(Secret::new),
         client_from_context: None,
+        origins: None,
+        dry_run: false,
     }
 }
 
@@ -50,7 +52,10 @@ fn signed(secret: &str, timestamp: &str, body: &str, more: &[(&str, &str)]) -> R
 fn claimed(path: &str, headers: &[(&str, &str)]) -> Option<String> {
     let sources = sources();
     let credentials = sources.of_request(&request(path, headers, "{}"), NOW).unwrap();
-    sources.of_event(credentials, None, None).ok().map(|source| sources.id(source).to_owned())
+    sources
+        .of_event(credentials, &request(path, headers, "{}"), None, None)
+        .ok()
+        .map(|source| sources.id(source).to_owned())
 }
 
 #[test]
@@ -58,15 +63,17 @@ fn a_requests_source_stays_the_same_when_another_configuration_lists_the_sources
     let before = sources();
     let after =
         Sources::compile(&[settings("other", &["k9"], None), settings("web", &["k1"], None)]).unwrap();
-    let key = |name| Credentials::Key(before.find(name));
-    assert_eq!(before.carry_over(key("web"), &after), Credentials::Key(after.find("web")));
-    assert_eq!(before.carry_over(key("server"), &after), Credentials::Key(None), "it is no longer there");
+    let key = |name| Credentials::Key(before.find(name).unwrap());
+    assert_eq!(before.carry_over(key("web"), &after), Credentials::Key(after.find("web").unwrap()));
+    assert_eq!(before.carry_over(key("server"), &after), Credentials::None, "it is no longer there");
     assert_eq!(before.carry_over(Credentials::None, &after), Credentials::None);
-    let signed = |source| Credentials::Signed { source, signature: Id::of(&[b"s"]) };
+    let signed = |source| Credentials::Signed { source, signature: Id::of(&[b"s"]), key: KeyBeside::None };
     let other = (before.find("other").unwrap(), after.find("other").unwrap());
     assert_eq!(before.carry_over(signed(other.0), &after), signed(other.1));
     let server = before.find("server").unwrap();
-    assert_eq!(before.carry_over(signed(server), &after), Credentials::Key(None));
+    assert_eq!(before.carry_over(signed(server), &after), Credentials::Outdated);
+    let events = request("/v1/events", &[], "{}");
+    assert_eq!(after.of_event(Credentials::Outdated, &events, Some("k1"), None), Err(Unauthorized));
 }
 
 #[test]
@@ -84,13 +91,14 @@ fn a_key_is_taken_from_each_place_that_clients_put_it() {
 }
 
 #[test]
-fn the_first_key_in_the_order_of_precedence_counts_even_where_it_is_wrong() {
+fn of_several_keys_of_sources_the_first_in_the_order_of_precedence_counts() {
     let authorization = ("authorization", "Bearer k1");
     let header = ("x-write-key", "k3");
     assert_eq!(claimed("/v1/t?writeKey=k3", &[header, authorization]).as_deref(), Some("web"));
     assert_eq!(claimed("/v1/t?writeKey=k1", &[header]).as_deref(), Some("server"));
     assert_eq!(claimed("/v1/t?writeKey=k1&wk=k3", &[]).as_deref(), Some("web"));
-    assert_eq!(claimed("/v1/t?writeKey=k1", &[("authorization", "Bearer wrong")]), None);
+    assert_eq!(claimed("/v1/t?writeKey=k1", &[("authorization", "Bearer wrong")]).as_deref(), Some("web"));
+    assert_eq!(claimed("/v1/t?writeKey=wrong", &[("authorization", "Bearer wrong")]), None);
     // An empty key is none, and neither is the scheme of somebody else's authentication.
     assert_eq!(
         claimed("/v1/t?writeKey=k1", &[("authorization", "Bearer "), ("x-write-key", "")]).as_deref(),
@@ -99,18 +107,24 @@ fn the_first_key_in_the_order_of_precedence_counts_even_where_it_is_wrong() {
     assert_eq!(claimed("/v1/t?writeKey=k1", &[("authorization", "Negotiate abc")]).as_deref(), Some("web"));
 }
 
+/// Segment's libraries with OAuth send their token as a Bearer, and the key in the body.
 #[test]
-fn an_events_own_key_comes_before_its_batchs_and_after_the_requests() {
+fn the_first_key_that_is_a_sources_decides_wherever_it_stands() {
     let sources = sources();
-    let id = |credentials, event, batch| {
-        sources.of_event(credentials, event, batch).map(|source| sources.id(source))
+    let id = |path: &str, headers: &[(&str, &str)], event, batch| {
+        let request = request(path, headers, "{}");
+        let credentials = sources.of_request(&request, NOW).unwrap();
+        sources.of_event(credentials, &request, event, batch).map(|source| sources.id(source))
     };
-    assert_eq!(id(Credentials::None, Some("k3"), Some("k1")), Ok("server"));
-    assert_eq!(id(Credentials::None, None, Some("k1")), Ok("web"));
-    assert_eq!(id(Credentials::None, Some("wrong"), Some("k1")), Err(Unauthorized));
-    assert_eq!(id(Credentials::None, None, None), Err(Unauthorized));
-    assert_eq!(id(Credentials::Key(sources.find("web")), Some("wrong"), None), Ok("web"));
-    assert_eq!(id(Credentials::Key(None), Some("k1"), None), Err(Unauthorized));
+    let token = ("authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJleGFtcGxlIn0.c2ln");
+    assert_eq!(id("/v1/t", &[token, ("x-write-key", "k1")], Some("k3"), None), Ok("web"));
+    assert_eq!(id("/v1/t?writeKey=k1", &[token, ("x-write-key", "x")], Some("k3"), None), Ok("web"));
+    assert_eq!(id("/v1/t?writeKey=x&wk=k1", &[token], Some("k3"), None), Ok("web"));
+    assert_eq!(id("/v1/t?wk=x", &[token], Some("k3"), Some("k1")), Ok("server"));
+    assert_eq!(id("/v1/t", &[token], Some("x"), Some("k1")), Ok("web"));
+    assert_eq!(id("/v1/t", &[], None, Some("k1")), Ok("web"));
+    assert_eq!(id("/v1/t?wk=x", &[token], Some("x"), Some("y")), Err(Unauthorized));
+    assert_eq!(id("/v1/t", &[], None, None), Err(Unauthorized));
 }
 
 #[test]
@@ -178,17 +192,85 @@ fn a_timestamp_counts_five_minutes_before_and_after_now_and_no_longer() {
 #[test]
 fn a_key_that_comes_with_a_signature_has_to_be_that_sources() {
     let sources = sources();
-    let credentials =
-        |key| sources.of_request(&signed("s3cret", "1700000000000", "{}", &[("x-write-key", key)]), NOW);
-    assert_eq!((credentials("k1"), credentials("wrong")), (Err(Unauthorized), Err(Unauthorized)));
-    let credentials = credentials("k3").unwrap();
-    assert!(
-        sources.of_event(credentials, None, None).is_ok()
-            && sources.of_event(credentials, Some("k3"), None).is_ok()
-    );
-    for (event, batch) in [(Some("k1"), None), (None, Some("k1")), (Some("wrong"), Some("k3"))] {
-        assert_eq!(sources.of_event(credentials, event, batch), Err(Unauthorized));
+    let id = |key: Option<&str>, event, batch| {
+        let key: Vec<_> = key.map(|key| ("x-write-key", key)).into_iter().collect();
+        let request = signed("s3cret", "1700000000000", "{}", &key);
+        let credentials = sources.of_request(&request, NOW)?;
+        sources.of_event(credentials, &request, event, batch).map(|source| sources.id(source))
+    };
+    for (key, event, batch) in [
+        (None, None, None),
+        (Some("k3"), None, None),
+        (Some("k3"), Some("k3"), None),
+        (Some("k3"), Some("wrong"), None),
+        (None, Some("k3"), Some("k1")),
+        (None, Some("wrong"), Some("k3")),
+        (Some("wrong"), Some("k3"), None),
+    ] {
+        assert_eq!(id(key, event, batch), Ok("server"), "{key:?} {event:?} {batch:?}");
     }
+    for (key, event, batch) in [
+        (Some("k1"), None, None),
+        (Some("k1"), Some("k3"), None),
+        (Some("wrong"), None, None),
+        (Some("wrong"), Some("wrong"), None),
+        (Some("k3"), Some("k1"), None),
+        (None, Some("k1"), None),
+        (None, None, Some("k1")),
+        (None, Some("wrong"), None),
+    ] {
+        assert_eq!(id(key, event, batch), Err(Unauthorized), "{key:?} {event:?} {batch:?}");
+    }
+}
+
+#[test]
+fn a_source_with_origins_takes_events_of_pages_of_these_hosts_only() {
+    let origins = |hosts: &[&str]| {
+        Some(hosts.iter().map(|host| OriginHost::try_from((*host).to_owned()).unwrap()).collect::<Vec<_>>())
+    };
+    let shop = SourceSettings {
+        origins: origins(&["shop.example", "*.shop.example"]),
+        ..settings("shop", &["k1"], Some("s3cret"))
+    };
+    let sources = Sources::compile(&[shop, settings("any", &["k2"], None)]).unwrap();
+    let is_taken = |key: &str, headers: &[(&str, &str)]| {
+        let request = request("/v1/t", headers, "{}");
+        let credentials = sources.of_request(&request, NOW).unwrap();
+        sources.of_event(credentials, &request, Some(key), None).is_ok()
+    };
+    for headers in [
+        &[("origin", "https://shop.example")][..],
+        &[("origin", "http://SHOP.example:8080")],
+        &[("origin", "https://a.b.shop.example")],
+        &[("referer", "https://www.shop.example/thanks?x=1")],
+    ] {
+        assert!(is_taken("k1", headers), "{headers:?}");
+    }
+    for headers in [
+        &[][..],
+        &[("origin", "https://evil.example")],
+        &[("origin", "https://evil.example"), ("referer", "https://shop.example/")],
+        &[("origin", "null")],
+        &[("referer", "https://evil.example/?https://shop.example/")],
+    ] {
+        assert!(!is_taken("k1", headers) && is_taken("k2", headers), "{headers:?}");
+        let by_header = [headers, &[("x-write-key", "k1")]].concat();
+        assert!(!is_taken("k1", &by_header), "{headers:?}");
+    }
+    // A server sends no Origin, and its signature says more.
+    let signed = signed("s3cret", "1700000000000", "{}", &[]);
+    let credentials = sources.of_request(&signed, NOW).unwrap();
+    assert!(sources.of_event(credentials, &signed, None, None).is_ok());
+}
+
+#[test]
+fn the_headers_of_a_page_are_read_only_where_a_source_asks_for_them() {
+    let with =
+        |origins| Sources::compile(&[SourceSettings { origins, ..settings("a", &["k"], None) }]).unwrap();
+    assert!(!with(None).headers().any(|name| name == "origin"));
+    let shop = OriginHost::try_from("shop.example".to_owned()).unwrap();
+    let with_origins = with(Some(vec![shop]));
+    assert!(["origin", "referer"].iter().all(|name| with_origins.headers().any(|read| read == *name)));
 }
 
 #[test]
@@ -214,6 +296,7 @@ fn settings_that_would_leave_a_source_in_doubt_are_refused_and_named() {
     assert_eq!(refused(&[settings("", &["k"], None)]), "sources[0].id");
     assert_eq!(refused(&[good(), settings("a", &["l"], None)]), "sources[1].id");
     assert_eq!(refused(&[settings("a", &[], None)]), "sources[0]");
+    assert_eq!(refused(&[SourceSettings { origins: Some(Vec::new()), ..good() }]), "sources[0].origins");
     assert_eq!(refused(&[settings("a", &["k", ""], None)]), "sources[0].keys[1]");
     assert_eq!(refused(&[settings("a", &["k k"], None)]), "sources[0].keys[0]");
     assert_eq!(refused(&[good(), settings("b", &["l", "k"], None)]), "sources[1].keys[1]");
@@ -237,9 +320,9 @@ proptest! {
         request.headers[0].1.extend(&value);
         request.headers[1].1 = value;
         request.path.extend(format!("?{query}").bytes());
-        let expected = key_of(&request).and_then(|key| sources().of_key(&key));
-        let key = key_of(&request).map(Cow::into_owned);
-        prop_assert_eq!(expected.is_some(), key.is_some_and(|key| [&b"k1"[..], b"k2", b"k3"].contains(&&key[..])));
+        let taken = sources().of_request(&request, NOW) != Ok(Credentials::None);
+        let is_configured = |key: Cow<'_, [u8]>| [&b"k1"[..], b"k2", b"k3"].contains(&&key[..]);
+        prop_assert_eq!(taken, keys_of(&request).any(is_configured));
     }
 
     #[test]

@@ -31,6 +31,11 @@ impl Vendor for Flashtalking {
         "flashtalking"
     }
 
+    /// As Tealium calls its tag.
+    fn other_names(&self) -> &'static [&'static str] {
+        &["Flashtalking OneTag"]
+    }
+
     fn presets(&self) -> &'static [(&'static str, &'static str)] {
         &[("default", include_str!("presets/flashtalking-default.json"))]
     }
@@ -45,6 +50,11 @@ impl Vendor for Flashtalking {
 
     fn targets(&self) -> &'static dyn Targets {
         &Parameters
+    }
+
+    /// Not for every event: on a page of a product `ftXRef` may be the product, which many visitors see.
+    fn order_target(&self, vendor_event: &str) -> Option<&'static str> {
+        CONVERSIONS.contains(&vendor_event).then_some("ftXRef")
     }
 
     #[cfg(feature = "schema")]
@@ -76,6 +86,18 @@ const RESERVED: usize = 128;
 
 /// The Spotlight tag's parameters, in the order in which they are sent. U1 to U20 follow, then all others.
 const ORDER: [&str; 6] = ["ftXRef", "ftXValue", "ftXCurrency", "ftXType", "ftXNumItems", "ftXName"];
+
+/// The events whose `ftXRef` is an order: purchases, leads and signups. A Spotlight has no names of its own for them, so they
+/// have those of the mapping documents, in snake_case.
+const CONVERSIONS: [&str; 7] = [
+    "order_completed",
+    "purchase",
+    "lead_generated",
+    "lead_submitted",
+    "generate_lead",
+    "signed_up",
+    "sign_up",
+];
 
 /// The longest name of a parameter, in bytes.
 const MAX_PARAMETER_BYTES: usize = 64;

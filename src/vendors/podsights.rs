@@ -22,6 +22,11 @@ impl Vendor for Podsights {
         "podsights"
     }
 
+    /// What Podsights became when Spotify bought it: RudderStack's destination, and the product.
+    fn other_names(&self) -> &'static [&'static str] {
+        &["Spotify Pixel", "Spotify Ad Analytics"]
+    }
+
     fn presets(&self) -> &'static [(&'static str, &'static str)] {
         &[("retail", include_str!("presets/podsights-retail.json"))]
     }
@@ -37,6 +42,10 @@ impl Vendor for Podsights {
 
     fn targets(&self) -> &'static dyn Targets {
         &BodyPaths
+    }
+
+    fn order_target(&self, vendor_event: &str) -> Option<&'static str> {
+        matches!(vendor_event, "purchase" | "lead" | "signup").then_some("order_id")
     }
 
     fn personal_members(&self) -> &'static [&'static str] {
@@ -90,6 +99,8 @@ impl Targets for BodyPaths {
             "value" | "quantity" => Some(Transform::Number),
             "currency" => Some(Transform::Currency),
             "em" => Some(Transform::EmailHash),
+            // Some shops and clients send numbers; an id is a text.
+            "id" | "order_id" => Some(Transform::String),
             _ => None,
         }
     }

@@ -19,6 +19,12 @@ pub trait Vendor: Sync {
     /// As integrations name it, and as the metrics label it: `[a-z_]+`.
     fn name(&self) -> &'static str;
 
+    /// The names beside [`name`](Vendor::name) that senders know the vendor by in an event's `integrations`, as Segment or
+    /// RudderStack, for example, call their own destination for it. Case, blanks, `_` and `-` don't matter.
+    fn other_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The presets, each a mapping document in JSON; the first is the default.
     fn presets(&self) -> &'static [(&'static str, &'static str)];
 
@@ -30,6 +36,12 @@ pub trait Vendor: Sync {
 
     /// What may stand as the target of a mapping.
     fn targets(&self) -> &'static dyn Targets;
+
+    /// Returns the target that holds the order id of one of the vendor's events, by which a repeated order is recognized;
+    /// `None` for an event that is no purchase, lead or signup, and where the vendor has no such target.
+    fn order_target(&self, _vendor_event: &str) -> Option<&'static str> {
+        None
+    }
 
     /// Returns the members of a request's body that identify a visitor. Where a request is logged they read `***`.
     fn personal_members(&self) -> &'static [&'static str] {

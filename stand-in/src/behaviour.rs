@@ -97,7 +97,9 @@ impl Reply {
         match to {
             Destination::Flashtalking => Self::new(200, "text/html", "<html></html>"),
             Destination::Podsights => Self::new(200, "application/json", "{}"),
-            Destination::Collector if path.starts_with(b"/v1/pixel/") => Self::new(200, "image/gif", GIF),
+            Destination::Collector if path.starts_with(b"/v1/pixel/") || path.starts_with(b"/pixel/v1/") => {
+                Self::new(200, "image/gif", GIF)
+            }
             Destination::Collector => Self::new(200, "application/json", r#"{"success":true}"#),
         }
     }

@@ -8,6 +8,7 @@ pub const PATHS: &[&str] = &[
     "/api/s/s2s/track",
     "/v1/events",
     "/v1/pixel/track?wk=dk_live_abc123&e=Order+Completed&uid=u1&aid=a1&p.order_id=ORD-001&p.revenue=129.99&p.product.name=caf%C3%A9&t.email=jane.doe%40example.com&ts=1700000000000&mid=m1&cb=42",
+    "/v1/pixel/track?writeKey=dk_live_abc123&event=Order%20Completed&userId=u1&anonymousId=RS_ENC_v3_ImExIg%3D%3D&messageId=m2&timestamp=1700000000&properties.order_id=ORD-002&properties.revenue=5&traits.email=jane.doe%40example.com&context.ip=203.0.113.0&context.consent.marketing=true&integrations.Podsights=false",
     "/v1/pixel/track?data=eyJldmVudCI6Ik9yZGVyIENvbXBsZXRlZCIsInByb3BlcnRpZXMiOnsicmV2ZW51ZSI6MTIuNX19",
     "/v1/pixel/page?data=%7B%22name%22%3A%22Home%22%2C%22properties%22%3A%7B%22path%22%3A%22%2Fa%22%7D%7D",
     "https://shop.example.com/done/jane.doe@example.com?mail=jane.doe%40example.com&x=1#jane.doe%2540example.com",
@@ -17,6 +18,7 @@ pub const PATHS: &[&str] = &[
 pub const BODIES: &[&str] = &[
     r#"{"type":"track","event":"Order Completed","messageId":"m1","anonymousId":"a1","timestamp":"2026-01-01T00:00:00.000Z","properties":{"order_id":"ORD-001","revenue":129.99,"total":"1e2","currency":"EUR","email":"jane.doe@example.com","products":[{"product_id":"p1","name":"Shoes \ud83d\ude00","price":99.99,"quantity":1},{"sku":"s","price":"15","quantity":"2"}]},"context":{"page":{"url":"https://shop.example.com/done?mail=jane.doe@example.com","path":"/done"},"consent":{"categoryPreferences":{"Advertising":true}},"traits":{"email":"jane.doe@example.com"},"ip":"203.0.113.9","userAgent":"Mozilla/5.0"},"integrations":{"All":true}}"#,
     r#"{"batch":[{"type":"track","event":"purchase","properties":{"value":5,"currency":"usd"}},{"type":"page","properties":{"url":"https://a.example/b?c=d"}},{"type":"identify","traits":{"email":"jane.doe@example.com"}}],"context":{"consent":{"marketing":true},"library":{"name":"analytics-python"}},"writeKey":"dk_live_abc123","sentAt":"2026-01-01T00:00:01Z"}"#,
+    r#"{"type":"track","event":"Order Completed","messageId":12,"anonymousId":"RS_ENC_v3_IlJTX0VOQ192M19JbUV4SWc9PSI=","userId":"RudderEncrypt:U2Fs","timestamp":1767225600.5,"properties":{"order_id":34,"revenue":5},"context":{"ip":"203.0.113.0","direct":true,"library":{"name":"analytics-go"}},"integrations":{"Spotify Pixel":false}}"#,
     r#"[{"event":"Signed Up","properties":{"method":"email"}},{"event":"add_to_cart","properties":{"price":1.50,"product_id":7}}]"#,
     r#"{"events":[{"event":"Lead Submitted","properties":{"value":"12","type":"b2b"},"originalTimestamp":"2026-01-01T00:00:00+02:00"},7,null,{"event":"generate_lead"}]}"#,
     r#"{"type":"page","name":"\ud83d","properties":{"path":"/caf\u00e9","title":"\u0000\r\n"},"context":{"consentManagement":{"allowedConsentIds":["C0004"],"deniedConsentIds":[],"provider":"oneTrust"}}}"#,

@@ -54,7 +54,10 @@ fn configuration(rest: &str) -> Rc<Compiled> {
 fn configurations() -> [Rc<Compiled>; 2] {
     let limits = r#""endpoints":{"max_body_bytes":20000,"max_events":20,"max_event_age":"366d"}"#;
     [
-        configuration(&format!(r#"{limits},"consent":{{"when_absent":"allow"}}"#)),
+        configuration(&format!(
+            r#"{limits},"bots":{{"action":"note"}},"consent":{{"when_absent":"allow",
+            "custom":[{{"cookie":"my_consent","format":"json","granted":{{"marketing":["ads"]}}}}]}}"#
+        )),
         configuration(&format!(
             r#"{limits},"consent":{{"when_absent":"deny"}},"identity":{{"client_from_context":"always"}},
             "sources":[{{"id":"shop","keys":["dk_live_abc123","wk_shop"]}}]"#

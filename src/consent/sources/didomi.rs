@@ -12,15 +12,15 @@ use crate::consent::statement::Statement;
 use crate::consent::vocabulary::{Choices, Vocabulary};
 use crate::json::{Json, NotJson, for_each_item, for_each_member};
 
-/// Didomi's standard purposes, each with the category that needs it. Those of the IAB TCF need what they need there.
-const PURPOSES: [(&str, Category); 12] = [
+/// Didomi's standard purposes, each with the category that needs it. Those of the IAB TCF need what they need there. One more,
+/// `analytics`, is in every vocabulary.
+const PURPOSES: [(&str, Category); 11] = [
     ("advertising_personalization", Category::Marketing),
     ("ad_delivery", Category::Marketing),
     ("select_basic_ads", Category::Marketing),
     ("create_ads_profile", Category::Marketing),
     ("select_personalized_ads", Category::Marketing),
     ("measure_ad_performance", Category::Marketing),
-    ("analytics", Category::Analytics),
     ("measure_content_performance", Category::Analytics),
     ("market_research", Category::Analytics),
     ("create_content_profile", Category::Functional),

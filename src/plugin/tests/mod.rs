@@ -108,7 +108,9 @@ impl World {
     /// A purchase is handed over by a stream of a root.
     pub fn hand_over(&mut self, root: u32) {
         let stream = self.stream(root);
-        let body = json!({"type": "track", "event": "Order Completed", "properties": {"order_id": "1"},
+        // An order of its own: the same one would be a duplicate.
+        let order = self.streams.to_string();
+        let body = json!({"type": "track", "event": "Order Completed", "properties": {"order_id": order},
             "context": {"consent": {"marketing": true}}});
         self.callback(stream.context, |world| {
             let mut plugin = world.plugin();

@@ -308,7 +308,7 @@ proptest! {
     fn any_event_under_any_mapping_makes_a_valid_uri_in_which_our_own_parameters_stand_once(
         value in body_of(), document in document_over(&["ftXRef", "ftXValue", "ftXCurrency", "U1", "U20", "other"]),
     ) {
-        let event = json!({"event": "Order Completed", "timestamp": value, "anonymousId": value, "context": {"page": {"url": value}},
+        let event = json!({"event": "Order Completed", "timestamp": value, "sentAt": value, "anonymousId": value, "context": {"page": {"url": value}},
             "properties": {"order_id": value, "revenue": value, "products": [value, {"price": value}], "x": [1, value]}});
         let sent = mapped(&document, &event.to_string()).unwrap();
         let uri: http::Uri = sent.path.parse().unwrap();

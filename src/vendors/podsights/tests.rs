@@ -36,6 +36,23 @@ fn the_documented_purchase_is_the_documented_body() {
     );
 }
 
+#[test]
+fn ids_that_are_numbers_or_that_rudderstack_wrapped_are_texts() {
+    let mappings = "{version: 2, global: {mappings: [{source: user_id, target: custom.user}, \
+        {source: message_id, target: custom.message}, {source: properties.number, target: order_id}]}}";
+    let event = |user: Value| json!({"event": "Lead Submitted", "anonymousId": 12, "userId": user, "messageId": 34, "properties": {"number": 56}});
+    let sent = mapped(mappings, &event(json!("RS_ENC_v3_InVzZXItNyI=")).to_string()).unwrap();
+    let custom = json!({"user": "user-7", "message": "34"});
+    assert_eq!(fields(&sent), json!({"event": "lead", "id": "12", "custom": custom, "order_id": "56"}));
+    let sent = mapped(mappings, &event(json!(78)).to_string()).unwrap();
+    assert_eq!(fields(&sent)["custom"]["user"], "78");
+    let sent = mapped(mappings, &event(json!("RudderEncrypt:U2FsdGVkX1")).to_string()).unwrap();
+    assert_eq!(fields(&sent)["custom"].get("user"), None);
+    // Not even a mapping of its own makes a number of an id.
+    let mappings = "{version: 2, global: {mappings: [{source: properties.number, target: id}]}}";
+    assert_eq!(fields(&mapped(mappings, &event(json!(1)).to_string()).unwrap())["id"], "56");
+}
+
 /// The event fields of the public pixel, as RudderStack's documentation maps them.
 #[test]
 fn a_purchase_in_segments_and_in_ga4s_words_has_all_fields() {
@@ -248,7 +265,7 @@ proptest! {
     fn any_event_under_any_mapping_makes_valid_json_in_which_our_own_members_stand_unchanged(
         value in body_of(), document in document_over(&["order_id", "value", "currency", "id", "em", "custom.a", "custom.b"]),
     ) {
-        let event = json!({"event": "Order Completed", "timestamp": value, "context": {"page": {"url": value}},
+        let event = json!({"event": "Order Completed", "timestamp": value, "sentAt": value, "context": {"page": {"url": value}},
             "properties": {"order_id": value, "products": [value, {"price": value}], "x": [value, {"key": value, "event": value}]}});
         let sent = mapped(&document, &event.to_string()).unwrap();
         let body = sent.body.as_deref().unwrap();

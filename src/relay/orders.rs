@@ -1,0 +1,110 @@
+//! The orders of an event's deliveries: a thank-you page that is loaded again sends a new message about the same order.
+
+use super::host::Host;
+use super::parsed_request::seconds;
+use super::reading::Reading;
+use crate::config::Integration;
+use crate::deduplication::{Id, SeenIds, ShardSnapshot};
+use crate::mapping::plan::Planned;
+use crate::mapping::value::Value;
+use crate::rank::Rank;
+use crate::sources::SourceIndex;
+
+/// What sites write where there is no order id, compared without case.
+const PLACEHOLDERS: [&str; 8] = ["", "0", "null", "undefined", "none", "n/a", "-", "test"];
+
+/// What is known of the orders of one event. Its deliveries mostly carry the same order id, and then share one read of
+/// Envoy's shared data and one write; an event without an order id causes neither.
+pub struct Orders<'l> {
+    memory: &'l SeenIds,
+    source: &'l str,
+    /// Unix seconds.
+    now: u64,
+    read: Vec<(Id, ShardSnapshot)>,
+}
+
+/// An order, as one integration is told of it by one of its vendor's events.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The place in `Orders::read`.
+    read: usize,
+    id: Id,
+}
+
+impl<'l> Orders<'l> {
+    pub fn of(memory: &'l SeenIds, source: Option<SourceIndex>, reading: &'l Reading<'_>) -> Self {
+        let source = source.and_then(|source| Some(reading.config.sources.as_ref()?.id(source)));
+        let now = seconds(reading.opened.received_at);
+        Self { memory, source: source.unwrap_or_default(), now, read: Vec::new() }
+    }
+
+    /// Returns the order that a delivery carries; `None` if it is no conversion, or carries no order id. What is compared is
+    /// the value that the vendor gets, so a user's mapping and its transforms decide.
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    pub fn find(
+        &mut self,
+        integration: &Integration,
+        planned: &Planned<'_>,
+        values: &[(&str, Value<'_>)],
+        host: &impl Host,
+    ) -> Option<Order> {
+        if !self.memory.is_on() || planned.rank != Rank::Conversion {
+            return None;
+        }
+        let target = integration.vendor.order_target(&planned.vendor_event)?;
+        let (_, value) = values.iter().find(|(name, _)| *name == target)?;
+        let text = value.scalar()?;
+        let order = order_id(&text)?;
+        let id = Id::of(&[self.source.as_bytes(), order.as_bytes()]);
+        let read = match self.read.iter().position(|(known, _)| known.shares_shard(id)) {
+            Some(read) => read,
+            None => {
+                self.read.push((id, self.memory.recall(id, self.now, host)));
+                self.read.len().saturating_sub(1)
+            }
+        };
+        Some(Order { read, id: id.for_event(&integration.identity, &planned.vendor_event) })
+    }
+
+    /// Whether the order was queued for the integration before.
+    pub fn knows(&self, order: Order) -> bool {
+        self.read.get(order.read).is_some_and(|(_, known)| known.knows(order.id))
+    }
+
+    /// The order is queued for the integration now.
+    pub fn add(&mut self, order: Order) {
+        if let Some((_, known)) = self.read.get_mut(order.read) {
+            known.add(order.id);
+        }
+    }
+
+    /// Writes what was added.
+    pub fn keep(self, host: &impl Host) {
+        for (_, known) in self.read {
+            known.keep(host);
+        }
+    }
+}
+
+/// Returns an order id without the blanks around it; `None` for a placeholder.
+fn order_id(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_placeholder = PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(text));
+    (!is_placeholder).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_no_order_ids_in_any_case_and_with_blanks() {
+        for text in ["", " ", "0", "null", "NULL", " Undefined ", "none", "N/A", "-", "Test"] {
+            assert_eq!(order_id(text), None, "{text:?}");
+        }
+        for text in ["00", "1", "T-1", "testing", "nullable", "N/A-7", "--"] {
+            assert_eq!(order_id(text), Some(text));
+        }
+        assert_eq!(order_id(" ORD-1\n"), Some("ORD-1"));
+    }
+}
