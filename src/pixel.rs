@@ -36,13 +36,8 @@ fn segment(data: &str) -> Result<String, Undecodable> {
     if data.starts_with('{') {
         return Ok(data.to_owned());
     }
-    let standard = |byte| match byte {
-        b' ' | b'-' => b'+',
-        b'_' => b'/',
-        other => other,
-    };
-    let data: Vec<u8> = data.bytes().map(standard).collect();
-    let json = codec::decode_base64(data).ok_or(Undecodable::Malformed)?;
+    let data = data.replace(' ', "+");
+    let json = codec::decode_any_base64(data.as_bytes()).ok_or(Undecodable::Malformed)?;
     let json = String::from_utf8_lossy(&json);
     Ok(decode::without_byte_order_mark(&json).to_owned())
 }

@@ -53,7 +53,7 @@ fn has_encoded_address(part: &[u8]) -> bool {
 fn is_encoded_address(piece: &[u8]) -> bool {
     LENGTHS.contains(&piece.len())
         && can_hold_one(piece)
-        && decoded(piece).is_some_and(|text| email_in(&text))
+        && codec::decode_any_base64(piece).is_some_and(|bytes| is_text(&bytes) && email_in(&bytes))
 }
 
 /// The fast path, which decodes without storing anything. False if the piece is not base64, or if it holds no `@`, no first byte
@@ -81,16 +81,6 @@ fn sextet(byte: u8) -> Option<u8> {
         b'/' | b'_' => 63,
         _ => return None,
     })
-}
-
-/// Returns what a piece of base64 decodes to, if that is a text.
-fn decoded(piece: &[u8]) -> Option<Vec<u8>> {
-    let standard = piece.iter().map(|byte| match byte {
-        b'-' => b'+',
-        b'_' => b'/',
-        other => *other,
-    });
-    codec::decode_base64(standard.collect::<Vec<_>>()).filter(|bytes| is_text(bytes))
 }
 
 fn is_text(bytes: &[u8]) -> bool {

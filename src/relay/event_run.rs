@@ -86,7 +86,7 @@ pub fn relay<'r>(
         }
         return;
     }
-    let mut message = Message::of(event, source, reading, line, host);
+    let message = Message::of(event, source, reading, line, host);
     wanted.retain(|Wanted { integration, .. }| {
         let is_news = message.is_news(integration);
         if !is_news {
@@ -104,17 +104,31 @@ pub fn relay<'r>(
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
-    let source_is_dry_run =
-        source.zip(config.sources.as_ref()).is_some_and(|(source, sources)| sources.is_dry_run(source));
+    send(wanted, message, &subject, source, reading, line, host);
+}
+
+/// Makes the deliveries to the integrations that are left, and offers them to the engine.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+fn send(
+    wanted: Vec<Wanted<'_>>,
+    mut message: Message,
+    subject: &Subject<'_>,
+    source: Option<SourceIndex>,
+    reading: &Reading<'_>,
+    line: &mut Line<'_>,
+    host: &mut impl Host,
+) {
+    let sources = reading.config.sources.as_ref();
+    let source_is_dry_run = source.zip(sources).is_some_and(|(source, sources)| sources.is_dry_run(source));
     let mut orders = Orders::of(line.orders, source, reading);
     for Wanted { at, integration, planned } in wanted {
-        let values = map(integration, &planned, &subject, host);
+        let values = map(integration, &planned, subject, host);
         let order = orders.find(integration, &planned, &values, host);
         if order.is_some_and(|order| orders.knows(order)) {
             host.delivery(integration.reference(), Outcome::Dropped(DropReason::DuplicateOrder));
             continue;
         }
-        let parcel = pack(integration, &planned, values, &subject, host);
+        let parcel = pack(integration, &planned, values, subject, host);
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
