@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz privacy reliability soak bench size profile run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -32,6 +32,9 @@ test: wasm stand-in ## Run all tests, including those in the real Envoy
 
 fuzz: setup ## Fuzz every parser of client input (PROPTEST_CASES=N: inputs for each)
 	@PROPTEST_CASES=$${PROPTEST_CASES:-200000} scripts/cargo test --profile fuzz --test fuzz -- --nocapture
+
+privacy: setup ## Hold a million generated events to an oracle of consent and raw emails (EVENTS=N: fewer; SEED=N: those of an earlier run)
+	@EVENTS=$${EVENTS:-1000000} SEED=$${SEED:-$$(date +%s)} scripts/cargo test --profile fuzz --test privacy -- --nocapture
 
 check: setup ## Check formatting, lints (native and WebAssembly), dependencies, and that no modules import each other in a circle
 	@scripts/cargo fmt --all -- --check
