@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz fuzz-seeds reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -37,6 +37,9 @@ fuzz: ## Fuzz whatever reads foreign input by libFuzzer (FUZZ_SECONDS=60 each; T
 fuzz-seeds: ## Make the seeds of the fuzz targets anew, from the cases and the corpus of the tests
 	@scripts/setup c++
 	@scripts/fuzz seeds
+
+privacy: setup ## Hold a million generated events to an oracle of consent and raw emails (EVENTS=N: fewer; SEED=N: those of an earlier run)
+	@EVENTS=$${EVENTS:-1000000} SEED=$${SEED:-$$(date +%s)} scripts/cargo test --profile fuzz --test privacy -- --nocapture
 
 check: setup ## Check formatting, lints (native and WebAssembly), dependencies, and that no modules import each other in a circle
 	@scripts/cargo fmt --all -- --check

@@ -81,7 +81,11 @@ mod tests {
     #[test]
     fn either_alphabet_is_read_where_clients_use_both() {
         for text in ["+/+/", "-_-_", "+_-/"] {
-            assert_eq!(decode_any_base64(text.as_bytes()).as_deref(), Some(&[0xfb, 0xff, 0xbf][..]), "{text}");
+            assert_eq!(
+                decode_any_base64(text.as_bytes()).as_deref(),
+                Some(&[0xfb, 0xff, 0xbf][..]),
+                "{text}"
+            );
         }
         assert_eq!(decode_any_base64(b"a b"), None);
         assert_eq!(decode_base64("-_-_"), None);
