@@ -114,6 +114,11 @@ impl Field<'_> {
         if depth == 0 { Some(self.field) } else { self.below.split('.').nth(depth) }
     }
 
+    /// Whether it may be a choice of the visitor's.
+    fn is_choice(&self) -> bool {
+        matches!(self.field, "context" | "integrations")
+    }
+
     /// Writes the text as JSON. A query has no types, so what a page says of consent and of integrations would be no word
     /// at all: below `context` and `integrations`, `true` and `false` are booleans.
     fn write(&self, event: &mut String) {
@@ -142,6 +147,13 @@ fn write(mut fields: &[Field<'_>], depth: usize, event: &mut String) {
         let first = of_step.iter().map(|field| field.nth).min();
         if texts > 0 && first == Some(field.nth) {
             field.write(event);
+            // What is said of consent and of integrations is kept as often as it is said: a refusal must not be lost.
+            for repeated in of_step.iter().take(texts).skip(1).filter(|field| field.is_choice()) {
+                event.push(',');
+                json::write_string(event, step.unwrap_or_default());
+                event.push(':');
+                repeated.write(event);
+            }
         } else {
             write(objects, below, event);
         }
@@ -163,6 +175,19 @@ mod tests {
     fn read(query: &str, event_type: EventType) -> Value {
         let path = format!("/v1/pixel/x?{query}");
         serde_json::from_str(&event(path.as_bytes(), Some(event_type), 8000).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_of_consent_and_of_integrations_is_kept_as_often_as_it_is_said() {
+        let path = b"/v1/pixel/x?context.consent.marketing=true&p.a=1&context.consent.marketing=false&integrations.All=true&integrations.All=false&p.a=2";
+        let event = event(path, Some(EventType::Track), 8000).unwrap();
+        for kept in [
+            r#""marketing":true,"marketing":false"#,
+            r#""All":true,"All":false"#,
+            r#""properties":{"a":"1"}"#,
+        ] {
+            assert!(event.contains(kept), "{event} lacks {kept}");
+        }
     }
 
     /// The parameters are those of Signal's pixel documentation.

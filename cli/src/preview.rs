@@ -64,13 +64,15 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
             .ok_or_else(|| Failure::Refused(format!("{path} is no tracking request")))?,
         None => Endpoint { form: Form::Either, event_type: None, carrier: Carrier::Body, server: false },
     };
+    let budget = Budget::default();
+    budget.set_limit(config.limits.captured_bytes);
     let request = Request {
         endpoint,
         path: visit.path.clone().unwrap_or_default().into_bytes(),
         source_address: visit.client_ip.clone().unwrap_or_default().into_bytes(),
         headers: visit.headers.clone(),
         body: body.clone().into_bytes(),
-        lease: Budget::default().lease(),
+        lease: budget.lease(),
     };
     let config = Rc::new(config);
     let mut printing = Printing::new(Rc::clone(&config), names(&body));

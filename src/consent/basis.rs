@@ -5,6 +5,17 @@ use std::fmt;
 use super::category::Category;
 use super::statement::OptOut;
 
+/// How a source refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It doesn't grant the category.
+    Stated,
+    /// It grants the category to other vendors only.
+    OfVendor,
+    /// Its value can't be read.
+    Unreadable,
+}
+
 /// What a decision is based on. Its text is for people: it names the source of consent that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis<'s> {
@@ -28,8 +39,8 @@ pub enum Basis<'s> {
         category: Category,
         /// The first source that refuses.
         source: &'s str,
-        /// Whether the source grants the category to other vendors.
-        for_vendor: bool,
+        /// How.
+        how: Refusal,
     },
     /// No source grants what is required, although the visitor was asked.
     NotGranted {
@@ -53,11 +64,14 @@ impl fmt::Display for Basis<'_> {
             Basis::OptedOut { opt_out: OptOut::Sale, source } => {
                 write!(f, "the visitor has opted out of the sale or sharing of personal data, says {source}")
             }
-            Basis::Refused { category, source, for_vendor: false } => {
+            Basis::Refused { category, source, how: Refusal::Stated } => {
                 write!(f, "{source} refuses {}", category.name())
             }
-            Basis::Refused { category, source, for_vendor: true } => {
+            Basis::Refused { category, source, how: Refusal::OfVendor } => {
                 write!(f, "{source} grants {}, but not to this vendor", category.name())
+            }
+            Basis::Refused { category, source, how: Refusal::Unreadable } => {
+                write!(f, "{source} can't be read, so it refuses {}", category.name())
             }
             Basis::NotGranted { category, source } => {
                 write!(f, "nothing grants {}: {source} doesn't mention it", category.name())

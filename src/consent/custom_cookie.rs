@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::category::{Categories, Category};
-use super::cookie_value::{percent_decoded, split_once};
+use super::cookie_value::{plain, split_once, trim_blanks};
 use super::source::{ConsentSource, Location};
 use super::statement::Statement;
 use super::vocabulary::Vocabulary;
@@ -124,10 +124,9 @@ impl ConsentSource for CustomCookie {
 
     /// What is not granted is refused, among the categories that are listed.
     fn read<'a>(&self, value: &'a [u8], _: &Vocabulary) -> Statement<'a> {
-        // Frameworks encode a cookie's value once, and some sites once more. No id and no choice has a percent sign.
-        let once = percent_decoded(value);
-        let twice = percent_decoded(&once);
-        let read = self.choices(&twice);
+        // No id and no choice has a percent sign.
+        let value = plain(value);
+        let read = self.choices(&value);
         let granted = read.map_or(Categories::NONE, |choices| choices.granted.without(choices.refused));
         Statement::new(granted, self.categories.without(granted))
     }
@@ -159,7 +158,7 @@ impl OwnChoices<'_> {
             let assign = pair.iter().copied().find(|byte| assigns.contains(byte));
             let (id, choice) = split_once(pair, assign.unwrap_or(separator));
             if assign.is_some() || is_list {
-                self.record(id.trim_ascii(), assign.is_none() || is_affirmative(choice));
+                self.record(trim_blanks(id), assign.is_none() || is_affirmative(choice));
             }
         }
         value.is_ascii()
@@ -208,7 +207,7 @@ impl OwnChoices<'_> {
 
 /// Whether a choice is one of the words for yes, in any case.
 fn is_affirmative(choice: &[u8]) -> bool {
-    let choice = choice.trim_ascii();
+    let choice = trim_blanks(choice);
     [&b"true"[..], b"1", b"granted", b"yes"].iter().any(|yes| choice.eq_ignore_ascii_case(yes))
 }
 
@@ -250,7 +249,16 @@ mod tests {
 
     #[test]
     fn a_list_grants_the_ids_that_it_has() {
-        for value in ["ads", "stats,3", " ads , stats", "ads,ads", "consent:yes,ads:yes,stats:no", "ads=1"] {
+        for value in [
+            "ads",
+            "stats,3",
+            " ads , stats",
+            "stats,+ads",
+            "\"ads,stats\"",
+            "ads,ads",
+            "consent:yes,ads:yes,stats:no",
+            "ads=1",
+        ] {
             assert_eq!(marketing("list", value), Answer::Grants, "{value}");
         }
         for value in ["", "stats", "ad", "ads:no", "ads,ads:no", "ads:yes,3:no", "stats:yes", "ads ads", "0"]

@@ -5,7 +5,7 @@
 
 use std::cell::OnceCell;
 
-use super::basis::Basis;
+use super::basis::{Basis, Refusal};
 use super::by_source::BySource;
 use super::category::{Categories, Category};
 use super::cookie_value::MAX_COOKIE_BYTES;
@@ -147,8 +147,12 @@ impl EventConsent<'_, '_> {
                 said.grant.get_or_insert(source);
             }
             if let Some(category) = refused.intersection(required).first() {
-                let for_vendor = statement.granted(None).contains(category);
-                said.refusal.get_or_insert((category, source, for_vendor));
+                let how = match statement {
+                    _ if statement.granted(None).contains(category) => Refusal::OfVendor,
+                    _ if statement.is_unreadable() => Refusal::Unreadable,
+                    _ => Refusal::Stated,
+                };
+                said.refusal.get_or_insert((category, source, how));
             }
             if statement.was_asked() {
                 said.asked.get_or_insert(source);
@@ -211,8 +215,8 @@ struct Said<'s> {
     refused: Categories,
     /// The first source that grants a required category.
     grant: Option<&'s str>,
-    /// The first refusal of a required category: its source, and whether it holds for some vendors only.
-    refusal: Option<(Category, &'s str, bool)>,
+    /// The first refusal of a required category, with its source.
+    refusal: Option<(Category, &'s str, Refusal)>,
     /// The first source by which the visitor was asked for consent.
     asked: Option<&'s str>,
 }
@@ -222,9 +226,7 @@ impl<'s> Said<'s> {
     fn basis(&self, outcome: Result<(), DropReason>) -> Basis<'s> {
         match (outcome, self.refusal, self.grant, self.asked) {
             (Ok(()), _, Some(source), _) => Basis::Granted { source },
-            (Err(_), Some((category, source, for_vendor)), ..) => {
-                Basis::Refused { category, source, for_vendor }
-            }
+            (Err(_), Some((category, source, how)), ..) => Basis::Refused { category, source, how },
             (Err(_), None, _, Some(source)) => {
                 let missing = self.required.without(self.granted.with(Category::Essential));
                 Basis::NotGranted { category: missing.first().unwrap_or(Category::Essential), source }

@@ -21,6 +21,7 @@ pub struct GppString<'a> {
     tcf: Option<&'a [u8]>,
     sale_opt_out: bool,
     gpc: bool,
+    has_unreadable_section: bool,
 }
 
 impl<'a> GppString<'a> {
@@ -41,35 +42,42 @@ impl<'a> GppString<'a> {
         self.gpc
     }
 
-    /// Adds what one section states. Returns `None` if the section is one that is read here and cannot be read.
-    fn with_section(self, id: u32, text: &'a [u8]) -> Option<Self> {
-        Some(match id {
-            TCF_EU_V2 => Self { tcf: Some(text), ..self },
-            US_PRIVACY => Self { sale_opt_out: self.sale_opt_out | us_privacy::opted_out(text)?, ..self },
+    /// Returns whether a section of the United States is truncated, is not base64url, or has an unknown version or sub-section.
+    /// What the other sections record counts all the same.
+    pub fn has_unreadable_section(&self) -> bool {
+        self.has_unreadable_section
+    }
+
+    /// Adds what one section states.
+    fn with_section(self, id: u32, text: &'a [u8]) -> Self {
+        let (opted_out, gpc) = match id {
+            TCF_EU_V2 => return Self { tcf: Some(text), ..self },
+            US_PRIVACY => (us_privacy::opted_out(text), Some(false)),
             id if us_section::IDS.contains(&id) => {
-                let section = us_section::read(id, text)?;
-                Self {
-                    sale_opt_out: self.sale_opt_out | section.opted_out,
-                    gpc: self.gpc | section.gpc,
-                    ..self
-                }
+                us_section::read(id, text).map(|section| (section.opted_out, section.gpc)).unzip()
             }
             // The Canadian TCF, and what the IAB may add: neither a grant nor a refusal.
-            _ => self,
-        })
+            _ => return self,
+        };
+        Self {
+            sale_opt_out: self.sale_opt_out | opted_out.unwrap_or_default(),
+            gpc: self.gpc | gpc.unwrap_or_default(),
+            has_unreadable_section: self.has_unreadable_section | opted_out.is_none(),
+            ..self
+        }
     }
 }
 
 /// Reads a GPP string: a header, and a section for each id that the header lists, all separated by `~`.
 ///
 /// Takes any bytes and time linear in their number. Returns `None` if they cannot be read: the header is not one of version 1,
-/// it lists fewer or more sections than there are, or a section of the United States is truncated, is not base64url, or has an
-/// unknown version or sub-section. A string without sections, `DBAA`, states nothing; consent tools set it before a choice.
+/// or it lists fewer or more sections than there are. A string without sections, `DBAA`, states nothing; consent tools set it
+/// before a choice.
 pub fn read(text: &[u8]) -> Option<GppString<'_>> {
     let mut parts = text.split(|byte| *byte == b'~');
     let mut string = GppString::default();
     for id in SectionIds::read(parts.next()?)? {
-        string = string.with_section(id?, parts.next()?)?;
+        string = string.with_section(id?, parts.next()?);
     }
     parts.next().is_none().then_some(string)
 }

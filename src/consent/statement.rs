@@ -34,6 +34,7 @@ pub struct Statement<'a> {
     refused: Categories,
     /// Whether the visitor was asked for consent, so that silence about a category is no permission.
     asked: bool,
+    unreadable: bool,
     gpc: bool,
     sale: bool,
     vendors: Option<Box<dyn ConsentedVendors + 'a>>,
@@ -71,7 +72,7 @@ impl<'a> Statement<'a> {
     /// A statement that refuses every category. It is that of a value which can't be read: whether the visitor agreed is
     /// unclear.
     pub fn unreadable() -> Self {
-        Self::granting_only(Categories::NONE)
+        Self { unreadable: true, ..Self::granting_only(Categories::NONE) }
     }
 
     /// Adds an opt-out, if `recorded`.
@@ -101,6 +102,7 @@ impl<'a> Statement<'a> {
             granted: self.granted.union(other.granted).without(refused),
             refused,
             asked: self.asked | other.asked,
+            unreadable: self.unreadable | other.unreadable,
             gpc: self.gpc | other.gpc,
             sale: self.sale | other.sale,
             vendors: self.vendors,
@@ -143,6 +145,11 @@ impl<'a> Statement<'a> {
     /// Returns whether the visitor was asked for consent. If not, the statement is silent about every category.
     pub fn was_asked(&self) -> bool {
         self.asked
+    }
+
+    /// Returns whether the value of the source, or a part of it, can't be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable
     }
 
     /// Returns whether the source has recorded an opt-out.

@@ -23,7 +23,9 @@ pub fn of_event(anonymous_id: Cow<'_, str>) -> Option<Cow<'_, str>> {
 
 fn valid(anonymous_id: &str) -> Option<&str> {
     let id = anonymous_id.trim();
-    (!id.is_empty() && id.len() <= MAX_LENGTH && !has_control(id)).then_some(id)
+    // What JavaScript makes of an id that was never set.
+    let is_unset = matches!(id, "" | "null" | "undefined");
+    (!is_unset && id.len() <= MAX_LENGTH && !has_control(id)).then_some(id)
 }
 
 /// The id in the first of the named cookies that holds one.
@@ -111,6 +113,7 @@ mod tests {
             "",
             "%20",
             "null",
+            "undefined",
             "%22%22",
             "%22broken",
             "%00",

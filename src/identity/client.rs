@@ -20,7 +20,8 @@ pub const MAX_USER_AGENT: usize = 4096;
 /// From the libraries' sources: segmentio/analytics-{node,next,python,ruby,go,java,php,rust}, Analytics.NET;
 /// rudderlabs/rudder-sdk-{node,python,java,ruby,.net}, rudder-php-sdk, analytics-go. Not here, because they run where the
 /// visitor is: analytics.js, RudderLabs JavaScript SDK, and the libraries for phones (analytics-kotlin, Analytics-CSharp).
-const SERVER_LIBRARIES: [&str; 13] = [
+const SERVER_LIBRARIES: [&str; 14] = [
+    "@ht-sdks/events-sdk-js-node",
     "@segment/analytics-node",
     "analytics-node",
     "analytics-python",

@@ -30,6 +30,11 @@ impl<'a> Cookies<'a> {
         self.iter().find_map(|(key, value)| (key == name.as_bytes()).then_some(value))
     }
 
+    /// The values of all cookies of that name: one may be set for the host and one for its domain.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        self.iter().filter(move |(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+    }
+
     /// All cookies as (name, value), in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
         self.0.iter().copied()
@@ -51,6 +56,13 @@ mod tests {
         for (name, value) in [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")] {
             assert_eq!(cookies.get(name), Some(value.as_bytes()), "{name}");
         }
+    }
+
+    #[test]
+    fn all_cookies_of_a_name_are_found_on_any_line() {
+        let cookies = cookies(&["a=1; b=2; a=3", "a=4"]);
+        assert_eq!(cookies.all("a").collect::<Vec<_>>(), [b"1", b"3", b"4"]);
+        assert_eq!(cookies.all("c").count(), 0);
     }
 
     #[test]

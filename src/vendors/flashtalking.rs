@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -266,7 +266,8 @@ impl schemars::JsonSchema for Id {
 impl Spotlight {
     /// The configured cookies that are present, with their names.
     fn ftrack_cookies<'s, 'r>(&'s self, cookies: &Cookies<'r>) -> impl Iterator<Item = (&'s str, &'r [u8])> {
-        self.ftrack_cookies.iter().filter_map(|name| Some((name.as_str(), cookies.get(name)?)))
+        let present = |name| cookies.get(name).filter(|value| !value.is_empty());
+        self.ftrack_cookies.iter().filter_map(move |name| Some((name.as_str(), present(name.as_str())?)))
     }
 
     /// The cookie line with the first of these cookies that may be forwarded.
@@ -296,10 +297,11 @@ impl Destination for Spotlight {
 
     /// `optout=1` in Flashtalking's own cookie, or in a first-party one.
     fn opted_out(&self, cookies: &Cookies<'_>) -> bool {
-        let own = cookies.get("flashtalkingad1");
-        let first_party = self.ftrack_cookies(cookies).map(|(_, value)| value);
         let says_so = |value: &[u8]| value.windows(8).any(|part| part == b"optout=1");
-        own.into_iter().chain(first_party).any(says_so)
+        let names = self.ftrack_cookies.iter().map(String::as_str).chain(["flashtalkingad1"]);
+        names
+            .flat_map(|name| cookies.all(name))
+            .any(|value| says_so(&Cow::<[u8]>::from(percent_decode(value))))
     }
 
     fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {

@@ -84,13 +84,16 @@ fn onetrust(rng: &mut Rng, site: &Site) -> (Statement, String) {
     // A template of the US alone asks for no consent.
     statement.asked = sale_groups == 0 || groups.len() > sale_groups;
     rng.shuffle(&mut groups);
-    let times = pick(rng, &[0, 1, 1, 1]);
+    let times = pick(rng, &[0, 1, 1, 1, 2]);
     let mut fields = vec![
         "version=202401.1.0".to_owned(),
         format!("landingPath={}", encoded("https://shop.example.com/?a=b", 1)),
     ];
     if !groups.is_empty() || chance(rng, 50) {
         fields.push(format!("groups={}", encoded(&groups.join(","), times)));
+    } else {
+        // OneTrust always writes its groups: without them the cookie was cut.
+        statement = Statement::unreadable();
     }
     for name in ["isGpcEnabled", "browserGpcFlag"] {
         if chance(rng, 40) {

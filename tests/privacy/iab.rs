@@ -181,7 +181,7 @@ pub fn gpp(rng: &mut Rng) -> (Statement, String) {
         return (Statement::unreadable(), garbage.to_owned());
     }
     let mut statement = Statement::not_asked();
-    let (mut sections, mut broken) = (Vec::new(), false);
+    let mut sections = Vec::new();
     if chance(rng, 60) {
         let (tcf, text) = tcf(rng);
         // An empty or broken header of sections is another matter.
@@ -196,38 +196,35 @@ pub fn gpp(rng: &mut Rng) -> (Statement, String) {
     if chance(rng, 20) {
         let (us_privacy, text) = us_privacy(rng);
         statement = statement.and(us_privacy);
-        broken = us_privacy.asked;
         sections.push((6, text));
     }
     for (id, before, opt_outs, behind, may_have_gpc) in US_SECTIONS {
         if chance(rng, 12) {
             let mut bits = Bits::default();
+            let mut section = Statement::not_asked();
             bits.push(1, 6).random(rng, before - 6);
             for _ in 0..opt_outs {
                 let opted_out = chance(rng, 8);
-                statement.sale_opt_out |= opted_out;
+                section.sale_opt_out |= opted_out;
                 bits.push(if opted_out { 1 } else { pick(rng, &[0, 2]) }, 2);
             }
             bits.random(rng, behind);
             let mut text = bits.base64();
             if may_have_gpc && chance(rng, 30) {
                 let gpc = chance(rng, 30);
-                statement.gpc |= gpc;
+                section.gpc |= gpc;
                 text = format!("{text}.{}", Bits::default().push(1, 2).push(gpc.into(), 1).base64());
             }
             if chance(rng, 3) {
                 text.truncate(2);
-                broken = true;
+                section = Statement::unreadable();
             }
+            statement = statement.and(section);
             sections.push((id, text));
         }
     }
     let header = header(&sections.iter().map(|(id, _)| *id).collect::<Vec<u64>>());
     let text = sections.iter().fold(header, |text, (_, section)| format!("{text}~{section}"));
-    // What can't be read in one of its sections can't be read as a whole.
-    if broken {
-        statement = Statement::unreadable();
-    }
     (statement, text)
 }
 

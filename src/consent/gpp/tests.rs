@@ -6,6 +6,11 @@ use crate::consent::bits::testing::Writer;
 mod oracle;
 mod us_sections;
 
+/// A string all of whose sections can be read.
+fn read(text: &[u8]) -> Option<GppString<'_>> {
+    super::read(text).filter(|string| !string.has_unreadable_section())
+}
+
 /// A Fibonacci code of an integer above 0.
 fn put_fibonacci(writer: &mut Writer, integer: u32) {
     let mut values = vec![1, 2];
@@ -225,6 +230,14 @@ proptest! {
             "[A-Za-z0-9_.~-]{0,700}".prop_map(String::into_bytes),
         ],
     ) {
-        read(&[start.as_bytes(), &rest].concat());
+        super::read(&[start.as_bytes(), &rest].concat());
+    }
+}
+
+#[test]
+fn what_a_section_records_counts_beside_one_that_cannot_be_read() {
+    for text in ["DBABzw~1YYN~BV", "DBABzw~1YYN~"] {
+        let string = super::read(text.as_bytes()).unwrap();
+        assert!(string.sale_opt_out() && string.has_unreadable_section(), "{text}");
     }
 }

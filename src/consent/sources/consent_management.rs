@@ -6,7 +6,7 @@ use crate::consent::context_member;
 use crate::consent::source::{ConsentSource, Location};
 use crate::consent::statement::Statement;
 use crate::consent::vocabulary::{Choices, Vocabulary};
-use crate::json::{Json, Kind, for_each_member, for_each_string};
+use crate::json::{Json, Kind, for_each_item, for_each_member};
 
 /// The `context.consentManagement` of an event.
 pub struct ConsentManagement;
@@ -34,6 +34,7 @@ impl ConsentSource for ConsentManagement {
 fn read<'a>(consent: &str, vocabulary: &Vocabulary) -> Statement<'a> {
     let mut choices = Choices::default();
     let mut readable = true;
+    let (mut allowed, mut denied) = (0_u8, 0_u8);
     let well_formed = for_each_member(consent, &mut |key, value| {
         let granted = match (&*key, value.as_str()) {
             (_, "null") => return,
@@ -41,6 +42,10 @@ fn read<'a>(consent: &str, vocabulary: &Vocabulary) -> Statement<'a> {
             ("deniedConsentIds", _) => false,
             _ => return,
         };
+        // A list that is there twice contradicts itself.
+        let lists = if granted { &mut allowed } else { &mut denied };
+        *lists = lists.saturating_add(1);
+        readable &= *lists == 1;
         readable &= for_each_id(value, &mut |id, is_listed| {
             if let Some(code) = vocabulary.code(id.as_bytes()) {
                 choices.record(code, granted && is_listed);
@@ -61,7 +66,10 @@ fn for_each_id(ids: Json<'_>, take: &mut dyn FnMut(&str, bool)) -> bool {
         let is_listed = |value: Json<'_>| matches!(value.kind(), Kind::String | Kind::Bool(true));
         return for_each_member(ids.as_str(), &mut |id, value| take(&id, is_listed(value)));
     }
-    for_each_string(ids.as_str(), &mut |id| take(&id, true))
+    for_each_item(ids.as_str(), &mut |id| match id.kind() {
+        Kind::Number => take(id.as_str(), true),
+        _ => id.text().iter().for_each(|id| take(id, true)),
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +107,8 @@ mod tests {
             r#"{"allowedConsentIds":{"C0004":"Targeting"},"deniedConsentIds":{"C0004":"Targeting"}}"#,
             r#"{"allowedConsentIds":{"C0002":"Performance"}}"#,
             r#"{"allowedConsentIds":{"C0004":false}}"#,
+            r#"{"allowedConsentIds":["C0004"],"allowedConsentIds":["C0001"]}"#,
+            r#"{"allowedConsentIds":["C0001"],"allowedConsentIds":["C0004"]}"#,
             r#"{"allowedConsentIds":["C0004"],"deniedConsentIds":{"C0004":false}}"#,
             r#"{"allowedConsentIds":["C0004"],"deniedConsentIds":["c0004"]}"#,
             r#"{"deniedConsentIds":["C0004"],"allowedConsentIds":["C0004"]}"#,

@@ -39,15 +39,22 @@ fn read<'a>(consent: &'a str, vocabulary: &Vocabulary) -> Statement<'a> {
     let mut flat = Choices::default();
     let mut of_formats: Option<(Categories, Categories)> = None;
     let mut of_strings: Option<Statement<'a>> = None;
+    let mut formats: Vec<Cow<'_, str>> = Vec::new();
     let well_formed = for_each_member(consent, &mut |key, value| match (&*key, value.as_str()) {
         (_, "null") if vocabulary.code(key.as_bytes()).is_none() => {}
         ("canonical" | "categories" | "categoryPreferences", format) => {
             let (granted, denied) = of_formats.unwrap_or_default();
-            let (grants, denies) = of_format(format, vocabulary);
+            let (grants, mut denies) = of_format(format, vocabulary);
+            // Segment's lists what is allowed, and so refuses what it leaves out. So does a format that is there twice.
+            let is_repeated = formats.contains(&key);
+            if key == "categoryPreferences" || is_repeated {
+                denies = Categories::ALL.without(grants);
+            }
             of_formats = Some((granted.union(grants), denied.union(denies)));
+            formats.push(key);
         }
-        ("tcf", _) => add(&mut of_strings, string(value).map(tcf::statement)),
-        ("gpp", _) => add(&mut of_strings, string(value).map(gpp::statement)),
+        ("tcf", _) => add(&mut of_strings, string(value).map(tcf::statement_of)),
+        ("gpp", _) => add(&mut of_strings, string(value).map(gpp::statement_of)),
         (name, value) => record(&mut flat, name, value, vocabulary),
     });
     if !well_formed {
@@ -66,13 +73,12 @@ fn read<'a>(consent: &'a str, vocabulary: &Vocabulary) -> Statement<'a> {
     }
 }
 
-/// The text of a consent string in base64url. `None` for another kind of value, and for a text with escapes, which no such
-/// string has.
-fn string(value: Json<'_>) -> Option<&[u8]> {
-    match value.text()? {
-        Cow::Borrowed(text) => Some(text.as_bytes()),
-        Cow::Owned(_) => None,
-    }
+/// The text of a consent string, or `None` for another kind of value.
+fn string(value: Json<'_>) -> Option<Cow<'_, [u8]>> {
+    Some(match value.text()? {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    })
 }
 
 fn add<'a>(to: &mut Option<Statement<'a>>, statement: Option<Statement<'a>>) {
@@ -175,6 +181,9 @@ mod tests {
             r#"{"marketing":true,"advertising":false}"#,
             r#"{"categories":{"C0004":false,"C0005":true}}"#,
             r#"{"categories":{"C0004":true},"categories":{"C0004":false}}"#,
+            r#"{"canonical":{"marketing":true},"canonical":{"analytics":true}}"#,
+            r#"{"marketing":true,"categoryPreferences":{"Analytics":true}}"#,
+            r#"{"categoryPreferences":{"Analytics":true},"canonical":{"marketing":true}}"#,
         ] {
             assert!(!grants_marketing(consent), "{consent}");
         }

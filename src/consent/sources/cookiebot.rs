@@ -1,7 +1,8 @@
 //! Cookiebot's cookie (`CookieConsent`): a URL-encoded JavaScript object, bare keys and single quotes, so not JSON:
 //! `{stamp:'..',necessary:true,preferences:false,statistics:true,marketing:false,method:'explicit',ver:1,utc:..,region:'fr'}`.
 
-use crate::consent::cookie_value::percent_decoded;
+use crate::consent::category::Categories;
+use crate::consent::cookie_value::{plain, trim_blanks};
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
 use crate::consent::statement::Statement;
 use crate::consent::vocabulary::{Choices, Vocabulary};
@@ -25,10 +26,12 @@ impl ConsentSource for Cookiebot {
     /// Only the bare word `true` grants, and only in the outermost object. `-1` is what Cookiebot sets outside the regions that
     /// need consent: the visitor was not asked. `0`, which it sets before the visitor accepts, and everything else refuses.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        let value = percent_decoded(value);
-        let value = trim(&value);
-        if value == b"-1" {
-            return Statement::not_asked();
+        let value = plain(value);
+        let value = trim_blanks(&value);
+        match value {
+            b"-1" => return Statement::not_asked(),
+            b"0" | b"false" => return Statement::granting_only(Categories::NONE),
+            _ => {}
         }
         match choices(value, vocabulary) {
             Some(choices) => Statement::granting_only(vocabulary.granted(&choices)),
@@ -49,27 +52,11 @@ fn choices(value: &[u8], vocabulary: &Vocabulary) -> Option<Choices> {
     for member in members.split(|byte| scanner.is_separator(*byte)) {
         let mut parts = member.splitn(2, |byte| *byte == b':');
         let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
-        if let Some(code) = vocabulary.code(trim(key)) {
-            choices.record(code, trim(value) == b"true");
+        if let Some(code) = vocabulary.code(trim_blanks(key)) {
+            choices.record(code, trim_blanks(value) == b"true");
         }
     }
     scanner.is_outside().then_some(choices)
-}
-
-/// Removes white space at both ends: blanks, and the `+` that a form's encoding makes of them.
-fn trim(mut text: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'+';
-    while let [first, rest @ ..] = text
-        && is_blank(first)
-    {
-        text = rest;
-    }
-    while let [rest @ .., last] = text
-        && is_blank(last)
-    {
-        text = rest;
-    }
-    text
 }
 
 /// Finds the commas between the members of the outermost object: those that are neither in a quoted text nor in an object or
@@ -118,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::consent::category::{Categories, Category};
+    use crate::consent::category::Category;
     use crate::consent::sources::testing;
 
     /// What is granted; None where the cookie is silent.
@@ -140,8 +127,10 @@ mod tests {
         for (marketing, expected) in [("true", with_marketing), ("false", without)] {
             let plain = cookie(marketing);
             let encoded = utf8_percent_encode(&plain, NON_ALPHANUMERIC).to_string();
-            assert_eq!(read(plain.as_bytes()), Some(expected));
-            assert_eq!(read(encoded.as_bytes()), Some(expected));
+            let twice = utf8_percent_encode(&encoded, NON_ALPHANUMERIC).to_string();
+            for value in [plain, encoded, twice] {
+                assert_eq!(read(value.as_bytes()), Some(expected), "{value}");
+            }
         }
     }
 

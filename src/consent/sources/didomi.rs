@@ -6,7 +6,7 @@
 
 use crate::codec;
 use crate::consent::category::{Categories, Category};
-use crate::consent::cookie_value::percent_decoded;
+use crate::consent::cookie_value::plain;
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
 use crate::consent::statement::Statement;
 use crate::consent::vocabulary::{Choices, Vocabulary};
@@ -48,9 +48,9 @@ impl ConsentSource for Didomi {
     }
 
     /// A category is granted if one of its purposes is enabled and none is disabled; what is not granted is refused. A token
-    /// without any known purpose is silent: then the standard purposes are in the TCF string.
+    /// that enables purposes of the site's own and has no other is silent: then the standard purposes are in the TCF string.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
-        let Some(json) = codec::decode_any_base64(&percent_decoded(value)) else {
+        let Some(json) = codec::decode_any_base64(&plain(value)) else {
             return Statement::unreadable();
         };
         let token = std::str::from_utf8(&json).map_err(|_| NotJson).and_then(Json::parse);
@@ -75,6 +75,8 @@ struct Purposes {
     /// By the codes that the vocabulary knows, such as a site's own in `consent.aliases`.
     choices: Choices,
     any_known: bool,
+    /// Whether a purpose of the site's own is enabled.
+    own_enabled: bool,
 }
 
 impl Purposes {
@@ -119,11 +121,13 @@ impl Purposes {
         } else if let Some(code) = vocabulary.code(id.as_bytes()) {
             self.any_known = true;
             self.choices.record(code, enabled);
+        } else {
+            self.own_enabled |= enabled && id != STORAGE;
         }
     }
 
     fn statement<'a>(&self, vocabulary: &Vocabulary) -> Statement<'a> {
-        if !self.any_known {
+        if !self.any_known && self.own_enabled {
             return Statement::undecided();
         }
         let granted = self.enabled.union(vocabulary.granted(&self.choices));
@@ -174,6 +178,8 @@ mod tests {
             r#"{"enabled":["select_basic_ads"],"disabled":["ads-T1Rgm7"]}"#,
             r#"{"enabled":["cookies","analytics"],"disabled":[]}"#,
             r#"{"enabled":["cookies"]}"#,
+            r#"{"enabled":[],"disabled":[]}"#,
+            r#"{"enabled":[],"disabled":["p4em9a8m"]}"#,
         ] {
             assert_eq!(marketing(refusing), Answer::Refuses, "{refusing}");
         }

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 
-use crate::consent::cookie_value::{percent_decoded, split_once};
+use crate::consent::category::Categories;
+use crate::consent::cookie_value::{plain, split_once, trim_blanks, unquoted};
 use crate::consent::source::{ConsentSource, CookieSetting, Location};
 use crate::consent::statement::{OptOut, Statement};
 use crate::consent::vocabulary::{Choices, Code, Vocabulary};
@@ -28,26 +29,26 @@ impl ConsentSource for OneTrust {
         })
     }
 
-    /// Only `1` grants a group. The cookie is silent on a category without a group, and before the visitor's first choice on
-    /// all. `AwaitingReconsent=true` refuses everything: the banner is open again, and the groups are those of a consent that
-    /// has expired. `isGpcEnabled=1` and `browserGpcFlag=1` record the browser's Global Privacy Control.
+    /// Only `1` grants a group. The cookie is silent on a category without a group. Without `groups`, or with a list that is cut, it
+    /// can't be read. `AwaitingReconsent=true` refuses everything: the banner is open again, and the groups are those of a consent
+    /// that has expired. `isGpcEnabled=1` and `browserGpcFlag=1` record the browser's Global Privacy Control.
     fn read<'a>(&self, value: &'a [u8], vocabulary: &Vocabulary) -> Statement<'a> {
         // Some frameworks encode a cookie's value once more as they write it.
-        let value: Cow<[u8]> = if value.contains(&b'=') { value.into() } else { percent_decoded(value) };
+        let value = unquoted(value);
+        let value: Cow<[u8]> = if value.contains(&b'=') { value.into() } else { plain(value) };
         let mut groups = Groups::default();
-        let (mut awaiting, mut gpc, mut fields) = (false, false, 0_usize);
+        let (mut refused, mut gpc) = (false, false);
         for field in value.split(|byte| *byte == b'&') {
             let (name, value) = split_once(field, b'=');
-            fields = fields.saturating_add(usize::from(field.len() > name.len()));
-            match name {
-                b"groups" => groups.read(&percent_decoded(value), vocabulary),
-                b"isGpcEnabled" | b"browserGpcFlag" => gpc |= *percent_decoded(value) == *b"1",
-                b"AwaitingReconsent" => awaiting |= percent_decoded(value).eq_ignore_ascii_case(b"true"),
+            match trim_blanks(name) {
+                b"groups" => groups.read(&plain(value), vocabulary),
+                b"isGpcEnabled" | b"browserGpcFlag" => gpc |= *plain(value) == *b"1",
+                b"AwaitingReconsent" => refused |= plain(value).eq_ignore_ascii_case(b"true"),
                 _ => {}
             }
         }
-        let statement =
-            if awaiting || fields == 0 { Statement::unreadable() } else { groups.statement(vocabulary) };
+        let consent = groups.statement(vocabulary);
+        let statement = if refused { Statement::granting_only(Categories::NONE) } else { consent };
         statement.with_opt_out(OptOut::Gpc, gpc).with_opt_out(OptOut::Sale, groups.sale_denied)
     }
 }
@@ -58,17 +59,21 @@ struct Groups {
     choices: Choices,
     sale_allowed: bool,
     sale_denied: bool,
-    /// Whether there is any other group.
+    /// Whether there is any other group, or a list without a group.
     others: bool,
+    malformed: bool,
 }
 
 impl Groups {
     /// Reads a list like `C0001:1,C0004:0`.
     fn read(&mut self, list: &[u8], vocabulary: &Vocabulary) {
+        self.others |= list.is_empty();
         for group in list.split(|byte| *byte == b',').filter(|group| !group.is_empty()) {
-            let (id, granted) = split_once(group, b':');
-            let granted = granted == b"1";
-            if SALE_GROUPS.contains(&id) {
+            let (id, choice) = split_once(group, b':');
+            let (id, choice) = (trim_blanks(id), trim_blanks(choice));
+            self.malformed |= id.len() == group.len() || !choice.iter().all(u8::is_ascii_alphanumeric);
+            let granted = choice == b"1";
+            if SALE_GROUPS.iter().any(|sale| sale.eq_ignore_ascii_case(id)) {
                 self.sale_allowed |= granted;
                 self.sale_denied |= !granted;
                 continue;
@@ -82,10 +87,14 @@ impl Groups {
 
     /// A template for the US asks for no consent: if there are groups for sale and sharing only, the visitor was not asked.
     fn statement<'a>(&self, vocabulary: &Vocabulary) -> Statement<'a> {
-        if !self.others && (self.sale_allowed || self.sale_denied) {
-            return Statement::not_asked();
+        let only_sale = !self.others && (self.sale_allowed || self.sale_denied);
+        if self.malformed || !(self.others || only_sale) {
+            Statement::unreadable()
+        } else if only_sale {
+            Statement::not_asked()
+        } else {
+            Statement::new(vocabulary.granted(&self.choices), vocabulary.denied(&self.choices))
         }
-        Statement::new(vocabulary.granted(&self.choices), vocabulary.denied(&self.choices))
     }
 }
 
@@ -144,7 +153,14 @@ mod tests {
             ("groups=BG12%3A1", Some(true)),
             ("isGpcEnabled%3D0%26groups%3DC0001%253A1%252CC0004%253A1", Some(true)),
             ("groups=", None),
-            ("datestamp=x&hosts=C0004%3A1", None),
+            ("datestamp=x&hosts=C0004%3A1", Some(false)),
+            ("isGpcEnabled=0&groups=C0001%253A1%252CC0004%253A1", Some(true)),
+            ("isGpcEnabled=0&groups=C0001%253A1%252CC0004%253A0", Some(false)),
+            ("groups=C0001:1, C0004:1", Some(true)),
+            ("groups=C0001%3A1%2C+C0004%3A0", Some(false)),
+            ("datestamp=x& groups=C0004:0", Some(false)),
+            ("\"groups=C0004:1,C0001:1\"", Some(true)),
+            ("\"groups=C0004:0,C0001:1\"", Some(false)),
         ] {
             assert_eq!(marketing(value), expected, "{value}");
         }
@@ -152,8 +168,11 @@ mod tests {
 
     #[test]
     fn only_the_digit_one_grants_a_group() {
-        for granted in ["", "0", "2", "11", "true", "1 ", "%31"] {
-            assert_eq!(marketing(&format!("groups=C0004:{granted}")), Some(granted == "%31"), "{granted}");
+        for granted in ["1", "%31", " 1 "] {
+            assert_eq!(marketing(&format!("groups=C0004:{granted}")), Some(true), "{granted}");
+        }
+        for denied in ["", "0", "2", "11", "true", "1;", "-1"] {
+            assert_eq!(marketing(&format!("groups=C0004:{denied}")), Some(false), "{denied}");
         }
     }
 
@@ -164,8 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_without_a_field_cannot_be_read_and_refuses() {
-        for value in ["", "groups", "%ff", "true", "{}"] {
+    fn a_cookie_without_groups_or_with_a_list_that_is_cut_cannot_be_read_and_refuses() {
+        for value in [
+            "",
+            "%ff",
+            "true",
+            "{}",
+            "a=b",
+            "isGpcEnabled=0&geolocation=FR",
+            "groups=C0001%3A1%2CC000",
+            "groups=C0001%3A1%3BC0004%3A0",
+            "groups=[object%20Object]",
+        ] {
             assert_eq!(marketing(value), Some(false), "{value}");
         }
     }
@@ -177,13 +206,13 @@ mod tests {
             assert!(read(on.as_bytes()).has_opt_out(OptOut::Gpc), "{on}");
             assert!(!read(off.as_bytes()).has_opt_out(OptOut::Gpc), "{off}");
             let alone = format!("{field}=1");
-            assert!(read(alone.as_bytes()).has_opt_out(OptOut::Gpc) && marketing(&alone).is_none());
+            assert!(read(alone.as_bytes()).has_opt_out(OptOut::Gpc), "{alone}");
         }
     }
 
     #[test]
     fn a_group_for_sale_or_sharing_that_is_off_is_an_opt_out() {
-        for group in ["SSPD_BG", "SPD_BG", "OSSTA_BG"] {
+        for group in ["SSPD_BG", "SPD_BG", "OSSTA_BG", "sspd_bg"] {
             for (granted, opted_out) in [("0", true), ("1", false), ("", true)] {
                 let value = format!("groups=C0001%3A1%2C{group}%3A{granted}%2CC0004%3A1");
                 let statement = read(value.as_bytes());
@@ -198,7 +227,7 @@ mod tests {
     #[test]
     fn a_cookie_with_groups_for_sale_only_is_of_a_visitor_who_was_not_asked() {
         assert!(!read(b"isGpcEnabled=0&groups=SSPD_BG%3A1").was_asked());
-        for asked in ["groups=C0001%3A1%2CSSPD_BG%3A1", "groups=V2STACK42%3A0", "groups=", "datestamp=x"] {
+        for asked in ["groups=C0001%3A1%2CSSPD_BG%3A1", "groups=V2STACK42%3A0", "groups="] {
             assert!(read(asked.as_bytes()).was_asked(), "{asked}");
         }
     }

@@ -5,6 +5,7 @@
 //! `lib_tcstring` 0.5 allocates 96 MB, and the latter panics on a truncated string. Both list every vendor of every range;
 //! the filter only looks up one.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use crate::consent::bits::Bits;
@@ -62,6 +63,28 @@ pub fn statement(text: &[u8]) -> Statement<'_> {
     match TcfString::read(text) {
         Some(string) => Statement::granting_only(string.granted()).limited_to(Box::new(string)),
         None => Statement::unreadable(),
+    }
+}
+
+/// Reads a TCF string as [`statement`] does, also one that had to be decoded first.
+pub fn statement_of(text: Cow<'_, [u8]>) -> Statement<'_> {
+    let text = match text {
+        Cow::Borrowed(text) => return statement(text),
+        Cow::Owned(text) => text,
+    };
+    match TcfString::read(&text).map(|string| string.granted()) {
+        Some(granted) => Statement::granting_only(granted).limited_to(Box::new(OwnedText(text))),
+        None => Statement::unreadable(),
+    }
+}
+
+/// The text of a string that has been read before.
+#[derive(Debug)]
+struct OwnedText(Vec<u8>);
+
+impl ConsentedVendors for OwnedText {
+    fn contains(&self, id: u16) -> bool {
+        TcfString::read(&self.0).is_some_and(|string| string.contains(id))
     }
 }
 

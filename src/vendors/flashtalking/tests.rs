@@ -188,6 +188,23 @@ fn the_first_configured_cookie_that_can_be_forwarded_is_and_an_opt_out_in_any_of
     assert!(sent.headers.contains(&("cookie", "b=2".to_owned())), "{sent:?}");
     assert_eq!(sent.left_out, ["the cookie a left out: control characters"]);
     assert!(send(&format!("{ids}}}"), event, &[("cookie", "a=1; b=optout=1")]).is_none());
+    let sent = send(&format!("{ids}}}"), event, &[("cookie", "a=; b=2")]).unwrap();
+    assert!(sent.headers.contains(&("cookie", "b=2".to_owned())), "an empty cookie is as none: {sent:?}");
+}
+
+#[test]
+fn an_opt_out_counts_in_each_cookie_of_a_name_and_percent_encoded() {
+    let ids = IDS.replace("config: {", "config: {ftrack_cookies: [a], ");
+    let event = r#"{"event":"Signed Up","properties":{"method":"m"}}"#;
+    for cookies in [
+        "flashtalkingad1=x; flashtalkingad1=optout=1",
+        "flashtalkingad1=optout=1; flashtalkingad1=x",
+        "flashtalkingad1=GUID%3D1%7Coptout%3D1",
+        "a=1; a=optout=1",
+        "a=optout%3D1",
+    ] {
+        assert!(send(&format!("{ids}}}"), event, &[("cookie", cookies)]).is_none(), "{cookies}");
+    }
 }
 
 #[test]

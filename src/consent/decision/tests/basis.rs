@@ -22,7 +22,15 @@ fn a_grant_and_a_refusal_name_their_source() {
 #[test]
 fn a_refusal_is_named_whichever_source_grants() {
     let visit = Visit::saying(Source::Flat, &[("marketing", true)]).with_cookie("CookieConsent", "0");
-    assert_eq!(visit.explain(&allowing(), PODSIGHTS), "Cookiebot's cookie refuses marketing");
+    let expected = "Cookiebot's cookie refuses marketing";
+    assert_eq!(visit.explain(&allowing(), PODSIGHTS), expected);
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_told_from_a_refusal() {
+    let visit = Visit::default().with_cookie("didomi_token", "***");
+    let expected = "Didomi's cookie can't be read, so it refuses marketing";
+    assert_eq!(visit.explain(&allowing(), PODSIGHTS), expected);
 }
 
 #[test]
