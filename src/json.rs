@@ -166,16 +166,6 @@ pub fn for_each_item<'a>(array: &'a str, item: &mut dyn FnMut(Json<'a>)) -> bool
     reader.deserialize_seq(Items(item)).and_then(|()| reader.end()).is_ok()
 }
 
-/// Calls `string` with each string of an array, its escapes decoded, and skips other items. Returns `false` as
-/// [`for_each_item`] does.
-pub fn for_each_string<'a>(array: &'a str, string: &mut dyn FnMut(Cow<'a, str>)) -> bool {
-    for_each_item(array, &mut |item| {
-        if let Some(text) = item.text() {
-            string(text);
-        }
-    })
-}
-
 struct Members<'f, 'a>(&'f mut dyn FnMut(Cow<'a, str>, Json<'a>));
 
 impl<'de> Visitor<'de> for Members<'_, 'de> {

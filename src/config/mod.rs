@@ -23,7 +23,7 @@ use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
 use crate::settings::{Document, Invalid};
-use crate::sources::{SourceSettings, Sources};
+use crate::sources::{SourceIndex, SourceSettings, Sources};
 use integration::Compiler;
 pub use integration::{Integration, IntegrationSettings, label};
 
@@ -165,6 +165,12 @@ impl Compiled {
     /// Whether any module can use a request header, given in lowercase; no other is kept.
     pub fn keeps_header(&self, name: &str) -> bool {
         self.kept_headers.iter().any(|kept| **kept == *name)
+    }
+
+    /// Returns the id of an event's source, by which its messages and orders are told from those of other sources. Empty if no
+    /// sources are configured.
+    pub fn source_id(&self, source: Option<SourceIndex>) -> &str {
+        source.zip(self.sources.as_ref()).map_or("", |(source, sources)| sources.id(source))
     }
 
     /// Whether the filter sets cookies of its own at all.

@@ -193,12 +193,7 @@ impl OwnChoices<'_> {
     /// Reads a list of ids that are granted.
     fn read_array(&mut self, array: Json<'_>, prefix: &str) {
         for_each_item(array.as_str(), &mut |item| {
-            let id = match item.kind() {
-                Kind::String => item.text(),
-                Kind::Number => Some(item.as_str().into()),
-                _ => None,
-            };
-            if let Some(id) = id {
+            if let Some(id) = item.text_or_number() {
                 self.record(format!("{prefix}{id}").as_bytes(), true);
             }
         });

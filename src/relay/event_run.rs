@@ -206,8 +206,7 @@ impl Message {
         let Some(message_id) = event.text_or_number(reading.config.fields.message_id) else {
             return Self(None);
         };
-        let source = source.and_then(|source| Some(reading.config.sources.as_ref()?.id(source)));
-        let id = Id::of(&[source.unwrap_or_default().as_bytes(), message_id.as_bytes()]);
+        let id = Id::of(&[reading.config.source_id(source).as_bytes(), message_id.as_bytes()]);
         Self(Some((id, line.messages.recall(id, seconds(reading.opened.received_at), host))))
     }
 

@@ -33,9 +33,8 @@ pub struct Order {
 
 impl<'l> Orders<'l> {
     pub fn of(memory: &'l SeenIds, source: Option<SourceIndex>, reading: &'l Reading<'_>) -> Self {
-        let source = source.and_then(|source| Some(reading.config.sources.as_ref()?.id(source)));
-        let now = seconds(reading.opened.received_at);
-        Self { memory, source: source.unwrap_or_default(), now, read: Vec::new() }
+        let source = reading.config.source_id(source);
+        Self { memory, source, now: seconds(reading.opened.received_at), read: Vec::new() }
     }
 
     /// Returns the order that a delivery carries; `None` if it is no conversion, or carries no order id. What is compared is

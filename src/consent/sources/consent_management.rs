@@ -34,7 +34,7 @@ impl ConsentSource for ConsentManagement {
 fn read<'a>(consent: &str, vocabulary: &Vocabulary) -> Statement<'a> {
     let mut choices = Choices::default();
     let mut readable = true;
-    let (mut allowed, mut denied) = (0_u8, 0_u8);
+    let (mut has_allowed, mut has_denied) = (false, false);
     let well_formed = for_each_member(consent, &mut |key, value| {
         let granted = match (&*key, value.as_str()) {
             (_, "null") => return,
@@ -43,9 +43,8 @@ fn read<'a>(consent: &str, vocabulary: &Vocabulary) -> Statement<'a> {
             _ => return,
         };
         // A list that is there twice contradicts itself.
-        let lists = if granted { &mut allowed } else { &mut denied };
-        *lists = lists.saturating_add(1);
-        readable &= *lists == 1;
+        let is_repeated = std::mem::replace(if granted { &mut has_allowed } else { &mut has_denied }, true);
+        readable &= !is_repeated;
         readable &= for_each_id(value, &mut |id, is_listed| {
             if let Some(code) = vocabulary.code(id.as_bytes()) {
                 choices.record(code, granted && is_listed);
@@ -66,9 +65,10 @@ fn for_each_id(ids: Json<'_>, take: &mut dyn FnMut(&str, bool)) -> bool {
         let is_listed = |value: Json<'_>| matches!(value.kind(), Kind::String | Kind::Bool(true));
         return for_each_member(ids.as_str(), &mut |id, value| take(&id, is_listed(value)));
     }
-    for_each_item(ids.as_str(), &mut |id| match id.kind() {
-        Kind::Number => take(id.as_str(), true),
-        _ => id.text().iter().for_each(|id| take(id, true)),
+    for_each_item(ids.as_str(), &mut |id| {
+        if let Some(id) = id.text_or_number() {
+            take(&id, true);
+        }
     })
 }
 

@@ -83,8 +83,7 @@ impl Purposes {
     /// Reads the lists of a token. Returns `false` if they can't be read.
     fn read(&mut self, token: Json<'_>, vocabulary: &Vocabulary) -> bool {
         let mut found = false;
-        let mut readable = true;
-        readable &= for_each_member(token.as_str(), &mut |key, lists| {
+        let readable = for_each_member(token.as_str(), &mut |key, lists| {
             if key != "purposes" {
                 return;
             }
