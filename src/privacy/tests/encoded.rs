@@ -100,11 +100,15 @@ proptest! {
     }
 
     #[test]
-    fn a_url_with_base64_of_anything_else_is_never_touched(bytes: Vec<u8>, text in "[ -?A-~äöü]{0,40}", place in places_in_urls()) {
-        // In random bytes that happen to be a text, an address may occur by chance too.
+    fn a_url_with_base64_of_anything_else_is_never_touched(mut bytes: Vec<u8>, text in "[ -?A-~äöü]{0,40}", place in places_in_urls()) {
+        // In random bytes an address may occur by chance too: if they happen to be a text, or the part of them before a slash is.
         let is_text = |byte: &u8| byte.is_ascii_whitespace() || !char::from(*byte).is_control();
-        let by_chance = std::str::from_utf8(&bytes).is_ok() || bytes.iter().all(is_text);
-        prop_assume!(!bytes.contains(&b'@') || !by_chance);
+        let by_chance = std::str::from_utf8(&bytes).is_ok()
+            || bytes.iter().all(is_text)
+            || BASE64_STANDARD.encode(&bytes).contains('/');
+        if by_chance {
+            bytes.retain(|byte| *byte != b'@');
+        }
         for bytes in [&bytes[..], text.as_bytes()] {
             for base64 in [BASE64_URL_SAFE.encode(bytes), encoded(&BASE64_STANDARD.encode(bytes), false)] {
                 prop_assert_eq!(scrub(&place.replace("{}", &base64)), Scrubbed::Clean);
