@@ -59,7 +59,7 @@ fn the_answer_decides_what_is_delivered_rejected_and_tried_again() {
     let warning = gateway.wait_for_log("redirects to");
     assert!(warning.contains("moved.example") && warning.contains("[warning]"), "{warning}");
     assert!(!gateway.envoy_log().contains("jane"), "of a redirect only the host is logged");
-    assert_eq!([callouts(&gateway, PS, "3xx"), callouts(&gateway, PS, "transport")], [1, 1]);
+    assert_eq!([callouts(&gateway, PS, "3xx"), callouts(&gateway, PS, "unusable")], [1, 1]);
 }
 
 #[test]

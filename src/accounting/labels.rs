@@ -72,8 +72,10 @@ labels! {
         ServerError = "5xx",
         /// Envoy gave up waiting for the vendor.
         Timeout = "timeout",
-        /// The connection was refused or reset, or there was no callback within timeout + 1 s.
+        /// The connection failed or ended without an answer, or there was no callback within timeout + 1 s.
         Transport = "transport",
+        /// The vendor answered, and Envoy could not use the answer.
+        Unusable = "unusable",
         /// Envoy did not send it.
         Refused = "refused",
     }

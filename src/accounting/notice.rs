@@ -34,8 +34,12 @@ pub enum RetryReason {
     Status(u16),
     /// Envoy gave up waiting for the vendor.
     Timeout,
-    /// The connection failed, or the callout was never called back.
+    /// There was no connection, so the vendor has received nothing.
+    Unreached,
+    /// The connection ended without an answer, or the callout was never called back.
     Transport,
+    /// The vendor answered, and Envoy could not use the answer.
+    Unusable,
     /// The host did not send the callout.
     Refused(Refusal),
 }
@@ -54,7 +58,11 @@ impl fmt::Display for RetryReason {
         match self {
             Self::Status(code) => write!(f, "status {code}"),
             Self::Timeout => f.write_str("timeout"),
-            Self::Transport => f.write_str("transport failure"),
+            Self::Unreached => f.write_str("no connection"),
+            Self::Transport => f.write_str("the connection ended without an answer"),
+            Self::Unusable => f.write_str(
+                "an answer that Envoy cannot use: not HTTP, with too many or too large headers, incomplete or too large",
+            ),
             Self::Refused(Refusal::NoHost) => f.write_str("no healthy host or circuit breaker overflow"),
             Self::Refused(Refusal::UnknownCluster) => f.write_str("unknown cluster"),
         }

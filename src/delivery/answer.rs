@@ -12,9 +12,11 @@ pub struct CalloutResponse<'a> {
     pub num_headers: usize,
     /// `:status`.
     pub status: Option<&'a [u8]>,
-    /// Whether `x-envoy-upstream-service-time` is present. Envoy adds it to an upstream's answer, but not to the 503 and 504
-    /// that it generates itself.
+    /// Whether `x-envoy-upstream-service-time` is present. Envoy adds it to an upstream's answer, but not to one that it
+    /// generates itself.
     pub from_upstream: bool,
+    /// The beginning of the body of an answer that Envoy generated, in which it says what happened to the request.
+    pub envoys_body: Option<&'a [u8]>,
     /// `retry-after`.
     pub retry_after: Option<&'a [u8]>,
     /// `location`.
@@ -35,28 +37,50 @@ pub enum Answer<'a> {
     },
     /// Envoy gave up waiting for the vendor.
     Timeout,
-    /// No answer: connection refused, reset, or no callback at all.
+    /// No connection: the vendor has received nothing.
+    Unreached,
+    /// No answer: the connection ended, or no callback came at all. The vendor may have received the request.
     Transport,
+    /// The vendor answered, and Envoy could not use the answer: it was not HTTP, had too many or too large headers, broke off or
+    /// was too large.
+    Unusable,
 }
 
 impl<'a> Answer<'a> {
-    /// Interprets the facts. Envoy generates a 503 for a connection that was refused or reset, and a 504 for a timeout;
-    /// a response that broke off midway has no headers at all.
+    /// Interprets the facts. Envoy generates a 504 for a timeout, a 502 for an answer that breaks the protocol, and a 503 for
+    /// whatever else ends a request without an answer. An answer that ended before it was complete has no headers at all.
     ///
     /// `wall_clock` is called if there is a Retry-After, which may be a date.
     pub fn read(facts: &CalloutResponse<'a>, wall_clock: impl FnOnce() -> SystemTime) -> Self {
         if facts.num_headers == 0 {
-            return Self::Transport;
+            return Self::Unusable;
         }
-        match (facts.status.and_then(status_code), facts.from_upstream) {
-            (None, _) | (Some(503), false) => Self::Transport,
-            (Some(504), false) => Self::Timeout,
-            (Some(code), _) => Self::Status {
-                code,
-                retry_after: facts.retry_after.and_then(|value| retry_after(value, wall_clock())),
-                location_host: facts.location.and_then(location_host),
-            },
+        let Some(code) = facts.status.and_then(status_code) else { return Self::Unusable };
+        if !facts.from_upstream && code >= 300 {
+            return match code {
+                502 => Self::Unusable,
+                504 => Self::Timeout,
+                _ if facts.envoys_body.is_some_and(says_unreached) => Self::Unreached,
+                _ => Self::Transport,
+            };
         }
+        Self::Status {
+            code,
+            retry_after: facts.retry_after.and_then(|value| retry_after(value, wall_clock())),
+            location_host: facts.location.and_then(location_host),
+        }
+    }
+
+    /// Returns the answer as it is after a wait of `took`. One that ended before it was complete tells not why: if the wait was as
+    /// long as `timeout`, Envoy gave up waiting for the rest of it. Envoy's clock and the filter's differ by some milliseconds.
+    pub(super) fn after(self, took: Duration, timeout: Duration) -> Self {
+        let waited = took >= timeout.mul_f64(0.9);
+        if self == Self::Unusable && waited { Self::Timeout } else { self }
+    }
+
+    /// Whether the vendor may have received the request, and counted the conversion.
+    pub fn may_be_a_hit(&self) -> bool {
+        *self != Self::Unreached
     }
 
     /// The answer to a callout whose vendor sent a plain `code`.
@@ -68,7 +92,9 @@ impl<'a> Answer<'a> {
     pub fn verdict(&self, redirects: Redirects) -> Verdict {
         match *self {
             Self::Timeout => Verdict::Retry(RetryReason::Timeout),
+            Self::Unreached => Verdict::Retry(RetryReason::Unreached),
             Self::Transport => Verdict::Retry(RetryReason::Transport),
+            Self::Unusable => Verdict::Retry(RetryReason::Unusable),
             Self::Status { code, .. } => match code {
                 200..=299 => Verdict::Delivered,
                 300..=399 if redirects == Redirects::Delivered => Verdict::Delivered,
@@ -84,14 +110,14 @@ impl<'a> Answer<'a> {
     pub fn callout_status(&self) -> CalloutStatus {
         match *self {
             Self::Timeout => CalloutStatus::Timeout,
-            Self::Transport => CalloutStatus::Transport,
+            Self::Unreached | Self::Transport => CalloutStatus::Transport,
+            Self::Unusable => CalloutStatus::Unusable,
             Self::Status { code, .. } => match code {
                 200..=299 => CalloutStatus::Success,
                 300..=399 => CalloutStatus::Redirect,
                 429 => CalloutStatus::TooManyRequests,
                 400..=499 => CalloutStatus::ClientError,
-                500..=599 => CalloutStatus::ServerError,
-                _ => CalloutStatus::Transport,
+                _ => CalloutStatus::ServerError,
             },
         }
     }
@@ -99,7 +125,7 @@ impl<'a> Answer<'a> {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match *self {
             Self::Status { retry_after, .. } => retry_after,
-            Self::Timeout | Self::Transport => None,
+            Self::Timeout | Self::Unreached | Self::Transport | Self::Unusable => None,
         }
     }
 }
@@ -127,6 +153,21 @@ pub enum Verdict {
 fn status_code(value: &[u8]) -> Option<u16> {
     let code = std::str::from_utf8(value).ok()?.parse().ok()?;
     (200..=599).contains(&code).then_some(code)
+}
+
+/// Whether Envoy's own words for a failed request say that it had no connection to send it on, or that the vendor refused the HTTP/2
+/// stream, which promises that it did nothing with it (RFC 9113, section 8.7). They are those of Envoy's
+/// `Http::Utility::resetReasonToString`, and `no healthy upstream` of its router.
+fn says_unreached(body: &[u8]) -> bool {
+    const UNREACHED: [&str; 5] = [
+        "connection failure",
+        "connection timeout",
+        "refused stream reset",
+        "reset reason: overflow",
+        "no healthy upstream",
+    ];
+    let body = String::from_utf8_lossy(body);
+    UNREACHED.iter().any(|reason| body.contains(reason))
 }
 
 /// Returns how long a Retry-After asks to wait: seconds, or until an HTTP-date in any of its three forms (RFC 9110, sections
@@ -171,26 +212,71 @@ mod tests {
         )
     }
 
+    /// The answer that Envoy generates for a request that was reset.
+    fn read_reset(reason: &str) -> Answer<'static> {
+        let body =
+            format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}");
+        let facts = CalloutResponse {
+            num_headers: 3,
+            status: Some(b"503"),
+            envoys_body: Some(body.as_bytes()),
+            ..CalloutResponse::default()
+        };
+        match Answer::read(&facts, || UNIX_EPOCH) {
+            Answer::Unreached => Answer::Unreached,
+            Answer::Transport => Answer::Transport,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn read_retry_after(value: &str, wall_clock: SystemTime) -> Option<Duration> {
         retry_after(value.as_bytes(), wall_clock)
     }
 
     #[test]
-    fn a_503_or_504_that_envoy_made_is_told_from_the_vendors_own() {
+    fn an_answer_that_envoy_made_is_told_from_the_vendors_own() {
+        assert_eq!(read("502", false), Answer::Unusable);
         assert_eq!(read("503", false), Answer::Transport);
         assert_eq!(read("504", false), Answer::Timeout);
-        assert_eq!(read("503", true), Answer::status(503));
-        assert_eq!(read("504", true), Answer::status(504));
+        assert_eq!(read("401", false), Answer::Transport, "of some filter of the cluster's");
+        for status in [302, 401, 502, 503, 504] {
+            assert_eq!(read(&status.to_string(), true), Answer::status(status));
+        }
         assert_eq!(read("200", false), Answer::status(200));
     }
 
     #[test]
-    fn a_response_without_headers_or_without_a_sane_status_is_a_transport_failure() {
+    fn what_envoy_could_not_even_send_is_told_from_what_the_vendor_may_have() {
+        for reason in [
+            "local connection failure",
+            "remote connection failure",
+            "remote connection failure, transport failure reason: delayed connect error: Connection refused",
+            "connection timeout",
+            "remote refused stream reset",
+            "overflow",
+        ] {
+            assert_eq!(read_reset(reason), Answer::Unreached, "{reason}");
+        }
+        for reason in ["connection termination", "remote reset", "local reset", "", "\u{fffd}"] {
+            assert_eq!(read_reset(reason), Answer::Transport, "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_ended_early_was_given_up_if_it_took_as_long_as_the_timeout() {
+        let [soon, late, timeout] = [4000, 4996, 5000].map(Duration::from_millis);
+        assert_eq!(Answer::Unusable.after(soon, timeout), Answer::Unusable);
+        assert_eq!(Answer::Unusable.after(late, timeout), Answer::Timeout);
+        assert_eq!(Answer::status(503).after(late, timeout), Answer::status(503));
+    }
+
+    #[test]
+    fn a_response_without_headers_or_without_a_sane_status_cannot_be_used() {
         let nothing =
             CalloutResponse { status: Some(b"200"), from_upstream: true, ..CalloutResponse::default() };
-        assert_eq!(Answer::read(&nothing, || UNIX_EPOCH), Answer::Transport);
-        for status in ["", "abc", "0", "100", "600", "99999", "-200", "2 00"] {
-            assert_eq!(read(status, true), Answer::Transport, "{status}");
+        assert_eq!(Answer::read(&nothing, || UNIX_EPOCH), Answer::Unusable);
+        for status in ["", "abc", "0", "100", "101", "600", "99999", "-200", "2 00"] {
+            assert_eq!(read(status, true), Answer::Unusable, "{status}");
         }
     }
 
@@ -201,8 +287,9 @@ mod tests {
             .collect();
         let expected = [408, 429].into_iter().chain((500..600).filter(|code| ![501, 505].contains(code)));
         assert_eq!(retried, expected.collect::<Vec<_>>());
-        assert!(matches!(Answer::Timeout.verdict(Redirects::Rejected), Verdict::Retry(_)));
-        assert!(matches!(Answer::Transport.verdict(Redirects::Rejected), Verdict::Retry(_)));
+        for failure in [Answer::Timeout, Answer::Unreached, Answer::Transport, Answer::Unusable] {
+            assert!(matches!(failure.verdict(Redirects::Rejected), Verdict::Retry(_)));
+        }
     }
 
     #[test]
@@ -217,8 +304,9 @@ mod tests {
     fn every_callout_status_has_the_label_of_its_class() {
         let labels = [200, 302, 404, 408, 429, 503].map(|code| Answer::status(code).callout_status().label());
         assert_eq!(labels, ["2xx", "3xx", "4xx", "4xx", "429", "5xx"]);
-        assert_eq!(Answer::Timeout.callout_status().label(), "timeout");
-        assert_eq!(Answer::Transport.callout_status().label(), "transport");
+        let failures = [Answer::Timeout, Answer::Unreached, Answer::Transport, Answer::Unusable];
+        let labels = failures.map(|failure| failure.callout_status().label());
+        assert_eq!(labels, ["timeout", "transport", "transport", "unusable"]);
     }
 
     #[test]
@@ -279,16 +367,20 @@ mod tests {
         #[test]
         fn no_header_that_a_vendor_sends_can_do_harm(
             status: Vec<u8>, date in "\\PC*|[A-Z][a-z]{2}, [0-9 A-Za-z:-]{0,30}", location: Vec<u8>, num_headers: usize,
+            from_upstream: bool, body: Option<Vec<u8>>,
         ) {
             let facts = CalloutResponse {
                 num_headers,
                 status: Some(&status),
-                from_upstream: true,
+                from_upstream,
+                envoys_body: body.as_deref(),
                 retry_after: Some(date.as_bytes()),
                 location: Some(&location),
             };
             Answer::read(&facts, || UNIX_EPOCH);
-            Answer::read(&CalloutResponse { status: Some(b"429"), num_headers: 1, ..facts }, || UNIX_EPOCH);
+            for status in [b"429", b"503"] {
+                Answer::read(&CalloutResponse { status: Some(status), num_headers: 1, ..facts }, || UNIX_EPOCH);
+            }
         }
     }
 }

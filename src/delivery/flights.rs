@@ -15,7 +15,7 @@ pub(super) struct Flight<P> {
     pub started: Instant,
     /// The deadline after which its answer counts as lost.
     pub deadline: Instant,
-    /// Started while its lane was failing: it does not count as an attempt.
+    /// Started while its lane was failing.
     pub probe: bool,
 }
 

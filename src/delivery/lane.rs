@@ -265,6 +265,7 @@ impl<P> Lane<P> {
         self.pace.ended(flight.probe);
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.delivery.bytes);
         let took = cx.now.saturating_sub(flight.started);
+        let answer = answer.after(took, cx.limits.timeout);
         cx.ledger.callout(self.reference(), answer.callout_status(), took);
         match answer.verdict(self.spec.redirects) {
             Verdict::Delivered => {
@@ -316,18 +317,21 @@ impl<P> Lane<P> {
         if let Some(pause) = answer.retry_after() {
             self.pace.pause(cx.now.saturating_add(pause.min(backoff.max())));
         }
-        if !probe {
-            delivery.attempts = delivery.attempts.saturating_add(1);
-        }
-        if !probe && delivery.attempts >= cx.limits.max_attempts.get() {
+        let is_hit = answer.may_be_a_hit();
+        delivery.attempts = delivery.attempts.saturating_add(is_hit.into());
+        let left = cx.limits.max_attempts.get().saturating_sub(delivery.attempts);
+        if left == 0 {
             self.drop_lost(&delivery, DropReason::RetriesExhausted, cx.ledger);
         } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
             self.drop_lost(&delivery, DropReason::Expired, cx.ledger);
         } else {
-            // After a probe it is the lane that waits; the delivery only goes behind the others that are due, so that
-            // each has its turn.
-            let waits = !(probe && self.pace.is_failing());
-            let delay = if waits { backoff.delay(delivery.attempts, cx.rng) } else { Duration::ZERO };
+            let delay = match (is_hit, left) {
+                // The lane's hold is all the delay there is: the delivery goes behind the others that are due.
+                (false, _) if probe => Duration::ZERO,
+                // A failing vendor gets the last attempt as late as possible.
+                (_, ..=1) if self.pace.is_failing() => backoff.max(),
+                _ => backoff.delay(delivery.attempts, cx.rng),
+            };
             self.queue.push(delivery, cx.now.saturating_add(delay));
         }
     }

@@ -14,7 +14,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Limits {
     /// The timeout of a callout. For Envoy zero means no timeout.
     pub timeout: Duration,
-    /// The maximum number of attempts at one delivery, including the first. Refused callouts and probes don't count.
+    /// The maximum number of attempts at one delivery, including the first and those that were probes. A callout counts unless it
+    /// certainly did not reach the vendor.
     pub max_attempts: NonZeroU32,
     /// The maximum age of a delivery since it was offered. An older one is dropped instead of retried.
     pub max_age: Duration,

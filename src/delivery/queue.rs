@@ -19,7 +19,7 @@ pub(super) struct Delivery<P> {
     /// The size of the parcel when it was offered, so that the same size is added and subtracted.
     pub bytes: usize,
     pub offered_at: Instant,
-    /// Attempts that count towards max_attempts.
+    /// Attempts that count towards max_attempts: each that may have reached the vendor.
     pub attempts: u32,
     /// Whether it was dispatched before, including as a probe and refused dispatches.
     pub tried: bool,

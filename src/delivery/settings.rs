@@ -18,7 +18,8 @@ pub struct DeliverySettings {
     /// The timeout of a callout.
     #[default(Time::literal::<{ 5 * SECOND }>())]
     pub timeout: Time<MILLISECOND, { 5 * MINUTE }>,
-    /// The maximum number of attempts at one delivery; then it is dropped as `retries_exhausted`.
+    /// The maximum number of attempts at one delivery; then it is dropped as `retries_exhausted`. Every callout counts that the vendor may
+    /// have received.
     #[default(Whole::literal::<8>())]
     pub max_attempts: Whole<1, 1000>,
     /// The maximum age of a delivery; then it is dropped as `expired`.

@@ -17,6 +17,9 @@ thread_local! {
     static PLUGINS: RefCell<Registry<Hostcalls>> = RefCell::default();
 }
 
+/// How much is read of an answer's body that Envoy generated, in bytes.
+const MOST_OF_ENVOYS_BODY: usize = 256;
+
 pub struct RootContext(Root<Hostcalls>);
 
 impl RootContext {
@@ -26,7 +29,7 @@ impl RootContext {
 }
 
 impl Context for RootContext {
-    fn on_http_call_response(&mut self, token: u32, num_headers: usize, _: usize, _: usize) {
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _: usize) {
         // With no headers there is nothing that may be read.
         let header =
             |name| if num_headers > 0 { self.get_http_call_response_header_bytes(name) } else { None };
@@ -36,10 +39,18 @@ impl Context for RootContext {
         let is_good = begins(b"2");
         let retry_after = if is_good { None } else { header("retry-after") };
         let location = if begins(b"3") { header("location") } else { None };
+        let from_upstream = is_good || header("x-envoy-upstream-service-time").is_some();
+        // Envoy says in the body of an answer of its own what happened to the request.
+        let envoys_body = if from_upstream || body_size == 0 || num_headers == 0 {
+            None
+        } else {
+            self.get_http_call_response_body(0, body_size.min(MOST_OF_ENVOYS_BODY))
+        };
         let facts = CalloutResponse {
             num_headers,
             status: status.as_deref(),
-            from_upstream: is_good || header("x-envoy-upstream-service-time").is_some(),
+            from_upstream,
+            envoys_body: envoys_body.as_deref(),
             retry_after: retry_after.as_deref(),
             location: location.as_deref(),
         };

@@ -63,7 +63,7 @@ impl OfVendor {
             name: integration,
             books: Books::of(gateway, integration),
             answered: callouts(&["2xx", "3xx", "4xx", "429", "5xx"]),
-            unanswered: callouts(&["timeout", "transport"]),
+            unanswered: callouts(&["timeout", "transport", "unusable"]),
             requests: count(&tally["requests"]) + count(&tally["aborted"]),
             distinct: count(&tally["orders"]["distinct"]),
             twice: count(&tally["orders"]["counted_repeatedly"]),

@@ -1,4 +1,4 @@
-//! A vendor's answer. An input has three lines: status, Retry-After, Location.
+//! A vendor's answer, or one that Envoy made. An input has three lines: status, Retry-After, Location or the body that Envoy made.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -13,7 +13,14 @@ pub fn check(input: &[u8]) -> bool {
         (lines.next().flatten(), lines.next().flatten(), lines.next().flatten());
     let mut read = false;
     for (from_upstream, num_headers) in [(true, 3), (false, 3), (false, 0)] {
-        let response = CalloutResponse { num_headers, status, from_upstream, retry_after, location };
+        let response = CalloutResponse {
+            num_headers,
+            status,
+            from_upstream,
+            envoys_body: location,
+            retry_after,
+            location,
+        };
         let answer = Answer::read(&response, || UNIX_EPOCH + Duration::from_secs(1_767_225_700));
         let _ = answer.callout_status();
         if let Answer::Status { location_host: Some(host), .. } = answer {

@@ -62,7 +62,7 @@ fn the_engine_keeps_its_promises_whatever_happens() {
     }
 }
 
-const EXPECTED: [&str; 24] = [
+const EXPECTED: [&str; 25] = [
     "delivered",
     "queue_full",
     "rejected",
@@ -78,6 +78,7 @@ const EXPECTED: [&str; 24] = [
     "5xx",
     "timeout",
     "transport",
+    "unusable",
     "refused",
     "failing",
     "recovered",

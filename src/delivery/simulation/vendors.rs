@@ -26,7 +26,8 @@ pub struct Item {
     identity: Identity,
     bytes: usize,
     offered_at: Instant,
-    attempts: Cell<u32>,
+    /// Callouts that the vendor may have received.
+    hits: Cell<u32>,
     call: Cell<Option<u64>>,
     alive: Rc<RefCell<Alive>>,
 }
@@ -35,8 +36,8 @@ impl Item {
     pub fn new(id: u64, identity: Identity, bytes: usize, now: Instant, alive: &Rc<RefCell<Alive>>) -> Self {
         alive.borrow_mut().count += 1;
         alive.borrow_mut().bytes += bytes;
-        let (attempts, call) = (Cell::new(0), Cell::new(None));
-        Self { id, identity, bytes, offered_at: now, attempts, call, alive: alive.clone() }
+        let (hits, call) = (Cell::new(0), Cell::new(None));
+        Self { id, identity, bytes, offered_at: now, hits, call, alive: alive.clone() }
     }
 }
 
@@ -67,13 +68,15 @@ pub enum Kind {
     Status(u16),
     RetryAfter(u16, Duration),
     Timeout,
+    Unreached,
     Transport,
+    Unusable,
     /// An answer long after the deadline.
     Late,
     Never,
 }
 
-pub const MODES: [Mode; 14] = [
+pub const MODES: [Mode; 16] = [
     Mode::Answers(Kind::Status(200)),
     Mode::Answers(Kind::Status(204)),
     Mode::Answers(Kind::Status(302)),
@@ -82,7 +85,9 @@ pub const MODES: [Mode; 14] = [
     Mode::Answers(Kind::RetryAfter(429, Duration::from_secs(7))),
     Mode::Answers(Kind::RetryAfter(503, Duration::from_secs(100_000))),
     Mode::Answers(Kind::Timeout),
+    Mode::Answers(Kind::Unreached),
     Mode::Answers(Kind::Transport),
+    Mode::Answers(Kind::Unusable),
     Mode::Answers(Kind::Late),
     Mode::Answers(Kind::Never),
     Mode::Flaky,
@@ -98,7 +103,9 @@ impl Kind {
                 Answer::Status { code, retry_after: Some(pause), location_host: None }
             }
             Self::Timeout => Answer::Timeout,
+            Self::Unreached => Answer::Unreached,
             Self::Transport => Answer::Transport,
+            Self::Unusable => Answer::Unusable,
             Self::Late | Self::Never => Answer::status(200),
         }
     }
@@ -314,9 +321,10 @@ impl Vendors {
         };
         if failing {
             self.see("probe");
-        } else {
-            item.attempts.set(item.attempts.get() + 1);
-            self.expect(item.attempts.get() <= self.most_attempts, "too many attempts");
+        }
+        if kind != Kind::Unreached {
+            item.hits.set(item.hits.get() + 1);
+            self.expect(item.hits.get() <= self.most_attempts, "sent more often than max_attempts");
         }
         Ok(self.call(item, kind, failing))
     }

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Limits that end nothing in these tests.
+fn patient() -> Limits {
+    Limits { max_attempts: NonZeroU32::MAX, max_age: 100_000 * SECOND, ..limits() }
+}
+
 fn retry_after(seconds: u64) -> Answer<'static> {
     Answer::Status { code: 429, retry_after: Some(Duration::from_secs(seconds)), location_host: None }
 }
@@ -25,7 +30,7 @@ fn after_five_failures_in_a_row_one_probe_at_a_time_goes_out_with_growing_delays
                 Some(world.now + 6 * SECOND),
                 "nothing but the probe's deadline"
             );
-            world.answer_last(Answer::status(503));
+            world.answer_last(Answer::Unreached);
         }
     }
     for (sum, ceiling) in waited.into_iter().zip(CEILINGS) {
@@ -37,7 +42,7 @@ fn after_five_failures_in_a_row_one_probe_at_a_time_goes_out_with_growing_delays
 #[test]
 fn after_a_recovery_the_delays_start_anew() {
     for seed in 0..50 {
-        let mut world = World::new(limits(), &["a"]);
+        let mut world = World::new(patient(), &["a"]);
         world.rng = Rng::with_seed(seed);
         world.fail();
         (0..8).for_each(|_| assert_ne!(world.fail_next(), ""));
@@ -63,16 +68,49 @@ fn four_failures_and_a_success_do_not_make_a_failing_vendor() {
 }
 
 #[test]
-fn probes_use_up_no_attempts() {
-    let mut world = World::new(Limits { max_age: 100_000 * SECOND, ..limits() }, &["a"]);
-    world.fail();
-    for _ in 0..50 {
-        world.fail_next();
+fn a_vendor_that_counts_hits_and_fails_is_sent_no_delivery_more_often_than_max_attempts() {
+    for answer in [Answer::status(503), Answer::Timeout, Answer::Transport, Answer::Unusable] {
+        let mut world = World::new(limits(), &["a"]);
+        (0..4).for_each(|_| assert!(world.offer("purchase")));
+        world.offer("another");
+        while !world.engine.is_idle() {
+            world.wait();
+            let unanswered = world.books.callouts.len()..world.sent().len();
+            unanswered.for_each(|token| assert!(world.answer(token as u32, answer)));
+        }
+        let hits = |name| world.sent().into_iter().filter(|sent| *sent == name).count();
+        assert_eq!((hits("purchase"), hits("another")), (4 * 3, 3), "{answer:?}");
+        assert_eq!(world.outcomes(), [dropped(DropReason::RetriesExhausted); 5]);
     }
-    world.wait_for_callout();
-    world.answer_last(Answer::status(200));
-    world.fail_next();
-    assert_eq!((world.outcomes(), world.engine.pending(LaneId(0))), (vec![DELIVERED], 4));
+}
+
+#[test]
+fn a_callout_that_cannot_have_reached_the_vendor_is_no_attempt() {
+    let mut world = World::new(patient(), &["a"]);
+    world.offer("purchase");
+    for _ in 0..50 {
+        world.wait_for_callout();
+        world.answer_last(Answer::Unreached);
+    }
+    world.configure(Limits { max_attempts: limits().max_attempts, ..patient() }, &["a"]);
+    for _ in 0..3 {
+        world.wait_for_callout();
+        world.answer_last(Answer::status(503));
+    }
+    assert_eq!(world.outcomes(), [dropped(DropReason::RetriesExhausted)]);
+}
+
+#[test]
+fn a_failing_vendor_gets_the_last_attempt_at_a_delivery_only_after_the_longest_delay() {
+    let mut world = World::new(Limits { max_attempts: NonZeroU32::new(7).unwrap(), ..limits() }, &["a"]);
+    world.offer("purchase");
+    for _ in 0..6 {
+        assert!(world.wait_for_callout() <= 16 * SECOND);
+        world.answer_last(Answer::status(503));
+    }
+    assert_eq!(world.wait_for_callout(), 60 * SECOND);
+    world.answer_last(Answer::status(503));
+    assert_eq!(world.outcomes(), [dropped(DropReason::RetriesExhausted)]);
 }
 
 #[test]
