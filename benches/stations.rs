@@ -74,11 +74,14 @@ fn requests(criterion: &mut Criterion) {
             bencher.iter(|| endpoints.find(black_box(path.as_bytes())).is_some());
         });
     }
-    let (memory, store) = (SeenIds::new("messages", "bench", Duration::from_secs(600)), OneShard::full());
+    let (memory, store) = (
+        SeenIds::new("messages", "bench", Duration::from_secs(600), Duration::from_secs(3606)),
+        OneShard::full(),
+    );
     criterion.bench_function("duplicate? in a full shard", |bencher| {
         bencher.iter(|| {
             let id = Id::of(black_box(&[b"src_abc123", b"ajs-next-1700000000000-0f8a"]));
-            memory.recall(id, 1_700_000_000, &store).knows(id.for_integration("Podsights Production"))
+            memory.recall(id, 1_700_000_000, &store).state(id.for_integration("Podsights Production"))
         });
     });
 }
@@ -219,7 +222,7 @@ impl OneShard {
     /// Full of ids that nobody asks for.
     fn full() -> Self {
         let store = OneShard::default();
-        let memory = SeenIds::new("messages", "bench", Duration::from_secs(600));
+        let memory = SeenIds::new("messages", "bench", Duration::from_secs(600), Duration::from_secs(3606));
         for nth in 0..1000u32 {
             memory.remember(Id::of(&[&nth.to_le_bytes()]), 1_700_000_000, &store);
         }

@@ -1,12 +1,16 @@
-//! Deduplication across all workers of the process: remembers messages and orders that were queued, and signatures that were
-//! used.
+//! Deduplication across all workers of the process: remembers messages and orders that are held or were delivered, and signatures
+//! that were used.
+//!
+//! An id is *held* from the queue on, and *delivered* once the vendor has it; any other end forgets it. A held id counts until its
+//! lease ends, by which its delivery has ended too, unless its VM died: then what comes again is no duplicate.
 //!
 //! Envoy's shared data is a map of byte strings whose keys can never be freed. So a [`SeenIds`] is a fixed number of
-//! *shards*, each of a bounded size; an [`Id`] belongs to one of them. A shard is a header and a row of entries, in any
-//! order: eight bytes of hash, four of the second at which it was seen. When a shard is full, what has expired is taken out,
-//! or else its oldest entry is forgotten.
+//! *shards*, each of a bounded size; an [`Id`] belongs to one of them. When a shard is full, what no longer counts is taken out, or
+//! else its oldest entry is forgotten.
 //!
 //! A read copies a shard out of Envoy and a write copies it back, so all deliveries of one event share one read and one write.
+
+mod shard;
 
 use std::time::Duration;
 
@@ -15,6 +19,8 @@ use sha2::{Digest, Sha256};
 use smart_default::SmartDefault;
 
 use crate::settings::{DAY, MINUTE, Time};
+pub use shard::{SHARD_BYTES, State};
+use shard::{Shard, Terms};
 
 /// The handling of events that arrive more than once.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
@@ -31,16 +37,9 @@ pub struct DeduplicationSettings {
     pub order_window: Time<0, { 7 * DAY }>,
 }
 
-/// Shards of one memory. Many and small: each look-up copies one out of Envoy, and each insertion one back.
+/// Shards of one memory. Many and small: each look-up copies one out of Envoy, and each insertion one back. With
+/// [`SHARD_BYTES`] each, a memory takes 2 MiB and knows about 160,000 ids.
 pub const SHARDS: usize = 512;
-/// The most bytes of one shard, so that a memory takes 2 MiB and knows about 170,000 ids.
-pub const SHARD_BYTES: usize = 4096;
-
-/// The beginning of every shard; data with another beginning is not ours, or of another version, and counts as an empty shard.
-const HEADER: [u8; 4] = *b"cr1\n";
-const ENTRY_BYTES: usize = 12;
-const MAX_ENTRIES: usize = (SHARD_BYTES - HEADER.len()) / ENTRY_BYTES;
-
 /// How often an insertion is retried after another worker was faster. Then it is given up: a duplicate may pass, which
 /// at-least-once delivery allows.
 const MAX_WRITE_ATTEMPTS: usize = 8;
@@ -105,21 +104,22 @@ pub trait Store {
     fn set(&self, key: &str, value: &[u8], cas: Option<u32>) -> bool;
 }
 
-/// A set of [`Id`]s, each remembered for `window`.
+/// A set of [`Id`]s: what was delivered is remembered for a window, what is held until its lease ends.
 #[derive(Clone, Debug)]
 pub struct SeenIds {
     prefix: String,
     window_seconds: u32,
+    lease_seconds: u32,
 }
 
 impl SeenIds {
     /// `kind` distinguishes the memories of one plugin (`messages`, `orders`), `plugin` is the plugin's name. With a window of
-    /// zero nothing is remembered. Windows are rounded up to whole seconds.
-    pub fn new(kind: &str, plugin: &str, window: Duration) -> Self {
-        let seconds = window.as_secs().saturating_add(u64::from(window.subsec_nanos() > 0));
+    /// zero nothing is remembered. `lease`: the longest time for which an id is held. Both are rounded up to whole seconds.
+    pub fn new(kind: &str, plugin: &str, window: Duration, lease: Duration) -> Self {
         Self {
             prefix: format!("conversion-relay.{kind}.{plugin}."),
-            window_seconds: u32::try_from(seconds).unwrap_or(u32::MAX),
+            window_seconds: whole_seconds(window),
+            lease_seconds: whole_seconds(lease),
         }
     }
 
@@ -132,27 +132,57 @@ impl SeenIds {
     pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> ShardSnapshot {
         let mut snapshot = ShardSnapshot {
             key: String::new(),
-            window_seconds: self.window_seconds,
-            now: seconds(now),
-            shard: Vec::new(),
+            terms: Terms { now: seconds(now), window: self.window_seconds, lease: self.lease_seconds },
+            shard: Shard::default(),
             cas: None,
             added: Vec::new(),
         };
-        if self.window_seconds > 0 {
-            snapshot.key = format!("{}{}", self.prefix, id.shard);
+        if self.is_on() {
+            snapshot.key = self.key(id.shard);
             snapshot.read(store);
         }
         snapshot
     }
 
-    /// Remembers `id` from now on. Returns `false` if it was known already, perhaps just recorded by another worker.
+    /// Remembers `id` as delivered from now on. Returns `false` if it was known already, perhaps just recorded by another worker.
     pub fn remember(&self, id: Id, now: u64, store: &impl Store) -> bool {
         let mut snapshot = self.recall(id, now, store);
-        if snapshot.knows(id) {
+        if snapshot.state(id).is_some() {
             return false;
         }
-        snapshot.add(id);
+        snapshot.added.extend(self.is_on().then_some((id, snapshot.terms.now, State::Delivered)));
         snapshot.keep(store)
+    }
+
+    /// Records the ends of what was held, at `now` in Unix seconds: `true` for what was delivered; any other end forgets the id. Those
+    /// of one shard share a read and a write.
+    pub fn conclude(&self, mut ends: Vec<(Id, bool)>, now: u64, store: &impl Store) {
+        if !self.is_on() {
+            return;
+        }
+        let terms = Terms { now: seconds(now), window: self.window_seconds, lease: self.lease_seconds };
+        ends.sort_unstable_by_key(|(id, _)| id.shard);
+        for ends in ends.chunk_by(|(one, _), (other, _)| one.shares_shard(*other)) {
+            let Some((first, _)) = ends.first() else { continue };
+            let key = self.key(first.shard);
+            for _ in 0..MAX_WRITE_ATTEMPTS {
+                let (bytes, cas) = store.get(&key);
+                let mut shard = Shard(bytes.unwrap_or_default());
+                for (id, is_delivered) in ends {
+                    shard.remove(id.hash);
+                    if *is_delivered {
+                        shard.insert(id.hash, terms.now, State::Delivered, terms);
+                    }
+                }
+                if store.set(&key, &shard.0, cas) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn key(&self, shard: usize) -> String {
+        format!("{}{shard}", self.prefix)
     }
 }
 
@@ -161,28 +191,29 @@ impl SeenIds {
 pub struct ShardSnapshot {
     /// In shared data.
     key: String,
-    window_seconds: u32,
-    now: u32,
-    shard: Vec<u8>,
+    terms: Terms,
+    shard: Shard,
     cas: Option<u32>,
-    added: Vec<Id>,
+    /// Each with the time of its entry.
+    added: Vec<(Id, u32, State)>,
 }
 
 impl ShardSnapshot {
     fn read(&mut self, store: &impl Store) {
         let (shard, cas) = store.get(&self.key);
-        (self.shard, self.cas) = (shard.unwrap_or_default(), cas);
+        (self.shard, self.cas) = (Shard(shard.unwrap_or_default()), cas);
     }
 
-    /// Whether `id`, which is of this shard, was remembered within the window before now.
-    pub fn knows(&self, id: Id) -> bool {
-        entries(&self.shard).any(|entry| entry.hash == id.hash && self.is_fresh(entry))
+    /// Returns what is known of `id`, which is of this shard.
+    pub fn state(&self, id: Id) -> Option<State> {
+        self.shard.find(id.hash, self.terms)
     }
 
-    /// Will remember `id` once this is [kept](Self::keep).
-    pub fn add(&mut self, id: Id) {
-        if self.window_seconds > 0 {
-            self.added.push(id);
+    /// Will remember `id` as held for `lease` once this is [kept](Self::keep).
+    pub fn hold(&mut self, id: Id, lease: Duration) {
+        if self.terms.window > 0 {
+            let until = self.terms.now.saturating_add(whole_seconds(lease));
+            self.added.push((id, until, State::Held));
         }
     }
 
@@ -194,74 +225,31 @@ impl ShardSnapshot {
             return true;
         }
         for _ in 0..MAX_WRITE_ATTEMPTS {
-            for id in &added {
-                self.insert(*id);
+            for (id, time, state) in &added {
+                self.shard.insert(id.hash, *time, *state, self.terms);
             }
-            if store.set(&self.key, &self.shard, self.cas) {
+            if store.set(&self.key, &self.shard.0, self.cas) {
                 break;
             }
             self.read(store);
-            added.retain(|id| !self.knows(*id));
+            added.retain(|(id, ..)| self.state(*id).is_none());
             if added.is_empty() {
                 return false;
             }
         }
         true
     }
-
-    /// Appends an entry to the shard. A full one first loses what has expired, or else its oldest entry.
-    fn insert(&mut self, id: Id) {
-        if !self.shard.starts_with(&HEADER) || self.shard.len() > SHARD_BYTES {
-            self.shard = HEADER.to_vec();
-        }
-        if self.shard.len().saturating_add(ENTRY_BYTES) > SHARD_BYTES {
-            self.make_room();
-        }
-        // Behind the last whole entry, whatever else is there.
-        let torn = self.shard.len().saturating_sub(HEADER.len()) % ENTRY_BYTES;
-        self.shard.truncate(self.shard.len().saturating_sub(torn));
-        self.shard.extend(id.hash);
-        self.shard.extend(self.now.to_le_bytes());
-    }
-
-    fn make_room(&mut self) {
-        let mut kept: Vec<Entry> = entries(&self.shard).filter(|entry| self.is_fresh(*entry)).collect();
-        if kept.len() >= MAX_ENTRIES {
-            let oldest = kept.iter().enumerate().min_by_key(|(_, entry)| entry.seen).map(|(at, _)| at);
-            kept.swap_remove(oldest.unwrap_or_default());
-        }
-        self.shard.truncate(HEADER.len());
-        for entry in kept {
-            self.shard.extend(entry.hash);
-            self.shard.extend(entry.seen.to_le_bytes());
-        }
-    }
-
-    /// Whether an entry was seen less than a window ago. If the clock was set back, an entry may be from the future: it counts
-    /// only if it is less than a window ahead, so that none counts for ever.
-    fn is_fresh(&self, entry: Entry) -> bool {
-        entry.seen.abs_diff(self.now) < self.window_seconds
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    hash: [u8; 8],
-    seen: u32,
-}
-
-/// The entries of a shard, whatever its bytes are.
-fn entries(shard: &[u8]) -> impl Iterator<Item = Entry> {
-    let rows = shard.strip_prefix(&HEADER).unwrap_or_default().chunks_exact(ENTRY_BYTES);
-    rows.filter_map(|row| {
-        let (hash, seen) = row.split_first_chunk()?;
-        Some(Entry { hash: *hash, seen: u32::from_le_bytes(seen.try_into().ok()?) })
-    })
 }
 
 /// Unix seconds in four bytes, which reach to the year 2106.
 fn seconds(now: u64) -> u32 {
     u32::try_from(now).unwrap_or(u32::MAX)
+}
+
+/// A begun second counts in full.
+fn whole_seconds(duration: Duration) -> u32 {
+    let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

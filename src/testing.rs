@@ -1,7 +1,7 @@
 //! A host for tests, benchmarks and previews of the relay: it sends nothing, counts exactly, and records everything in
 //! order.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub struct FakeHost {
     /// By name and vendor.
     counts: Vec<(String, String, Counts)>,
     pub(crate) shared: RefCell<HashMap<String, Vec<u8>>>,
+    writes: Cell<usize>,
 }
 
 /// Something that the relay asked of its host.
@@ -134,6 +135,8 @@ pub struct Counts {
     pub delivered: usize,
     /// Those that were made and not sent, because the integration is a dry run.
     pub dry_run: usize,
+    /// Those that their sender, who waited for them, was told to send again.
+    pub given_back: usize,
     /// Those that will never be delivered.
     pub dropped: usize,
 }
@@ -145,7 +148,9 @@ impl Counts {
     ///
     /// Panics if more have ended than were matched.
     pub fn pending(&self) -> usize {
-        let ended = [self.delivered, self.dry_run, self.dropped].into_iter().fold(0, usize::saturating_add);
+        let ended = [self.delivered, self.dry_run, self.given_back, self.dropped]
+            .into_iter()
+            .fold(0, usize::saturating_add);
         assert!(ended <= self.matched, "more deliveries ended than were matched: {self:?}");
         self.matched.saturating_sub(ended)
     }
@@ -155,6 +160,7 @@ impl Counts {
             Outcome::Matched => &mut self.matched,
             Outcome::Delivered => &mut self.delivered,
             Outcome::DryRun => &mut self.dry_run,
+            Outcome::GivenBack => &mut self.given_back,
             Outcome::Dropped(_) => &mut self.dropped,
         };
         *count = count.saturating_add(1);
@@ -172,6 +178,11 @@ impl FakeHost {
     #[must_use]
     pub fn with_random(self, first: u8) -> Self {
         Self { random: Some(first), ..self }
+    }
+
+    /// Returns how often shared data was written.
+    pub fn writes(&self) -> usize {
+        self.writes.get()
     }
 
     /// Everything that was recorded and not taken, in its order.
@@ -381,6 +392,7 @@ impl Store for FakeHost {
     }
 
     fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
+        self.writes.set(self.writes.get().saturating_add(1));
         self.shared.borrow_mut().insert(key.to_owned(), value.to_owned());
         true
     }

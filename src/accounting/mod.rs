@@ -1,6 +1,6 @@
 //! Accounting: everything that is counted or logged, and the names under which it is.
 //!
-//! For every integration, over the life of a VM: matched = delivered + dropped + dry_run + pending. Pending is the difference
+//! For every integration, over the life of a VM: matched = delivered + dropped + dry_run + given_back + pending. Pending is the difference
 //! of the counters; there is no gauge, because all VMs of a process would share it.
 //!
 //! Every other module can count, so nothing here imports another module of the crate.

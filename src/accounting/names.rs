@@ -13,6 +13,7 @@ pub fn delivery(integration: &str, vendor: &str, outcome: Outcome) -> String {
         Outcome::Matched => "outcome.matched".to_owned(),
         Outcome::Delivered => "outcome.delivered".to_owned(),
         Outcome::DryRun => "outcome.dry_run".to_owned(),
+        Outcome::GivenBack => "outcome.given_back".to_owned(),
         Outcome::Dropped(reason) => format!("outcome.dropped.reason.{}", reason.label()),
     };
     format!("conversion_relay_deliveries_total.integration.{integration}.vendor.{vendor}.{labels}")

@@ -11,6 +11,8 @@ pub enum Outcome {
     Delivered,
     /// It was made and not sent, because the integration is a dry run.
     DryRun,
+    /// Its sender, who waited for it, was told to send it again: it is no longer ours.
+    GivenBack,
     /// It will never be delivered.
     Dropped(DropReason),
 }
@@ -19,7 +21,7 @@ impl Outcome {
     /// Returns all of them, in the order of [`Outcome::index`].
     pub fn all() -> impl Iterator<Item = Outcome> {
         let dropped = DropReason::ALL.iter().map(|reason| Outcome::Dropped(*reason));
-        [Outcome::Matched, Outcome::Delivered, Outcome::DryRun].into_iter().chain(dropped)
+        [Outcome::Matched, Outcome::Delivered, Outcome::DryRun, Outcome::GivenBack].into_iter().chain(dropped)
     }
 
     /// Returns its index in [`Outcome::all`].
@@ -28,7 +30,8 @@ impl Outcome {
             Outcome::Matched => 0,
             Outcome::Delivered => 1,
             Outcome::DryRun => 2,
-            Outcome::Dropped(reason) => (reason as usize).saturating_add(3),
+            Outcome::GivenBack => 3,
+            Outcome::Dropped(reason) => (reason as usize).saturating_add(4),
         }
     }
 }

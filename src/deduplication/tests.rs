@@ -1,32 +1,40 @@
+use super::shard::{HEADER, MAX_ENTRIES};
 use super::*;
 use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 const WINDOW: u64 = 600;
+const LEASE: Duration = Duration::from_secs(60);
 
 fn memory() -> SeenIds {
-    SeenIds::new("dedup", "plugin", Duration::from_secs(WINDOW))
+    with_window(Duration::from_secs(WINDOW))
+}
+
+fn with_window(window: Duration) -> SeenIds {
+    SeenIds::new("dedup", "plugin", window, LEASE)
 }
 
 fn id(text: &str) -> Id {
     Id::of(&[b"src", b"Podsights", text.as_bytes()])
 }
 
-fn knows(memory: &SeenIds, id: Id, now: u64, store: &Shared) -> bool {
-    memory.recall(id, now, store).knows(id)
+fn state(memory: &SeenIds, id: Id, now: u64, store: &Shared) -> Option<State> {
+    memory.recall(id, now, store).state(id)
 }
 
-/// A shard at hand, with nobody else writing to it.
-fn snapshot(shard: Vec<u8>, now: u64, window: u32) -> ShardSnapshot {
-    ShardSnapshot {
-        key: String::new(),
-        window_seconds: window,
-        now: seconds(now),
-        shard,
-        cas: None,
-        added: Vec::new(),
-    }
+fn knows(memory: &SeenIds, id: Id, now: u64, store: &Shared) -> bool {
+    state(memory, id, now, store).is_some()
+}
+
+fn hold(memory: &SeenIds, id: Id, now: u64, store: &Shared) -> bool {
+    let mut snapshot = memory.recall(id, now, store);
+    snapshot.hold(id, LEASE);
+    snapshot.keep(store)
+}
+
+fn terms(now: u32) -> Terms {
+    Terms { now, window: WINDOW as u32, lease: 60 }
 }
 
 /// As Envoy's: a number that changes with every write, and `set` on a missing key ignores it.
@@ -75,14 +83,14 @@ fn an_id_is_known_for_the_window_and_not_a_second_longer() {
     memory.remember(id("m"), 1000, &store);
     assert!(knows(&memory, id("m"), 1000 + WINDOW - 1, &store));
     assert!(!knows(&memory, id("m"), 1000 + WINDOW, &store));
-    let none = SeenIds::new("dedup", "plugin", Duration::ZERO);
+    let none = with_window(Duration::ZERO);
     assert!(none.remember(id("m"), 1000, &store) && none.remember(id("m"), 1000, &store));
     assert!(!knows(&none, id("m"), 1000, &store));
 }
 
 #[test]
 fn a_begun_second_of_the_window_counts_in_full() {
-    let (memory, store) = (SeenIds::new("dedup", "p", Duration::from_millis(1500)), Shared::default());
+    let (memory, store) = (with_window(Duration::from_millis(1500)), Shared::default());
     memory.remember(id("m"), 1000, &store);
     assert!(knows(&memory, id("m"), 1001, &store) && !knows(&memory, id("m"), 1002, &store));
 }
@@ -102,7 +110,12 @@ fn memories_of_another_kind_or_plugin_know_nothing_of_each_other() {
     let store = Shared::default();
     memory().remember(id("m"), 1000, &store);
     for (kind, plugin) in [("signatures", "plugin"), ("dedup", "other")] {
-        assert!(!knows(&SeenIds::new(kind, plugin, Duration::from_secs(WINDOW)), id("m"), 1000, &store));
+        assert!(!knows(
+            &SeenIds::new(kind, plugin, Duration::from_secs(WINDOW), LEASE),
+            id("m"),
+            1000,
+            &store
+        ));
     }
 }
 
@@ -146,44 +159,86 @@ fn one_look_tells_for_all_takers_of_a_message_and_one_write_keeps_them() {
     let (memory, store) = (memory(), Shared::default());
     let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_integration(name));
     let mut snapshot = memory.recall(id("m"), 1000, &store);
-    assert!(takers.iter().all(|taker| !snapshot.knows(*taker)));
-    takers.into_iter().for_each(|taker| snapshot.add(taker));
+    assert!(takers.iter().all(|taker| snapshot.state(*taker).is_none()));
+    takers.into_iter().for_each(|taker| snapshot.hold(taker, LEASE));
     snapshot.keep(&store);
     let values = store.values.borrow().values().map(|(_, writes)| *writes).collect::<Vec<_>>();
     assert_eq!(values, [1], "one shard, written once");
     let snapshot = memory.recall(id("m"), 1001, &store);
-    assert!(takers.iter().all(|taker| snapshot.knows(*taker)));
-    assert!(!snapshot.knows(id("m").for_integration("Another")) && !snapshot.knows(id("m")));
+    assert!(takers.iter().all(|taker| snapshot.state(*taker) == Some(State::Held)));
+    assert_eq!((snapshot.state(id("m").for_integration("Another")), snapshot.state(id("m"))), (None, None));
 }
 
 #[test]
-fn a_full_shard_forgets_its_oldest_entry_only() {
-    let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
-    let mut shard = snapshot(Vec::new(), 0, WINDOW as u32);
-    for n in 0..MAX_ENTRIES {
-        shard.now = 1000 + n as u32 / 2;
-        shard.insert(nth(n));
+fn what_is_held_is_known_until_its_lease_ends_and_what_was_delivered_for_the_window_after_that() {
+    let (memory, store) = (memory(), Shared::default());
+    let [delivered, lost, died] = ["delivered", "lost", "died"].map(id);
+    for id in [delivered, lost, died] {
+        assert!(hold(&memory, id, 1000, &store));
+        assert_eq!(state(&memory, id, 1059, &store), Some(State::Held));
     }
-    shard.now = 1200;
-    assert!((0..MAX_ENTRIES).all(|n| shard.knows(nth(n))));
-    let full = shard.shard.len();
-    shard.insert(nth(MAX_ENTRIES));
-    assert!(shard.shard.len() == full && full <= SHARD_BYTES);
-    let forgotten: Vec<usize> = (0..=MAX_ENTRIES).filter(|n| !shard.knows(nth(*n))).collect();
-    assert_eq!(forgotten, [0]);
+    memory.conclude(vec![(delivered, true), (lost, false)], 1050, &store);
+    assert_eq!(state(&memory, delivered, 1050 + WINDOW - 1, &store), Some(State::Delivered));
+    assert_eq!(state(&memory, delivered, 1050 + WINDOW, &store), None);
+    assert_eq!(state(&memory, lost, 1050, &store), None, "it may come again at once");
+    assert_eq!(state(&memory, died, 1060, &store), None, "it may come again once its lease is over");
+    assert!(hold(&memory, died, 1060, &store));
+}
+
+#[test]
+fn the_ends_of_one_shard_share_a_write_and_survive_another_workers() {
+    let (memory, store) = (memory(), Shared::default());
+    let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_integration(name));
+    for taker in takers {
+        hold(&memory, taker, 1000, &store);
+    }
+    let writes =
+        |store: &Shared| store.values.borrow().values().map(|(_, writes)| *writes).collect::<Vec<_>>();
+    assert_eq!(writes(&store), [2]);
+    memory.conclude(takers.map(|taker| (taker, true)).into(), 1001, &store);
+    assert_eq!(writes(&store), [3]);
+    store.races.set(MAX_WRITE_ATTEMPTS - 1);
+    memory.conclude(vec![(takers[0], false)], 1002, &store);
+    let states = takers.map(|taker| state(&memory, taker, 1003, &store));
+    assert_eq!(states, [None, Some(State::Delivered)]);
+}
+
+#[test]
+fn a_lease_that_ends_later_than_any_lease_is_of_a_clock_that_was_set_back_and_does_not_count() {
+    let (memory, store) = (memory(), Shared::default());
+    hold(&memory, id("m"), 1000, &store);
+    assert_eq!(state(&memory, id("m"), 999, &store), None);
+    assert_eq!(state(&memory, id("m"), 1000, &store), Some(State::Held));
+}
+
+#[test]
+fn a_full_shard_forgets_its_oldest_entry_only_and_of_what_is_held_none_before_what_was_delivered() {
+    let nth = |n: usize| n.to_le_bytes();
+    let mut shard = Shard::default();
+    shard.insert(nth(0), 1230, State::Held, terms(1000));
+    for n in 1..MAX_ENTRIES {
+        shard.insert(nth(n), 1000 + n as u32 / 2, State::Delivered, terms(1000));
+    }
+    let now = terms(1200);
+    assert!((0..MAX_ENTRIES).all(|n| shard.find(nth(n), now).is_some()));
+    let full = shard.0.len();
+    shard.insert(nth(MAX_ENTRIES), 1200, State::Delivered, now);
+    assert!(shard.0.len() == full && full <= SHARD_BYTES);
+    let forgotten: Vec<usize> = (0..=MAX_ENTRIES).filter(|n| shard.find(nth(*n), now).is_none()).collect();
+    assert_eq!(forgotten, [1]);
 }
 
 #[test]
 fn a_full_shard_first_loses_all_that_has_expired() {
-    let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
-    let mut shard = snapshot(Vec::new(), 0, WINDOW as u32);
+    let nth = |n: usize| n.to_le_bytes();
+    let mut shard = Shard::default();
     for n in 0..MAX_ENTRIES {
-        shard.now = if n % 2 == 0 { 1000 } else { 1000 + WINDOW as u32 / 2 };
-        shard.insert(nth(n));
+        let time = if n % 2 == 0 { 1000 } else { 1000 + WINDOW as u32 / 2 };
+        shard.insert(nth(n), time, State::Delivered, terms(1000));
     }
-    shard.now = 1000 + WINDOW as u32;
-    shard.insert(nth(MAX_ENTRIES));
-    assert_eq!(entries(&shard.shard).count(), MAX_ENTRIES / 2 + 1);
+    let now = terms(1000 + WINDOW as u32);
+    shard.insert(nth(MAX_ENTRIES), now.now, State::Delivered, now);
+    assert_eq!(shard.0.len(), HEADER.len() + (MAX_ENTRIES / 2 + 1) * shard::ENTRY_BYTES);
 }
 
 #[test]
@@ -219,12 +274,15 @@ proptest! {
     fn whatever_bytes_a_shard_has_it_stays_bounded_and_holds_what_was_inserted(
         noise in prop::collection::vec(any::<u8>(), 0..9000), ours: bool, now in any::<u64>(), window in any::<u32>(),
     ) {
-        let shard = if ours { [&HEADER[..], &noise].concat() } else { noise };
-        let had_header = shard.starts_with(&HEADER);
-        let mut snapshot = self::snapshot(shard, now, window);
-        snapshot.insert(id("m"));
-        prop_assert!(snapshot.shard.len() <= SHARD_BYTES);
-        prop_assert_eq!(snapshot.knows(id("m")), window > 0);
-        prop_assert!(had_header || entries(&snapshot.shard).count() == 1);
+        let bytes = if ours { [&HEADER[..], &noise].concat() } else { noise };
+        let had_header = bytes.starts_with(&HEADER);
+        let mut shard = Shard(bytes);
+        let terms = Terms { now: seconds(now), window, lease: 60 };
+        shard.insert(*b"12345678", terms.now, State::Delivered, terms);
+        prop_assert!(shard.0.len() <= SHARD_BYTES);
+        prop_assert_eq!(shard.find(*b"12345678", terms).is_some(), window > 0);
+        prop_assert!(had_header || shard.0.len() == HEADER.len() + shard::ENTRY_BYTES);
+        shard.remove(*b"12345678");
+        prop_assert_eq!(shard.find(*b"12345678", terms), None);
     }
 }

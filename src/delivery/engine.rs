@@ -1,5 +1,7 @@
 //! The engine: the lanes of the newest configuration, and the callouts in flight.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 
 use super::answer::Answer;
@@ -7,9 +9,8 @@ use super::flights::{Flight, Flights};
 use super::lane::{Context, Lane, LaneConfig, Usage};
 use super::limits::Limits;
 use super::queue::Delivery;
-use super::terms::{Callouts, Instant, LaneId, OfferRejected, Parcel, Token};
-use crate::accounting::{DeliveryLedger, IntegrationRef};
-use crate::rank::Rank;
+use super::terms::{Callouts, Ends, Instant, LaneId, Offer, OfferRejected, Parcel, Token};
+use crate::accounting::IntegrationRef;
 
 /// The delivery engine of one VM. See the [module](super).
 #[derive(Debug)]
@@ -52,12 +53,12 @@ impl<P: Parcel> Engine<P> {
     /// Lanes keep their deliveries. If an integration is no longer configured, its queued deliveries are dropped as `removed`;
     /// those in flight end as `delivered` or `removed` when they are settled, unless the integration is configured again by
     /// then. Nothing is dropped because a limit was lowered.
-    pub fn configure<L: DeliveryLedger>(
+    pub fn configure<E: Ends<P>>(
         &mut self,
         limits: Limits,
         specs: Vec<LaneConfig>,
         now: Instant,
-        ledger: &mut L,
+        ends: &mut E,
     ) {
         let now = self.advance(now);
         self.limits = limits;
@@ -72,7 +73,7 @@ impl<P: Parcel> Engine<P> {
         self.order.shrink_to_fit();
         self.lanes.retain_mut(|(_, lane)| {
             if lane.is_retired() {
-                lane.drop_queue(ledger);
+                lane.drop_queue(ends);
             }
             !lane.is_retired() || lane.held().in_flight > 0
         });
@@ -92,14 +93,13 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// Queues a delivery. In a full lane a conversion replaces the newest queued ordinary delivery; any other new delivery
-    /// is dropped. Either drop is counted as `queue_full`.
-    pub fn offer<L: DeliveryLedger>(
+    /// is dropped. Either drop is counted as `queue_full`, or given back if its sender waits.
+    pub fn offer<E: Ends<P>>(
         &mut self,
         lane: LaneId,
-        parcel: P,
-        rank: Rank,
+        Offer { parcel, rank, waits_until }: Offer<P>,
         now: Instant,
-        ledger: &mut L,
+        ends: &mut E,
     ) -> Result<(), OfferRejected> {
         let now = self.advance(now);
         let share = self.limits.share(self.order.len());
@@ -116,18 +116,19 @@ impl<P: Parcel> Engine<P> {
             rank,
             bytes,
             offered_at: now,
+            waits_until,
             attempts: 0,
             tried: false,
             parcel,
         };
-        if lane.offer(delivery, share, now, ledger) { Ok(()) } else { Err(OfferRejected::QueueFull) }
+        if lane.offer(delivery, share, now, ends) { Ok(()) } else { Err(OfferRejected::QueueFull) }
     }
 
     /// Does what is due: gives up on at most `budget` lost callouts, drops at most `budget` deliveries of each lane
     /// that are too old, and dispatches at most `budget` deliveries, the lanes taking turns. If work remains,
     /// [`next_due`](Self::next_due) is a time that has passed.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-    pub fn step<H: Callouts<P> + DeliveryLedger>(
+    pub fn step<H: Callouts<P> + Ends<P>>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
@@ -154,7 +155,7 @@ impl<P: Parcel> Engine<P> {
     }
 
     /// Dispatches one delivery of the lane; none if nothing is due.
-    fn dispatch<H: Callouts<P> + DeliveryLedger>(
+    fn dispatch<H: Callouts<P> + Ends<P>>(
         &mut self,
         id: LaneId,
         now: Instant,
@@ -163,8 +164,8 @@ impl<P: Parcel> Engine<P> {
     ) -> Option<()> {
         let key = *self.order.get(id.0)?;
         let lane = find(&mut self.lanes, key)?;
-        let parcel = lane.due(&self.limits, now)?;
-        match host.dispatch(id, parcel) {
+        let (parcel, timeout) = lane.due(&self.limits, now)?;
+        match host.dispatch(id, parcel, timeout) {
             Ok(token) => {
                 let flight = lane.start_flight(key, &self.limits, now)?;
                 if let Some(displaced) = self.flights.insert(token, flight) {
@@ -180,36 +181,36 @@ impl<P: Parcel> Engine<P> {
 
     /// Settles the callout that the host answers. Returns `false` if the token is not in flight here, because it is another
     /// engine's, or because the answer comes later than [`Limits::timeout`] + 1 s and is no longer awaited.
-    pub fn settle<L: DeliveryLedger>(
+    pub fn settle<E: Ends<P>>(
         &mut self,
         token: Token,
         answer: Answer<'_>,
         now: Instant,
         rng: &mut Rng,
-        ledger: &mut L,
+        ends: &mut E,
     ) -> bool {
         let now = self.advance(now);
         let flight = self.flights.remove(token);
         let known = flight.is_some();
         if let Some(flight) = flight {
-            self.conclude(flight, answer, now, rng, ledger);
+            self.conclude(flight, answer, now, rng, ends);
         }
         known
     }
 
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-    fn conclude<L: DeliveryLedger>(
+    fn conclude<E: Ends<P>>(
         &mut self,
         flight: Flight<P>,
         answer: Answer<'_>,
         now: Instant,
         rng: &mut Rng,
-        ledger: &mut L,
+        ends: &mut E,
     ) {
         let key = flight.lane;
         // Always there: a lane stays for as long as one of its deliveries is in flight.
         let Some(lane) = find(&mut self.lanes, key) else { return };
-        lane.settle(flight, answer, &mut Context { now, limits: &self.limits, rng, ledger });
+        lane.settle(flight, answer, &mut Context { now, limits: &self.limits, rng, ledger: ends });
         if lane.is_retired() && lane.held().in_flight == 0 {
             self.lanes.retain(|(known, _)| *known != key);
         }
@@ -246,6 +247,13 @@ impl<P: Parcel> Engine<P> {
         let key = self.order.get(lane.0);
         let lane = key.and_then(|key| self.lanes.iter().find(|(known, _)| known == key));
         lane.map_or(0, |(_, lane)| lane.held().deliveries)
+    }
+
+    /// Returns how long the lane sends nothing, as far as is known: because its vendor is failing, or has asked for a pause.
+    pub fn pause(&self, lane: LaneId, now: Instant) -> Duration {
+        let key = self.order.get(lane.0);
+        let lane = key.and_then(|key| self.lanes.iter().find(|(known, _)| known == key));
+        lane.map_or(Duration::ZERO, |(_, lane)| lane.pause(now))
     }
 
     /// Callouts whose answers are awaited, of all lanes.

@@ -10,7 +10,7 @@ use super::flights::Flight;
 use super::limits::{Limits, Share};
 use super::pace::Pace;
 use super::queue::{Delivery, Queue};
-use super::terms::{Instant, LaneId};
+use super::terms::{End, Ends, Instant, LaneId};
 use crate::accounting::{
     CalloutStatus, DeliveryLedger, DropReason, IntegrationRef, Notice, Outcome, Refusal, RetryReason,
 };
@@ -82,11 +82,6 @@ impl<P> Lane<P> {
         IntegrationRef { name: &self.spec.name, vendor: self.spec.vendor }
     }
 
-    /// Returns the integration that a delivery is counted for: under the name that it had when the delivery was matched.
-    fn counted<'a>(&self, delivery: &'a Delivery<P>) -> IntegrationRef<'a> {
-        IntegrationRef { name: &delivery.counted_as, vendor: self.spec.vendor }
-    }
-
     /// Returns the name that the next delivery is counted under.
     pub fn name(&self) -> Rc<str> {
         Rc::clone(&self.spec.name)
@@ -129,38 +124,35 @@ impl<P> Lane<P> {
         self.id = None;
     }
 
-    /// Drops what is queued because the integration is no longer configured.
-    pub fn drop_queue<L: DeliveryLedger>(&mut self, ledger: &mut L) {
+    /// Ends what is queued because the integration is no longer configured.
+    pub fn drop_queue<E: Ends<P>>(&mut self, ends: &mut E) {
         while let Some(delivery) = self.queue.pop_oldest() {
-            ledger.delivery(self.counted(&delivery), Outcome::Dropped(DropReason::Removed));
+            self.end(delivery, Outcome::Dropped(DropReason::Removed), ends);
+        }
+        while let Some(delivery) = self.queue.pop_first_wait() {
+            self.end(delivery, Outcome::GivenBack, ends);
         }
     }
 
     /// Queues a delivery, or drops it as `queue_full`. Returns whether it was queued.
-    pub fn offer<L: DeliveryLedger>(
+    pub fn offer<E: Ends<P>>(
         &mut self,
         delivery: Delivery<P>,
         share: Share,
         now: Instant,
-        ledger: &mut L,
+        ends: &mut E,
     ) -> bool {
-        let room = self.make_room(delivery.rank, delivery.bytes, share, ledger);
+        let room = self.make_room(delivery.rank, delivery.bytes, share, ends);
         if room {
             self.queue.push(delivery, now);
         } else {
-            self.drop_lost(&delivery, DropReason::QueueFull, ledger);
+            self.lose(delivery, DropReason::QueueFull, ends);
         }
         room
     }
 
     /// Drops the newest ordinary deliveries to make room for a conversion: as few as possible, and none if that isn't enough.
-    fn make_room<L: DeliveryLedger>(
-        &mut self,
-        rank: Rank,
-        bytes: usize,
-        share: Share,
-        ledger: &mut L,
-    ) -> bool {
+    fn make_room<E: Ends<P>>(&mut self, rank: Rank, bytes: usize, share: Share, ends: &mut E) -> bool {
         let held = self.held();
         if fits(held, bytes, share) {
             return true;
@@ -183,7 +175,7 @@ impl<P> Lane<P> {
         while !fits(self.held(), bytes, bound)
             && let Some(delivery) = self.queue.pop_newest_ordinary()
         {
-            self.drop_lost(&delivery, DropReason::QueueFull, ledger);
+            self.lose(delivery, DropReason::QueueFull, ends);
         }
         true
     }
@@ -194,35 +186,46 @@ impl<P> Lane<P> {
         Some(self.pace.opens_at(limits.max_in_flight.get())?.max(due))
     }
 
-    /// When the next queued delivery expires.
-    pub fn next_expiry(&self, limits: &Limits) -> Option<Instant> {
-        self.queue.oldest().map(|delivery| delivery.offered_at.saturating_add(limits.max_age))
+    /// Returns how long the lane sends nothing, as far as is known.
+    pub fn pause(&self, now: Instant) -> Duration {
+        self.pace.paused_until().saturating_sub(now)
     }
 
-    /// Drops what is older than max_age, at most `budget` deliveries.
-    pub fn expire<L: DeliveryLedger>(
-        &mut self,
-        limits: &Limits,
-        now: Instant,
-        budget: usize,
-        ledger: &mut L,
-    ) {
+    /// Returns when the next queued delivery ends without being sent again: it is too old, or its sender will not wait for the
+    /// lane to open.
+    pub fn next_expiry(&self, limits: &Limits) -> Option<Instant> {
+        let aged = self.queue.oldest().map(|delivery| delivery.offered_at.saturating_add(limits.max_age));
+        let waited = self.queue.first_wait().map(|until| {
+            let opens_at = self.pace.opens_at(limits.max_in_flight.get());
+            if opens_at.is_some_and(|opens_at| opens_at >= until) { Instant::ZERO } else { until }
+        });
+        aged.into_iter().chain(waited).min()
+    }
+
+    /// Ends what has expired, at most `budget` deliveries.
+    pub fn expire<E: Ends<P>>(&mut self, limits: &Limits, now: Instant, budget: usize, ends: &mut E) {
         for _ in 0..budget {
             if self.next_expiry(limits).is_none_or(|at| at > now) {
                 return;
             }
-            let Some(delivery) = self.queue.pop_oldest() else { return };
-            let known = self.cluster == Cluster::Known;
-            let reason = if known { DropReason::Expired } else { DropReason::Misconfigured };
-            self.drop_lost(&delivery, reason, ledger);
+            let is_aged = |oldest: &Delivery<P>| oldest.offered_at.saturating_add(limits.max_age) <= now;
+            if self.queue.oldest().is_some_and(is_aged) {
+                let Some(delivery) = self.queue.pop_oldest() else { return };
+                let known = self.cluster == Cluster::Known;
+                let reason = if known { DropReason::Expired } else { DropReason::Misconfigured };
+                self.lose(delivery, reason, ends);
+            } else {
+                let Some(delivery) = self.queue.pop_first_wait() else { return };
+                self.end(delivery, Outcome::GivenBack, ends);
+            }
         }
     }
 
-    /// The delivery to dispatch now, if there is one. Too old ones have to be dropped first.
-    pub fn due(&self, limits: &Limits, now: Instant) -> Option<&P> {
+    /// Returns the delivery to dispatch now and the timeout of its callout, if there is one. What has expired has to be ended first.
+    pub fn due(&self, limits: &Limits, now: Instant) -> Option<(&P, Duration)> {
         let due = self.next_dispatch(limits)? <= now && self.next_expiry(limits)? > now;
-        let next = self.queue.next(self.pace.is_failing()).filter(|_| due);
-        next.map(|(_, delivery)| &delivery.parcel)
+        let (_, delivery) = self.queue.next(self.pace.is_failing()).filter(|_| due)?;
+        Some((&delivery.parcel, limits.timeout(delivery.waits_until, now)))
     }
 
     /// The delivery that was due has been dispatched: takes it out of the queue.
@@ -231,7 +234,8 @@ impl<P> Lane<P> {
         self.cluster = Cluster::Known;
         self.in_flight_bytes = self.in_flight_bytes.saturating_add(delivery.bytes);
         let probe = self.pace.started();
-        Some(Flight { lane: key, delivery, started: now, deadline: limits.deadline(now), probe })
+        let timeout = limits.timeout(delivery.waits_until, now);
+        Some(Flight { lane: key, delivery, started: now, timeout, probe })
     }
 
     /// The host refused to dispatch the delivery that was due: the lane waits, and the delivery is queued behind the others
@@ -256,28 +260,21 @@ impl<P> Lane<P> {
     }
 
     /// Settles a flight of this lane.
-    pub fn settle<L: DeliveryLedger>(
-        &mut self,
-        flight: Flight<P>,
-        answer: Answer<'_>,
-        cx: &mut Context<'_, L>,
-    ) {
+    pub fn settle<E: Ends<P>>(&mut self, flight: Flight<P>, answer: Answer<'_>, cx: &mut Context<'_, E>) {
         self.pace.ended(flight.probe);
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.delivery.bytes);
         let took = cx.now.saturating_sub(flight.started);
-        let answer = answer.after(took, cx.limits.timeout);
+        let answer = answer.after(took, flight.timeout);
         cx.ledger.callout(self.reference(), answer.callout_status(), took);
         match answer.verdict(self.spec.redirects) {
             Verdict::Delivered => {
                 self.answered(cx);
-                cx.ledger.delivery(self.counted(&flight.delivery), Outcome::Delivered);
+                self.end(flight.attempted(), Outcome::Delivered, cx.ledger);
             }
-            _ if self.is_retired() => {
-                cx.ledger.delivery(self.counted(&flight.delivery), Outcome::Dropped(DropReason::Removed));
-            }
+            _ if self.is_retired() => self.end_retired(flight.counting(answer), cx.ledger),
             Verdict::Rejected => {
                 self.answered(cx);
-                cx.ledger.delivery(self.counted(&flight.delivery), Outcome::Dropped(DropReason::Rejected));
+                self.end(flight.attempted(), Outcome::Dropped(DropReason::Rejected), cx.ledger);
                 self.report_rejection(answer, cx.ledger);
             }
             Verdict::Retry(reason) => self.retry(flight, reason, answer, cx),
@@ -302,14 +299,14 @@ impl<P> Lane<P> {
         }
     }
 
-    fn retry<L: DeliveryLedger>(
+    fn retry<E: Ends<P>>(
         &mut self,
         flight: Flight<P>,
         reason: RetryReason,
         answer: Answer<'_>,
-        cx: &mut Context<'_, L>,
+        cx: &mut Context<'_, E>,
     ) {
-        let Flight { mut delivery, probe, .. } = flight;
+        let (probe, is_hit) = (flight.probe, answer.may_be_a_hit());
         let backoff = &cx.limits.backoff;
         if self.pace.failed(probe, backoff, cx.now, cx.rng) {
             cx.ledger.notice(self.reference(), Notice::Failing(reason));
@@ -317,28 +314,54 @@ impl<P> Lane<P> {
         if let Some(pause) = answer.retry_after() {
             self.pace.pause(cx.now.saturating_add(pause.min(backoff.max())));
         }
-        let is_hit = answer.may_be_a_hit();
-        delivery.attempts = delivery.attempts.saturating_add(is_hit.into());
-        let left = cx.limits.max_attempts.get().saturating_sub(delivery.attempts);
-        if left == 0 {
-            self.drop_lost(&delivery, DropReason::RetriesExhausted, cx.ledger);
-        } else if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now {
-            self.drop_lost(&delivery, DropReason::Expired, cx.ledger);
-        } else {
-            let delay = match (is_hit, left) {
-                // The lane's hold is all the delay there is: the delivery goes behind the others that are due.
-                (false, _) if probe => Duration::ZERO,
-                // A failing vendor gets the last attempt as late as possible.
-                (_, ..=1) if self.pace.is_failing() => backoff.max(),
-                _ => backoff.delay(delivery.attempts, cx.rng),
-            };
-            self.queue.push(delivery, cx.now.saturating_add(delay));
+        let delivery = flight.counting(answer);
+        // Whoever waits knows best how long to go on.
+        let left = match delivery.waits_until {
+            Some(_) => u32::MAX,
+            None => cx.limits.max_attempts.get().saturating_sub(delivery.attempts),
+        };
+        let delay = match (is_hit, left) {
+            // The lane's hold is all the delay there is: the delivery goes behind the others that are due.
+            (false, _) if probe => Duration::ZERO,
+            // A failing vendor gets the last attempt as late as possible.
+            (_, ..=1) if self.pace.is_failing() => backoff.max(),
+            _ => backoff.delay(delivery.attempts, cx.rng),
+        };
+        let due = cx.now.saturating_add(delay);
+        match delivery.waits_until {
+            Some(until) if due >= until => self.end(delivery, Outcome::GivenBack, cx.ledger),
+            Some(_) => self.queue.push(delivery, due),
+            None if left == 0 => self.lose(delivery, DropReason::RetriesExhausted, cx.ledger),
+            None if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now => {
+                self.lose(delivery, DropReason::Expired, cx.ledger);
+            }
+            None => self.queue.push(delivery, due),
         }
     }
 
-    fn drop_lost<L: DeliveryLedger>(&self, delivery: &Delivery<P>, reason: DropReason, ledger: &mut L) {
-        ledger.delivery(self.counted(delivery), Outcome::Dropped(reason));
-        ledger.notice(self.reference(), Notice::Lost(reason));
+    /// Ends what the integration can no longer be sent, because it is no longer configured.
+    fn end_retired<E: Ends<P>>(&self, delivery: Delivery<P>, ends: &mut E) {
+        let outcome = match delivery.waits_until {
+            Some(_) => Outcome::GivenBack,
+            None => Outcome::Dropped(DropReason::Removed),
+        };
+        self.end(delivery, outcome, ends);
+    }
+
+    /// Ends a delivery without the vendor having it. That is a loss, unless its sender waits and will send it again.
+    fn lose<E: Ends<P>>(&self, delivery: Delivery<P>, reason: DropReason, ends: &mut E) {
+        if delivery.waits_until.is_some() {
+            return self.end(delivery, Outcome::GivenBack, ends);
+        }
+        self.end(delivery, Outcome::Dropped(reason), ends);
+        ends.notice(self.reference(), Notice::Lost(reason));
+    }
+
+    /// Counts the end of a delivery, and lets go of it.
+    fn end<E: Ends<P>>(&self, delivery: Delivery<P>, outcome: Outcome, ends: &mut E) {
+        let counted_as = IntegrationRef { name: &delivery.counted_as, vendor: self.spec.vendor };
+        ends.delivery(counted_as, outcome);
+        ends.ended(delivery.parcel, End { outcome, attempts: delivery.attempts });
     }
 }
 

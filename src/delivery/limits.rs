@@ -7,7 +7,7 @@ use super::backoff::Backoff;
 use super::terms::Instant;
 
 /// How long after its timeout a callout that never called back counts as lost.
-const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// The limits of one engine, that is of one worker: section `delivery` of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub(super) fn deadline(&self, started: Instant) -> Instant {
-        started.saturating_add(self.timeout).saturating_add(GRACE)
+    /// Returns the longest time from a delivery's offer to its end: `max_age`, and a callout that has started just before.
+    pub fn lease(&self) -> Duration {
+        self.max_age.saturating_add(self.timeout).saturating_add(GRACE)
+    }
+
+    /// Returns the timeout of a callout that starts `now`, for a sender that waits until then.
+    pub(super) fn timeout(&self, waits_until: Option<Instant>, now: Instant) -> Duration {
+        waits_until.map_or(self.timeout, |until| self.timeout.min(until.saturating_sub(now)))
     }
 
     pub(super) fn share(&self, lanes: usize) -> Share {

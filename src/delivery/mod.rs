@@ -12,7 +12,10 @@
 //! Every integration has its own lane (`lane.rs`): a queue, a pace, a share of the limits. Flights are kept for all lanes
 //! together (`flights.rs`), because an answer only carries a token.
 //!
-//! For each lane, at any time: offered = delivered + dropped + pending.
+//! A delivery may be one whose sender waits for its end (`Offer::waits_until`). Then no limit but that time ends it: it is given back
+//! as soon as it can't be sent again before then, and no callout of it is open afterwards.
+//!
+//! For each lane, at any time: offered = delivered + dropped + given back + pending.
 
 mod answer;
 mod backoff;
@@ -40,4 +43,4 @@ pub use engine::Engine;
 pub use lane::{LaneConfig, Usage};
 pub use limits::Limits;
 pub use settings::DeliverySettings;
-pub use terms::{Callouts, Instant, LaneId, OfferRejected, Parcel, Token};
+pub use terms::{Callouts, End, Ends, Instant, LaneId, Offer, OfferRejected, Parcel, Token};

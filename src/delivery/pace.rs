@@ -44,7 +44,12 @@ impl Pace {
             _ => max_in_flight,
         };
         let room = self.in_flight < limit && !(self.failing && self.probes > 0);
-        room.then(|| self.held_until.max(self.paused_until))
+        room.then(|| self.paused_until())
+    }
+
+    /// Returns until when nothing is sent: the end of the lane's hold or of the vendor's pause.
+    pub fn paused_until(&self) -> Instant {
+        self.held_until.max(self.paused_until)
     }
 
     /// A callout starts. Returns whether it is a probe.

@@ -19,6 +19,8 @@ pub(super) struct Delivery<P> {
     /// The size of the parcel when it was offered, so that the same size is added and subtracted.
     pub bytes: usize,
     pub offered_at: Instant,
+    /// How long its sender waits for its end, if one does.
+    pub waits_until: Option<Instant>,
     /// Attempts that count towards max_attempts: each that may have reached the vendor.
     pub attempts: u32,
     /// Whether it was dispatched before, including as a probe and refused dispatches.
@@ -37,8 +39,10 @@ struct Waiting<P> {
 #[derive(Debug)]
 pub(super) struct Queue<P> {
     deliveries: Slab<Waiting<P>>,
-    /// By seq: with one max_age for all, the first expires first.
+    /// Those that nobody waits for, by seq: with one max_age for all, the first expires first.
     by_age: Order,
+    /// Those that somebody waits for, by how long.
+    by_wait: Order,
     by_due: Order,
     untried: Order,
     ordinary: Order,
@@ -70,9 +74,12 @@ impl<P> Queue<P> {
 
     /// Takes a delivery that is not to be sent before `due`.
     pub fn push(&mut self, delivery: Delivery<P>, due: Instant) {
-        let Delivery { seq, bytes, tried, rank, .. } = delivery;
+        let Delivery { seq, bytes, tried, rank, waits_until, .. } = delivery;
         let place = self.deliveries.insert(Waiting { due, delivery });
-        self.by_age.insert(aged(seq), place);
+        match waits_until {
+            Some(until) => self.by_wait.insert((at(until), seq), place),
+            None => self.by_age.insert(aged(seq), place),
+        }
         self.by_due.insert((at(due), seq), place);
         if !tried {
             self.untried.insert(aged(seq), place);
@@ -102,12 +109,23 @@ impl<P> Queue<P> {
         Some(Delivery { tried: true, ..delivery })
     }
 
+    /// Of those that nobody waits for.
     pub fn oldest(&self) -> Option<&Delivery<P>> {
         self.deliveries.get(self.by_age.first()?).map(|waiting| &waiting.delivery)
     }
 
     pub fn pop_oldest(&mut self) -> Option<Delivery<P>> {
         self.take(self.by_age.first()?)
+    }
+
+    /// Returns until when the most impatient sender waits.
+    pub fn first_wait(&self) -> Option<Instant> {
+        self.deliveries.get(self.by_wait.first()?)?.delivery.waits_until
+    }
+
+    /// Takes out what the most impatient sender waits for.
+    pub fn pop_first_wait(&mut self) -> Option<Delivery<P>> {
+        self.take(self.by_wait.first()?)
     }
 
     pub fn pop_newest_ordinary(&mut self) -> Option<Delivery<P>> {
@@ -117,7 +135,10 @@ impl<P> Queue<P> {
     fn take(&mut self, place: usize) -> Option<Delivery<P>> {
         let Waiting { due, delivery } = self.deliveries.try_remove(place)?;
         let seq = delivery.seq;
-        self.by_age.remove(aged(seq));
+        match delivery.waits_until {
+            Some(until) => self.by_wait.remove((at(until), seq)),
+            None => self.by_age.remove(aged(seq)),
+        };
         self.by_due.remove((at(due), seq));
         self.untried.remove(aged(seq));
         self.bytes = self.bytes.saturating_sub(delivery.bytes);
@@ -136,6 +157,7 @@ impl<P> Default for Queue<P> {
         Self {
             deliveries: Slab::new(),
             by_age: Order::default(),
+            by_wait: Order::default(),
             by_due: Order::default(),
             untried: Order::default(),
             ordinary: Order::default(),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::accounting::Refusal;
+use crate::accounting::{DeliveryLedger, Outcome, Refusal};
+use crate::rank::Rank;
 
 /// Time on a monotonic clock, from the VM's start.
 pub type Instant = Duration;
@@ -13,12 +14,38 @@ pub trait Parcel {
     fn bytes(&self) -> usize;
 }
 
+/// A delivery as it is offered to the engine.
+#[derive(Debug)]
+pub struct Offer<P> {
+    /// What is to be delivered.
+    pub parcel: P,
+    /// Whether it may displace others, or be displaced.
+    pub rank: Rank,
+    /// How long its sender waits for its end. `None`: nobody waits, and it ends by `max_attempts` or `max_age`.
+    pub waits_until: Option<Instant>,
+}
+
+/// The end of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// As it was counted.
+    pub outcome: Outcome,
+    /// How often it was sent so that the vendor may have received it.
+    pub attempts: u32,
+}
+
 /// Sends deliveries.
 pub trait Callouts<P> {
     /// Starts one attempt, with cluster, authority and key of the newest configuration.
     ///
-    /// The callout must time out after [`Limits::timeout`](super::Limits::timeout), and must not be answered from within this call.
-    fn dispatch(&mut self, lane: LaneId, parcel: &P) -> Result<Token, Refusal>;
+    /// The callout must time out after `timeout`, and must not be answered from within this call.
+    fn dispatch(&mut self, lane: LaneId, parcel: &P, timeout: Duration) -> Result<Token, Refusal>;
+}
+
+/// Counts deliveries, and takes them back at their end.
+pub trait Ends<P>: DeliveryLedger {
+    /// A delivery that the engine was offered has ended, and was counted. The engine has forgotten it.
+    fn ended(&mut self, parcel: P, end: End);
 }
 
 /// The index of an integration among those that the newest [`Engine::configure`](super::Engine::configure) was called with.

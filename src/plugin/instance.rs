@@ -210,6 +210,8 @@ impl<E: Envoy> Plugin<E> {
     /// Stops the timer of a root that is about to end, which would otherwise keep firing.
     pub fn stop_timer_of(&mut self, root: u32) {
         self.envoy.set_tick_period(Duration::ZERO);
+        let now = self.envoy.clock();
+        self.with_host(now, |relay, host| relay.record_concluded(host));
         self.metrics.flush(&self.envoy);
         if self.newest == root {
             self.timer.reset();

@@ -2,19 +2,22 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::bots::{self, Judged};
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
 use super::orders::Orders;
+use super::outbound::Outbound;
 use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
+use super::shipment::{Held, Shipment};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{EventConsent, EventIntegrations};
 use crate::deduplication::{Id, ShardSnapshot};
-use crate::delivery::LaneId;
+use crate::delivery::{LaneId, Offer};
 use crate::event::names::Dialects;
 use crate::event::{Event, EventType};
 use crate::identity::{Client, Cookies, EmailHash};
@@ -124,7 +127,7 @@ fn send(
     for Wanted { at, integration, planned } in wanted {
         let values = map(integration, &planned, subject, host);
         let order = orders.find(integration, &planned, &values, host);
-        if order.is_some_and(|order| orders.knows(order)) {
+        if order.is_some_and(|order| orders.state(order).is_some()) {
             host.delivery(integration.reference(), Outcome::Dropped(DropReason::DuplicateOrder));
             continue;
         }
@@ -135,11 +138,16 @@ fn send(
             host.delivery(integration.reference(), Outcome::DryRun);
             continue;
         }
+        let held = Held { message: message.id(integration), order: order.map(|order| order.id) };
+        let offer = Offer { parcel: Shipment { parcel, held }, rank: planned.rank, waits_until: None };
+        let mut outbound =
+            Outbound { config: reading.config, cachebusters: line.cachebusters, host, ended: line.ended };
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
-        if line.engine.offer(LaneId(at), parcel, planned.rank, line.now, host).is_ok() {
-            message.add(integration);
+        if line.engine.offer(LaneId(at), offer, line.now, &mut outbound).is_ok() {
+            let lease = reading.config.delivery.lease();
+            message.hold(integration, lease);
             if let Some(order) = order {
-                orders.add(order);
+                orders.hold(order, lease);
             }
         }
     }
@@ -210,15 +218,22 @@ impl Message {
         Self(Some((id, line.messages.recall(id, seconds(reading.opened.received_at), host))))
     }
 
-    /// Whether this integration has not had the event yet.
-    fn is_news(&self, integration: &Integration) -> bool {
-        self.0.as_ref().is_none_or(|(id, known)| !known.knows(id.for_integration(&integration.identity)))
+    /// Returns the id under which the event is held and remembered for the integration.
+    fn id(&self, integration: &Integration) -> Option<Id> {
+        self.0.as_ref().map(|(id, _)| id.for_integration(&integration.identity))
     }
 
-    /// The integration has it now.
-    fn add(&mut self, integration: &Integration) {
+    /// Whether this integration has not had the event yet, and isn't about to.
+    fn is_news(&self, integration: &Integration) -> bool {
+        let known =
+            |(id, known): &(Id, ShardSnapshot)| known.state(id.for_integration(&integration.identity));
+        self.0.as_ref().and_then(known).is_none()
+    }
+
+    /// The event is queued for the integration now.
+    fn hold(&mut self, integration: &Integration, lease: Duration) {
         if let Some((id, known)) = &mut self.0 {
-            known.add(id.for_integration(&integration.identity));
+            known.hold(id.for_integration(&integration.identity), lease);
         }
     }
 

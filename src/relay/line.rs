@@ -2,15 +2,17 @@
 
 use fastrand::Rng;
 
+use super::shipment::Shipment;
 use crate::deduplication::SeenIds;
-use crate::delivery::{Engine, Instant};
-use crate::vendors::Parcel;
+use crate::delivery::{End, Engine, Instant};
 
 /// What every event goes through.
 pub struct Line<'l> {
     pub messages: &'l SeenIds,
     pub orders: &'l SeenIds,
-    pub engine: &'l mut Engine<Parcel>,
+    pub engine: &'l mut Engine<Shipment>,
+    /// What has ended in the engine meanwhile.
+    pub ended: &'l mut Vec<(Shipment, End)>,
     pub cachebusters: &'l mut Rng,
     pub now: Instant,
 }

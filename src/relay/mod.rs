@@ -8,9 +8,11 @@ mod event_run;
 mod host;
 mod line;
 mod orders;
+mod outbound;
 mod parsed_request;
 mod reading;
 mod run;
+mod shipment;
 #[cfg(test)]
 mod tests;
 
@@ -20,20 +22,19 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::accounting::{
-    CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Notice, Outcome, Refusal, RequestIgnored,
-};
+use crate::accounting::{EventIgnored, IntegrationRef, Outcome, RequestIgnored};
 use crate::config::Compiled;
 use crate::deduplication::SeenIds;
-use crate::delivery::{Answer, Callouts, Engine, Instant, LaneConfig, LaneId, Token};
+use crate::delivery::{Answer, End, Engine, Instant, LaneConfig, Token};
 use crate::reply::Reply;
 use crate::request::{Budget, Request};
 use crate::sources;
-use crate::vendors::{Attempt, Parcel};
 pub use host::Host;
-use line::{Line, cachebuster};
-use parsed_request::{ParseFailure, ParsedRequest};
+use line::Line;
+use outbound::Outbound;
+use parsed_request::{ParseFailure, ParsedRequest, seconds};
 use run::Run;
+use shipment::{Concluded, Shipment};
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
 const MAX_EVENTS_PER_STEP: usize = 32;
@@ -41,6 +42,10 @@ const MAX_EVENTS_PER_STEP: usize = 32;
 const MAX_STEP_TIME: Duration = Duration::from_micros(500);
 /// How long a request may wait for others, so that one timer, one wake-up and one flight of callouts serve them all.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(5);
+/// How long the end of a delivery may wait for others before deduplication is told.
+const CONCLUDE_INTERVAL: Duration = Duration::from_millis(100);
+/// The most ids of ended deliveries that wait for that.
+const MAX_CONCLUDED: usize = 256;
 /// The most callouts that one call of [`Relay::work`] sends.
 const MAX_CALLOUTS_PER_STEP: usize = 64;
 
@@ -59,7 +64,12 @@ pub struct Relay {
     inbox: VecDeque<Work>,
     /// When the inbox is worked on next.
     inbox_due: Instant,
-    engine: Engine<Parcel>,
+    engine: Engine<Shipment>,
+    /// What has ended in the engine, until the end of the call.
+    ended: Vec<(Shipment, End)>,
+    /// The ends that deduplication has not been told yet, and when it is told.
+    concluded: Concluded,
+    concluded_due: Instant,
     budget: Budget,
     rng: Rng,
     /// Cachebusters come from a generator of their own: the engine has the other one in hand when they are needed.
@@ -81,14 +91,17 @@ impl Relay {
     pub fn new(name: String, config: Rc<Compiled>, seed: u64, host: &mut impl Host) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
-            messages: SeenIds::new("messages", &name, config.deduplication_window),
-            orders: SeenIds::new("orders", &name, config.order_window),
-            signatures: SeenIds::new("signatures", &name, sources::SIGNATURE_MEMORY),
+            messages: SeenIds::new("messages", &name, config.deduplication_window, config.delivery.lease()),
+            orders: SeenIds::new("orders", &name, config.order_window, config.delivery.lease()),
+            signatures: SeenIds::new("signatures", &name, sources::SIGNATURE_MEMORY, Duration::ZERO),
             name,
             config: Rc::clone(&config),
             inbox: VecDeque::new(),
             inbox_due: Instant::ZERO,
             engine: Engine::default(),
+            ended: Vec::new(),
+            concluded: Concluded::default(),
+            concluded_due: Instant::ZERO,
             budget: Budget::default(),
             cachebusters: rng.fork(),
             rng,
@@ -107,9 +120,14 @@ impl Relay {
             redirects: integration.vendor.redirects(),
         };
         let lanes = config.integrations.iter().map(lane).collect();
-        self.engine.configure(config.delivery, lanes, host.now(), host);
-        self.messages = SeenIds::new("messages", &self.name, config.deduplication_window);
-        self.orders = SeenIds::new("orders", &self.name, config.order_window);
+        let now = host.now();
+        let mut outbound =
+            Outbound { config: &config, cachebusters: &mut self.cachebusters, host, ended: &mut self.ended };
+        self.engine.configure(config.delivery, lanes, now, &mut outbound);
+        self.conclude(now);
+        let lease = config.delivery.lease();
+        self.messages = SeenIds::new("messages", &self.name, config.deduplication_window, lease);
+        self.orders = SeenIds::new("orders", &self.name, config.order_window, lease);
         self.config = config;
     }
 
@@ -189,7 +207,16 @@ impl Relay {
 
     /// Settles a callout. False: it is none that is waited for.
     pub fn settle(&mut self, token: Token, answer: Answer, host: &mut impl Host) -> bool {
-        self.engine.settle(token, answer, host.now(), &mut self.rng, host)
+        let now = host.now();
+        let mut outbound = Outbound {
+            config: &self.config,
+            cachebusters: &mut self.cachebusters,
+            host,
+            ended: &mut self.ended,
+        };
+        let known = self.engine.settle(token, answer, now, &mut self.rng, &mut outbound);
+        self.conclude(now);
+        known
     }
 
     /// Does a bounded part of what is to be done: reads events, sends callouts.
@@ -207,14 +234,45 @@ impl Relay {
         if self.inbox.is_empty() {
             self.inbox.shrink_to(MAX_EVENTS_PER_STEP);
         }
-        let mut outbound = Outbound { config: &self.config, cachebusters: &mut self.cachebusters, host };
+        let mut outbound = Outbound {
+            config: &self.config,
+            cachebusters: &mut self.cachebusters,
+            host,
+            ended: &mut self.ended,
+        };
         self.engine.step(now, &mut self.rng, &mut outbound, MAX_CALLOUTS_PER_STEP);
+        self.conclude(now);
+        if self.concluded_due <= now || self.concluded.len() >= MAX_CONCLUDED {
+            self.record_concluded(host);
+        }
+    }
+
+    /// Notes what has ended in the engine.
+    fn conclude(&mut self, now: Instant) {
+        if self.ended.is_empty() {
+            return;
+        }
+        if self.concluded.is_empty() {
+            self.concluded_due = now.saturating_add(CONCLUDE_INTERVAL);
+        }
+        for (shipment, end) in self.ended.drain(..) {
+            self.concluded.note(shipment.held, end.outcome == Outcome::Delivered);
+        }
+    }
+
+    /// Tells deduplication what has ended.
+    pub fn record_concluded(&mut self, host: &impl Host) {
+        if !self.concluded.is_empty() {
+            let now = seconds(host.wall_clock());
+            self.concluded.record(&self.messages, &self.orders, now, host);
+        }
     }
 
     /// When [`Relay::work`] has something to do next: a time that may have passed, or never.
     pub fn next_due(&self) -> Option<Instant> {
         let inbox = (!self.inbox.is_empty()).then_some(self.inbox_due);
-        inbox.into_iter().chain(self.engine.next_due()).min()
+        let concluded = (!self.concluded.is_empty()).then_some(self.concluded_due);
+        inbox.into_iter().chain(self.engine.next_due()).chain(concluded).min()
     }
 
     /// Returns the deliveries that are queued or in flight, by integration; of a removed one its last are in flight.
@@ -222,7 +280,7 @@ impl Relay {
         self.engine.lanes().map(|(integration, held)| (integration, held.deliveries))
     }
 
-    /// Whether nothing is held at all.
+    /// Whether no request and no delivery is held.
     pub fn is_idle(&self) -> bool {
         self.inbox.is_empty() && self.engine.is_idle()
     }
@@ -238,12 +296,14 @@ impl Relay {
             messages: &self.messages,
             orders: &self.orders,
             engine: &mut self.engine,
+            ended: &mut self.ended,
             cachebusters: &mut self.cachebusters,
             now: host.now(),
         };
         if !run.step(&mut line, host) {
             self.inbox.pop_front();
         }
+        self.conclude(host.now());
     }
 
     /// Makes the first request of the inbox ready for its events to be run under the newest configuration.
@@ -259,37 +319,5 @@ impl Relay {
             }
         };
         self.inbox.push_front(Work::Open(run));
-    }
-}
-
-/// Makes the engine's parcels into callouts of the newest configuration.
-struct Outbound<'o, H> {
-    config: &'o Compiled,
-    cachebusters: &'o mut Rng,
-    host: &'o mut H,
-}
-
-impl<H: Host> Callouts<Parcel> for Outbound<'_, H> {
-    fn dispatch(&mut self, lane: LaneId, parcel: &Parcel) -> Result<Token, Refusal> {
-        let integration = self.config.integrations.get(lane.0).ok_or(Refusal::UnknownCluster)?;
-        let destination = &integration.destination;
-        let random = cachebuster(self.cachebusters);
-        let attempt = if self.host.only_shows() { Attempt::shown(random) } else { Attempt::sent(random) };
-        let callout = destination.callout(parcel, &attempt);
-        self.host.send(destination.cluster(), destination.authority(), &callout, self.config.delivery.timeout)
-    }
-}
-
-impl<H: DeliveryLedger> DeliveryLedger for Outbound<'_, H> {
-    fn delivery(&mut self, integration: IntegrationRef<'_>, outcome: Outcome) {
-        self.host.delivery(integration, outcome);
-    }
-
-    fn callout(&mut self, integration: IntegrationRef<'_>, status: CalloutStatus, took: Duration) {
-        self.host.callout(integration, status, took);
-    }
-
-    fn notice(&mut self, integration: IntegrationRef<'_>, notice: Notice<'_>) {
-        self.host.notice(integration, notice);
     }
 }

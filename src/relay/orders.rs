@@ -1,10 +1,12 @@
 //! The orders of an event's deliveries: a thank-you page that is loaded again sends a new message about the same order.
 
+use std::time::Duration;
+
 use super::host::Host;
 use super::parsed_request::seconds;
 use super::reading::Reading;
 use crate::config::Integration;
-use crate::deduplication::{Id, SeenIds, ShardSnapshot};
+use crate::deduplication::{Id, SeenIds, ShardSnapshot, State};
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::rank::Rank;
@@ -28,7 +30,8 @@ pub struct Orders<'l> {
 pub struct Order {
     /// The place in `Orders::read`.
     read: usize,
-    id: Id,
+    /// Under which it is held and remembered.
+    pub id: Id,
 }
 
 impl<'l> Orders<'l> {
@@ -65,15 +68,15 @@ impl<'l> Orders<'l> {
         Some(Order { read, id: id.for_event(&integration.identity, &planned.vendor_event) })
     }
 
-    /// Whether the order was queued for the integration before.
-    pub fn knows(&self, order: Order) -> bool {
-        self.read.get(order.read).is_some_and(|(_, known)| known.knows(order.id))
+    /// Returns what is known of the order for the integration.
+    pub fn state(&self, order: Order) -> Option<State> {
+        self.read.get(order.read)?.1.state(order.id)
     }
 
     /// The order is queued for the integration now.
-    pub fn add(&mut self, order: Order) {
+    pub fn hold(&mut self, order: Order, lease: Duration) {
         if let Some((_, known)) = self.read.get_mut(order.read) {
-            known.add(order.id);
+            known.hold(order.id, lease);
         }
     }
 

@@ -3,6 +3,7 @@
 mod bots;
 mod clients;
 mod orders;
+mod repeated;
 mod runs;
 
 use proptest::prelude::*;
@@ -10,6 +11,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::accounting::Refusal;
 use crate::endpoints::Endpoints;
 use crate::testing::FakeHost;
 

@@ -62,7 +62,7 @@ fn the_engine_keeps_its_promises_whatever_happens() {
     }
 }
 
-const EXPECTED: [&str; 25] = [
+const EXPECTED: [&str; 26] = [
     "delivered",
     "queue_full",
     "rejected",
@@ -70,6 +70,7 @@ const EXPECTED: [&str; 25] = [
     "expired",
     "misconfigured",
     "removed",
+    "given back",
     "made way",
     "2xx",
     "3xx",
@@ -102,6 +103,12 @@ impl DeliveryLedger for Books {
     }
     fn notice(&mut self, lane: IntegrationRef<'_>, notice: Notice<'_>) {
         self.0.borrow_mut().notice(lane, notice);
+    }
+}
+
+impl Ends<Item> for Books {
+    fn ended(&mut self, item: Item, end: End) {
+        self.0.borrow_mut().ended(&item, end);
     }
 }
 
@@ -161,16 +168,23 @@ impl Simulation {
             let rank = if self.rng.bool() { Rank::Ordinary } else { Rank::Conversion };
             let Some(identity) = self.books.0.borrow().order.get(lane.0).copied() else {
                 let stray = Item::new(0, ("", ""), 1, self.now, &self.alive);
-                let result = self.engine.offer(lane, stray, rank, self.now, &mut self.books);
+                let stray = Offer { parcel: stray, rank, waits_until: None };
+                let result = self.engine.offer(lane, stray, self.now, &mut self.books);
                 ensure!(result == Err(OfferRejected::NoSuchLane), "offer to {lane:?}: {result:?}");
                 continue;
             };
             self.next_item += 1;
             let item = Item::new(self.next_item, identity, self.rng.usize(0..400), self.now, &self.alive);
-            let dropped = |books: &Books| books.0.borrow().account(identity).dropped();
+            let dropped = |books: &Books| books.0.borrow().account(identity).ended_without_delivery();
             let before = dropped(&self.books);
             self.books.0.borrow_mut().matched(identity);
-            let taken = self.engine.offer(lane, item, rank, self.now, &mut self.books).is_ok();
+            let wait = Duration::from_millis(self.rng.u64(0..10_000));
+            let waits_until = self.rng.bool().then_some(self.now + wait);
+            if let Some(until) = waits_until {
+                self.books.0.borrow_mut().waits.insert(self.next_item, until);
+            }
+            let offer = Offer { parcel: item.waiting(waits_until), rank, waits_until };
+            let taken = self.engine.offer(lane, offer, self.now, &mut self.books).is_ok();
             let dropped = dropped(&self.books) - before;
             match (taken, rank) {
                 (true, Rank::Ordinary) => ensure!(dropped == 0, "something made way for a page"),
@@ -340,6 +354,9 @@ impl Simulation {
         }
         let idle = alive.count == 0;
         let latest = self.now + self.longest_wait;
+        let impatient = vendors.waits.values().min().map(|until| *until + Duration::from_secs(1));
+        let patience = impatient.is_none_or(|end| self.engine.next_due().is_some_and(|due| due <= end));
+        ensure!(patience, "somebody waits until {impatient:?}, next is {:?}", self.engine.next_due());
         ensure!(self.engine.is_idle() == idle, "idle?");
         ensure!(self.engine.next_due().is_none() == idle, "an idle engine arms no timer, another one does");
         ensure!(self.engine.next_due().is_none_or(|due| due <= latest), "waits longer than it may");

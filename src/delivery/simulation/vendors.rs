@@ -26,8 +26,10 @@ pub struct Item {
     identity: Identity,
     bytes: usize,
     offered_at: Instant,
+    waits_until: Option<Instant>,
     /// Callouts that the vendor may have received.
     hits: Cell<u32>,
+    sent: Cell<u32>,
     call: Cell<Option<u64>>,
     alive: Rc<RefCell<Alive>>,
 }
@@ -36,8 +38,15 @@ impl Item {
     pub fn new(id: u64, identity: Identity, bytes: usize, now: Instant, alive: &Rc<RefCell<Alive>>) -> Self {
         alive.borrow_mut().count += 1;
         alive.borrow_mut().bytes += bytes;
-        let (hits, call) = (Cell::new(0), Cell::new(None));
-        Self { id, identity, bytes, offered_at: now, hits, call, alive: alive.clone() }
+        let (hits, sent, call) = (Cell::new(0), Cell::new(0), Cell::new(None));
+        let (offered_at, waits_until, alive) = (now, None, alive.clone());
+        Self { id, identity, bytes, offered_at, waits_until, hits, sent, call, alive }
+    }
+
+    /// The same, whose sender waits until then.
+    pub fn waiting(mut self, waits_until: Option<Instant>) -> Self {
+        self.waits_until = waits_until;
+        self
     }
 }
 
@@ -117,6 +126,7 @@ pub struct Account {
     matched: u64,
     delivered: u64,
     dropped: BTreeMap<DropReason, u64>,
+    given_back: u64,
     /// Answers that the engine took and that mean success.
     successes: u64,
 }
@@ -126,8 +136,12 @@ impl Account {
         self.dropped.values().sum()
     }
 
+    pub fn ended_without_delivery(&self) -> u64 {
+        self.dropped() + self.given_back
+    }
+
     pub fn balances(&self, pending: u64) -> Result<(), String> {
-        if self.matched != self.delivered + self.dropped() + pending {
+        if self.matched != self.delivered + self.dropped() + self.given_back + pending {
             return Err(format!("{self:?} does not balance with {pending} pending"));
         }
         let honest = self.delivered == self.successes;
@@ -152,11 +166,15 @@ pub struct Vendors {
     most_attempts: u32,
     pub order: Vec<Identity>,
     pub modes: BTreeMap<Identity, Mode>,
+    /// Until when senders wait, by item.
+    pub waits: BTreeMap<u64, Instant>,
     accounts: BTreeMap<Identity, Account>,
     failing: BTreeMap<Identity, bool>,
     paused: BTreeMap<Identity, Instant>,
     calls: BTreeMap<Token, Call>,
     answers: BTreeMap<(Instant, u64), (Token, Kind)>,
+    /// The callout that the engine is being told the answer of.
+    answering: Option<Token>,
     tokens: u32,
     serial: u64,
     /// What the engine has done so far: dispatches, and lines in the books.
@@ -173,11 +191,13 @@ impl Vendors {
             most_attempts: 0,
             order: Vec::new(),
             modes: BTreeMap::new(),
+            waits: BTreeMap::new(),
             accounts: BTreeMap::new(),
             failing: BTreeMap::new(),
             paused: BTreeMap::new(),
             calls: BTreeMap::new(),
             answers: BTreeMap::new(),
+            answering: None,
             // Some hosts have few tokens and soon use them again.
             tokens: if rng.u32(0..4) == 0 { 40 } else { u32::MAX },
             serial: rng.u64(0..1 << 40),
@@ -216,6 +236,10 @@ impl Vendors {
             Outcome::Delivered => {
                 account.delivered += 1;
                 self.see("delivered");
+            }
+            Outcome::GivenBack => {
+                account.given_back += 1;
+                self.see("given back");
             }
             Outcome::Matched | Outcome::DryRun => self.expect(false, "counted what is not the engine's"),
             Outcome::Dropped(reason) => {
@@ -260,11 +284,14 @@ impl Vendors {
     }
 
     pub fn take_answer(&mut self) -> (Token, Kind) {
-        self.answers.pop_first().unwrap().1
+        let (token, kind) = self.answers.pop_first().unwrap().1;
+        self.answering = Some(token);
+        (token, kind)
     }
 
     /// The engine was told an answer, and knew the callout or not.
     pub fn answered(&mut self, token: Token, kind: Kind, known: bool) -> Result<(), String> {
+        self.answering = None;
         let call = self.calls.remove(&token);
         let Some(call) = call.filter(|call| known || call.deadline > self.now) else {
             self.see("late answer");
@@ -288,21 +315,42 @@ impl Vendors {
         Ok(())
     }
 
-    /// From now on every callout is answered well and soon, also those that are already out and are answered at all.
+    /// From now on every callout is answered well and soon, also those that are already out and reach the vendor.
     pub fn heal(&mut self) {
         self.modes.clear();
-        for (_, kind) in self.answers.values_mut() {
+        for (_, kind) in self.answers.values_mut().filter(|(_, kind)| *kind != Kind::Unreached) {
             *kind = Kind::Status(200);
         }
     }
 
-    fn dispatch(&mut self, lane: LaneId, item: &Item) -> Result<Token, Refusal> {
+    /// The engine has forgotten an item.
+    pub fn ended(&mut self, item: &Item, end: End) {
+        let waited = self.waits.remove(&item.id);
+        let is_open = self.calls.iter().any(|(token, call)| {
+            let is_its = Some(call.serial) == item.call.get() && self.answering != Some(*token);
+            is_its && call.deadline > self.now
+        });
+        self.expect(!is_open, "ended with a callout open");
+        let fits = match (waited, end.outcome) {
+            (_, Outcome::Delivered | Outcome::Dropped(DropReason::Rejected)) => true,
+            (Some(_), outcome) => outcome == Outcome::GivenBack,
+            (None, outcome) => matches!(outcome, Outcome::Dropped(_)),
+        };
+        self.expect(fits, "an end that does not fit");
+        self.expect(end.attempts <= item.sent.get(), "more attempts than callouts");
+    }
+
+    fn dispatch(&mut self, lane: LaneId, item: &Item, timeout: Duration) -> Result<Token, Refusal> {
         self.activity += 1;
         let identity = item.identity;
         let failing = self.failing.get(&identity).copied().unwrap_or(false);
         self.expect(self.order.get(lane.0) == Some(&identity), "sent in another's lane");
         self.expect(self.paused.get(&identity).is_none_or(|until| *until <= self.now), "sent during a pause");
-        self.expect(item.offered_at + self.limits.max_age > self.now, "sent although too old");
+        let sender_waits = item.waits_until.is_none_or(|until| self.now + timeout <= until);
+        self.expect(sender_waits && timeout > Duration::ZERO, "sent although nobody will wait for it");
+        self.expect(timeout <= self.limits.timeout, "too long a timeout");
+        let is_young = item.waits_until.is_some() || item.offered_at + self.limits.max_age > self.now;
+        self.expect(is_young, "sent although too old");
         let twice =
             self.calls.values().any(|call| Some(call.serial) == item.call.get() && call.deadline > self.now);
         self.expect(!twice, "in flight twice");
@@ -322,26 +370,28 @@ impl Vendors {
         if failing {
             self.see("probe");
         }
+        item.sent.set(item.sent.get() + 1);
         if kind != Kind::Unreached {
             item.hits.set(item.hits.get() + 1);
-            self.expect(item.hits.get() <= self.most_attempts, "sent more often than max_attempts");
+            let few = item.waits_until.is_some() || item.hits.get() <= self.most_attempts;
+            self.expect(few, "sent more often than max_attempts");
         }
-        Ok(self.call(item, kind, failing))
+        Ok(self.call(item, kind, failing, timeout))
     }
 
-    fn call(&mut self, item: &Item, kind: Kind, probe: bool) -> Token {
+    fn call(&mut self, item: &Item, kind: Kind, probe: bool, timeout: Duration) -> Token {
         self.serial += 1;
         item.call.set(Some(self.serial));
         let token = Token((self.serial % u64::from(self.tokens)) as u32);
-        let deadline = self.now + self.limits.timeout + Duration::from_secs(1);
+        let deadline = self.now + timeout + Duration::from_secs(1);
         let call = Call { serial: self.serial, identity: item.identity, deadline, probe };
         if self.calls.insert(token, call).is_some_and(|displaced| displaced.deadline > self.now) {
             self.see("token displaced");
         }
-        let soon = Duration::from_millis(self.rng.u64(0..500)).min(self.limits.timeout);
+        let soon = Duration::from_millis(self.rng.u64(0..500)).min(timeout);
         let after = match kind {
             Kind::Never => return token,
-            Kind::Timeout => self.limits.timeout,
+            Kind::Timeout => timeout,
             Kind::Late => deadline - self.now + soon,
             _ => soon,
         };
@@ -360,8 +410,8 @@ impl Vendors {
 pub struct Host(pub Rc<RefCell<Vendors>>);
 
 impl Callouts<Item> for Host {
-    fn dispatch(&mut self, lane: LaneId, item: &Item) -> Result<Token, Refusal> {
+    fn dispatch(&mut self, lane: LaneId, item: &Item, timeout: Duration) -> Result<Token, Refusal> {
         assert!(item.id > 0, "a stray item was taken");
-        self.0.borrow_mut().dispatch(lane, item)
+        self.0.borrow_mut().dispatch(lane, item, timeout)
     }
 }

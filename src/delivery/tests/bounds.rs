@@ -64,7 +64,8 @@ fn as_many_make_way_as_the_bytes_need_and_none_in_vain() {
     }
     let mut offer = |bytes| {
         let parcel = Named { name: "purchase", bytes };
-        world.engine.offer(LaneId(0), parcel, Rank::Conversion, world.now, &mut world.books)
+        let offer = Offer { parcel, rank: Rank::Conversion, waits_until: None };
+        world.engine.offer(LaneId(0), offer, world.now, &mut world.books)
     };
     assert_eq!(offer(401), Err(OfferRejected::QueueFull));
     assert_eq!(offer(150), Ok(()));

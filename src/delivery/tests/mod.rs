@@ -4,6 +4,7 @@ mod bounds;
 mod failing;
 mod hand_over;
 mod retries;
+mod waiting;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -32,6 +33,8 @@ impl Parcel for Named {
 #[derive(Default)]
 pub struct Host {
     pub sent: Vec<(LaneId, &'static str)>,
+    /// The timeout of each.
+    pub timeouts: Vec<Duration>,
     pub refusal: Option<Refusal>,
     /// Refused whatever happens to the others.
     pub unsendable: Option<&'static str>,
@@ -40,7 +43,7 @@ pub struct Host {
 }
 
 impl Callouts<Named> for Host {
-    fn dispatch(&mut self, lane: LaneId, parcel: &Named) -> Result<Token, Refusal> {
+    fn dispatch(&mut self, lane: LaneId, parcel: &Named, timeout: Duration) -> Result<Token, Refusal> {
         if let Some(refusal) = self.refusal {
             return Err(refusal);
         }
@@ -48,6 +51,7 @@ impl Callouts<Named> for Host {
             return Err(Refusal::UnknownCluster);
         }
         self.sent.push((lane, parcel.name));
+        self.timeouts.push(timeout);
         Ok(self.reuse.take().unwrap_or(Token(self.sent.len() as u32 - 1)))
     }
 }
@@ -57,6 +61,8 @@ pub struct Books {
     pub outcomes: Vec<(String, Outcome)>,
     pub callouts: Vec<CalloutStatus>,
     pub notices: Vec<String>,
+    /// The deliveries that ended, as they were given back to the engine's owner.
+    pub ends: Vec<(&'static str, End)>,
 }
 
 impl DeliveryLedger for Books {
@@ -75,8 +81,8 @@ impl DeliveryLedger for Books {
 pub struct Both<'w, C, L>(pub &'w mut C, pub &'w mut L);
 
 impl<P, C: Callouts<P>, L> Callouts<P> for Both<'_, C, L> {
-    fn dispatch(&mut self, lane: LaneId, parcel: &P) -> Result<Token, Refusal> {
-        self.0.dispatch(lane, parcel)
+    fn dispatch(&mut self, lane: LaneId, parcel: &P, timeout: Duration) -> Result<Token, Refusal> {
+        self.0.dispatch(lane, parcel, timeout)
     }
 }
 
@@ -89,6 +95,18 @@ impl<C, L: DeliveryLedger> DeliveryLedger for Both<'_, C, L> {
     }
     fn notice(&mut self, lane: IntegrationRef<'_>, notice: Notice<'_>) {
         self.1.notice(lane, notice);
+    }
+}
+
+impl Ends<Named> for Books {
+    fn ended(&mut self, parcel: Named, end: End) {
+        self.ends.push((parcel.name, end));
+    }
+}
+
+impl<P, C, L: Ends<P>> Ends<P> for Both<'_, C, L> {
+    fn ended(&mut self, parcel: P, end: End) {
+        self.1.ended(parcel, end);
     }
 }
 
@@ -145,8 +163,15 @@ impl World {
     }
 
     pub fn offer_to(&mut self, lane: usize, name: &'static str, rank: Rank) -> bool {
+        let offer = Offer { parcel: Named { name, bytes: 100 }, rank, waits_until: None };
+        self.engine.offer(LaneId(lane), offer, self.now, &mut self.books).is_ok()
+    }
+
+    /// Offers a delivery whose sender waits that long from now.
+    pub fn offer_waiting(&mut self, name: &'static str, wait: Duration) -> bool {
         let parcel = Named { name, bytes: 100 };
-        self.engine.offer(LaneId(lane), parcel, rank, self.now, &mut self.books).is_ok()
+        let offer = Offer { parcel, rank: Rank::Conversion, waits_until: Some(self.now + wait) };
+        self.engine.offer(LaneId(0), offer, self.now, &mut self.books).is_ok()
     }
 
     pub fn step(&mut self) {

@@ -47,12 +47,14 @@ impl Shop {
             &mut self.relay,
             Answer::Status { code: 200, retry_after: None, location_host: None },
         );
+        self.relay.record_concluded(&self.host);
         let mut ends = Vec::new();
         for recorded in self.host.record() {
             if let Recorded::Delivery { integration, outcome } = recorded {
                 match outcome {
                     Outcome::Matched => {}
                     Outcome::Delivered => ends.push((integration.clone(), "delivered")),
+                    Outcome::GivenBack => ends.push((integration.clone(), "given_back")),
                     Outcome::DryRun => ends.push((integration.clone(), "dry_run")),
                     Outcome::Dropped(reason) => ends.push((integration.clone(), reason.label())),
                 }

@@ -1,0 +1,64 @@
+//! A delivery as the relay hands it to the engine: what the vendor gets, and what its end settles.
+
+use crate::deduplication::{Id, SeenIds, Store};
+use crate::delivery;
+use crate::vendors::Parcel;
+
+/// What of a shipment is held in memory beside the parcel, in bytes.
+const OVERHEAD: usize = size_of::<Shipment>().saturating_sub(size_of::<Parcel>());
+
+/// One delivery in the engine.
+#[derive(Debug)]
+pub struct Shipment {
+    /// What the vendor gets.
+    pub parcel: Parcel,
+    /// The ids under which it is held while it is on its way.
+    pub held: Held,
+}
+
+/// The ids of a delivery. `None`: it has none, or they are not remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// Of the message, for the integration.
+    pub message: Option<Id>,
+    /// Of the order, for the integration and the vendor's event.
+    pub order: Option<Id>,
+}
+
+impl delivery::Parcel for Shipment {
+    fn bytes(&self) -> usize {
+        self.parcel.bytes().saturating_add(OVERHEAD)
+    }
+}
+
+/// The ends of deliveries that are not recorded yet. They are recorded together, because the deliveries of one event mostly share
+/// what has to be read and written.
+#[derive(Debug, Default)]
+pub struct Concluded {
+    messages: Vec<(Id, bool)>,
+    orders: Vec<(Id, bool)>,
+}
+
+impl Concluded {
+    /// Whether nothing has to be recorded.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.orders.is_empty()
+    }
+
+    /// The number of ids to record.
+    pub fn len(&self) -> usize {
+        self.messages.len().saturating_add(self.orders.len())
+    }
+
+    /// Notes the end of a delivery: delivered, or any other, which is forgotten.
+    pub fn note(&mut self, held: Held, is_delivered: bool) {
+        self.messages.extend(held.message.map(|id| (id, is_delivered)));
+        self.orders.extend(held.order.map(|id| (id, is_delivered)));
+    }
+
+    /// Records all of them, at `now` in Unix seconds.
+    pub fn record(&mut self, messages: &SeenIds, orders: &SeenIds, now: u64, store: &impl Store) {
+        messages.conclude(std::mem::take(&mut self.messages), now, store);
+        orders.conclude(std::mem::take(&mut self.orders), now, store);
+    }
+}
