@@ -211,6 +211,36 @@ fn a_gateway_that_hides_what_the_drain_has_to_know_is_left_as_it_is() {
     }
 }
 
+/// The snippet of docs/operations.md that lets through what must not be hidden.
+fn documented_matcher() -> Value {
+    let page = include_str!("../docs/operations.md");
+    let snippet = page.split("```yaml\n").skip(1).find(|block| block.contains("stats_matcher:")).unwrap();
+    let snippet: Value = serde_saphyr::from_str(snippet.split("```").next().unwrap()).unwrap();
+    snippet["stats_config"]["stats_matcher"].clone()
+}
+
+#[test]
+fn the_documented_stats_matcher_lets_through_what_drain_and_alerts_need() {
+    let gateway = Gateway::start(
+        Options::new()
+            .configuration(configuration(&[flashtalking(), podsights()], json!({})))
+            .edit_envoy(|envoy| envoy["stats_config"]["stats_matcher"] = documented_matcher()),
+    );
+    gateway.send(order(1));
+    settled(&gateway, PS, 1);
+    for needed in [
+        "wasm.conversion-relay.vm_reload_success",
+        "extension_config_discovery.http_filter.conversion-relay.update_success",
+        "extension_config_discovery.http_filter.conversion-relay.update_rejected",
+        "extension_config_discovery.http_filter.conversion-relay.update_failure",
+    ] {
+        assert!(gateway.stat(needed).is_some(), "{needed}");
+    }
+    assert_eq!(gateway.stat("cluster.podsights.upstream_cx_total"), None, "the matcher is in force");
+    let drained = drain_of(&gateway, 30);
+    assert!(drained.code == Some(0) && drained.said.contains(NOTHING_PENDING), "{drained:?}");
+}
+
 #[test]
 fn a_gateway_without_integrations_has_nothing_pending() {
     let gateway = Gateway::start(Options::new().configuration(configuration(&[], json!({}))));
