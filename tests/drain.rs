@@ -243,9 +243,15 @@ fn the_documented_stats_matcher_lets_through_what_drain_and_alerts_need() {
 
 #[test]
 fn a_gateway_without_integrations_has_nothing_pending() {
-    let gateway = Gateway::start(Options::new().configuration(configuration(&[], json!({}))));
-    let drained = drain_of(&gateway, 30);
-    assert!(drained.code == Some(0) && drained.said.contains(NOTHING_PENDING), "{drained:?}");
+    for matcher in [json!({"reject_all": false}), documented_matcher()] {
+        let gateway = Gateway::start(
+            Options::new()
+                .configuration(configuration(&[], json!({})))
+                .edit_envoy(move |envoy| envoy["stats_config"]["stats_matcher"] = matcher),
+        );
+        let drained = drain_of(&gateway, 30);
+        assert!(drained.code == Some(0) && drained.said.contains(NOTHING_PENDING), "{drained:?}");
+    }
 }
 
 #[test]
