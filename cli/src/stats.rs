@@ -81,8 +81,11 @@ impl StatsMatcher {
             (_, Some(pattern)) => format!("narrow the pattern {pattern} of exclusion_list"),
             _ => format!("add to the patterns of inclusion_list {FIX}"),
         };
-        let count = hidden.len();
-        Some(format!("stats_config.stats_matcher: hides {count} metrics, such as {metric}, {who}: {fix}"))
+        let what = match hidden.len() {
+            1 => (*metric).clone(),
+            count => format!("{count} metrics, such as {metric}"),
+        };
+        Some(format!("stats_config.stats_matcher: hides {what}, {who}: {fix}"))
     }
 
     fn undecided(&self, needed: &Needed) -> Option<String> {

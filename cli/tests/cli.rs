@@ -262,7 +262,7 @@ fn a_stats_matcher_that_hides_what_the_drain_needs_is_refused_with_the_fix() {
         (
             "no-seconds",
             "stats_matcher: {exclusion_list: {patterns: [{safe_regex: {regex: '.*_seconds_total\\.integration\\.Pod.*'}}]}}",
-            "hides 1 metrics, such as wasmcustom.conversion_relay_pending_seconds_total.integration.Podsights_Production",
+            "hides wasmcustom.conversion_relay_pending_seconds_total.integration.Podsights_Production",
         ),
         (
             "none",
@@ -287,7 +287,7 @@ fn a_stats_matcher_that_hides_what_only_the_alerts_need_is_a_note() {
         (
             "no-crashes",
             "stats_matcher: {exclusion_list: {patterns: [{prefix: wasm.}]}}",
-            "hides 1 metrics, such as wasm.conversion-relay.vm_reload_success, which the dashboard and the alerts need",
+            "hides wasm.conversion-relay.vm_reload_success, which the dashboard and the alerts need",
         ),
         (
             "custom",
