@@ -1,9 +1,7 @@
-//! A change of configuration while deliveries are queued and in flight, and the drain before the end.
+//! A change of configuration while deliveries are queued and in flight.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
-
-use std::process::Command;
 
 use serde_json::{Value, json};
 use support::orders::{Books, FT, PS, configuration, dropped, flashtalking, order, podsights, settled};
@@ -177,74 +175,4 @@ fn a_refused_configuration_at_the_start_harms_no_request_and_a_good_one_later_is
     assert!(gateway.reconfigure(configuration(&[podsights()], json!({}))));
     gateway.send(order(1));
     assert_eq!(settled(&gateway, PS, 1).delivered, 1);
-}
-
-/// Runs `scripts/drain`: the code that it ended with, and what it said.
-fn drain(admin: &str, deadline: u32, still: u32) -> (Option<i32>, String) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/drain");
-    let output = Command::new("sh")
-        .args([script, admin, &deadline.to_string(), &still.to_string()])
-        .output()
-        .expect("cannot run sh");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-#[test]
-fn the_drain_waits_for_what_is_pending_and_the_end_then_loses_nothing() {
-    let mut gateway = start(&[flashtalking(), podsights()], json!({"timeout": "5s"}));
-    gateway.behave(Podsights, json!({"delay_ms": 1500}));
-    for id in 0..20 {
-        gateway.send(order(id));
-    }
-    matched(&gateway, PS, 20);
-    assert!(Books::of(&gateway, PS).pending() > 0);
-
-    let (code, said) = drain(&gateway.admin_address().to_string(), 30, 30);
-
-    assert!(code == Some(0) && said.contains("nothing is pending"), "{said}");
-    assert!(gateway.terminate().success());
-    for vendor in [Flashtalking, Podsights] {
-        assert_eq!(gateway.tally(vendor)["orders"]["accepted"], 20);
-    }
-}
-
-#[test]
-fn the_drain_gives_up_at_its_deadline_or_when_nothing_moves_and_tells_what_is_left() {
-    let gateway = start(&[flashtalking(), podsights()], json!({"max_attempts": 1000}));
-    gateway.behave(Podsights, json!({"status": 503}));
-    for id in 0..3 {
-        gateway.send(order(id));
-    }
-    settled(&gateway, FT, 3);
-    matched(&gateway, PS, 3);
-    for (deadline, still, why) in [(1, 30, "deadline"), (30, 1, "nothing has moved")] {
-        let (code, said) = drain(&gateway.admin_address().to_string(), deadline, still);
-        assert!(code == Some(1) && said.contains(why), "{said}");
-        assert!(said.contains("3  PS") && !said.contains(FT), "{said}");
-        assert!(said.contains("the listeners close and stay closed"), "{said}");
-    }
-}
-
-#[test]
-fn a_drain_that_gave_up_goes_on_waiting_when_it_is_run_again() {
-    let backoff = json!({"max_attempts": 1000, "backoff": {"base": "100ms", "max": "1s"}});
-    let mut gateway = start(&[flashtalking(), podsights()], backoff);
-    gateway.behave(Podsights, json!({"status": 503}));
-    gateway.send(order(1));
-    matched(&gateway, PS, 1);
-    let admin = gateway.admin_address().to_string();
-    assert_eq!(drain(&admin, 1, 30).0, Some(1));
-
-    gateway.behave(Podsights, json!({}));
-
-    let (code, said) = drain(&admin, 30, 30);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(gateway.terminate().success());
-    assert_eq!(gateway.tally(Podsights)["orders"]["accepted"], 1);
-}
-
-#[test]
-fn a_drain_that_never_began_says_so_with_a_code_of_its_own() {
-    let (code, said) = drain("127.0.0.1:1", 1, 1);
-    assert!(code == Some(2) && said.contains("nothing was drained"), "{said}");
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 use super::document::{Document, Found};
 use super::gateway::{Gateway, refused_resources};
 use super::printing::needs;
+use super::sharing::{self, Shared};
+use super::stats::{Needed, StatsMatcher};
 use super::{Failure, Loaded, document, load};
 use conversion_relay::config::Integration;
 
@@ -77,8 +79,24 @@ fn around(
         format!("{count} filters have an integration {name:?}: the metrics add them up. Another name tells them apart")
     }));
 
+    for (at, one) in document.filters.iter().enumerate() {
+        for other in document.filters.iter().skip(at.saturating_add(1)) {
+            sharing_of(document, one, other, problems, notes);
+        }
+    }
+
     let Some(gateway) = Gateway::of(&document.file) else { return };
     let at = document.path.display();
+    problems.extend(gateway.configured_by_route().iter().map(|problem| format!("{at}: {problem}")));
+    if let Some(matcher) = StatsMatcher::of(&document.file) {
+        let mut needed = Needed::default();
+        for (found, filter) in loaded {
+            needed.add(&filter.config, found.plugin_name(), found.loaded.as_ref().and(found.name.as_deref()));
+        }
+        let (problem, note) = matcher.judge(&needed);
+        problems.extend(problem.map(|problem| format!("{at}: {problem}")));
+        notes.extend(note);
+    }
     notes.extend(gateway.lacks_node().map(str::to_owned));
     for name in document.filters.iter().filter_map(|found| found.name.as_deref()) {
         if gateway.never_switches_on(name) {
@@ -97,6 +115,31 @@ fn around(
             // A dry run sends nothing, so nothing is lost yet.
             if integration.dry_run { notes.push(text) } else { problems.push(format!("{at}: {text}")) }
         }
+    }
+}
+
+/// What two filters share that each should have for itself.
+fn sharing_of(
+    document: &Document,
+    one: &Found,
+    other: &Found,
+    problems: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) {
+    let Some(shared) = sharing::between(one, other) else { return };
+    let (first, second) = (place(document, one), place(document, other));
+    let (name, at) = (one.plugin_name().unwrap_or_default(), document.path.display());
+    match shared {
+        Shared::Plugin => problems.push(format!(
+            "{at}: the filters {first} and {second} are one plugin {name:?} in one VM, because they have the same name, vm_id, \
+             code and environment: the configuration that is loaded last is in force for both. Give each a name and a vm_id \
+             of its own"
+        )),
+        Shared::Memory => notes.push(format!(
+            "the filters {first} and {second} have the same name {name:?} and the same vm_id, so they share what is remembered \
+             for deduplication: an order of one can be dropped as a duplicate of the other's. Give each a name and a vm_id of \
+             its own"
+        )),
     }
 }
 

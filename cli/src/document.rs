@@ -31,7 +31,8 @@ pub struct Found {
     pub loaded: Option<Vec<String>>,
 }
 
-const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+/// The type of a Wasm filter's configuration.
+pub const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
 /// Reads a file. YAML, of which JSON is a part.
 pub fn find(path: &Path) -> Result<Document, Failure> {
@@ -212,6 +213,11 @@ pub enum Passed<'p> {
 }
 
 impl Found {
+    /// The plugin's name in Envoy's PluginConfig.
+    pub fn plugin_name(&self) -> Option<&str> {
+        self.plugin.as_ref()?.get("name")?.as_str()
+    }
+
     /// How the filter comes to an environment variable. A bare configuration doesn't say, so all are passed on.
     pub fn environment(&self, name: &str) -> Passed<'_> {
         let Some(plugin) = &self.plugin else { return Passed::OfHost };

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::document::walk;
+use super::document::{WASM, walk};
 use conversion_relay::mapping::suggest::nearest;
 
 /// A complete gateway: an envoy.yaml, not a part of one.
@@ -66,6 +66,27 @@ impl<'v> Gateway<'v> {
             "node: without id and cluster Envoy doesn't start, because it loads a file by path_config_source: add \
              node: {id: gateway, cluster: gateway}, unless you start it with --service-node and --service-cluster",
         )
+    }
+
+    /// The problems with Wasm configurations in a `typed_per_filter_config`, which Envoy refuses.
+    pub fn configured_by_route(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        walk(self.0, &mut |place| {
+            let filters = place.get("typed_per_filter_config").and_then(Value::as_object);
+            for (filter, own) in filters.into_iter().flatten() {
+                let is_wasm = |value: &Value| value.get("@type").is_some_and(|kind| kind == WASM);
+                if is_wasm(own) || own.get("config").is_some_and(is_wasm) {
+                    problems.push(format!(
+                        "typed_per_filter_config: {filter}: Envoy's Wasm filter takes no configuration by route and Envoy \
+                         doesn't start: switch the filter on by a FilterConfig with config: {{}}, and add a second filter \
+                         where another configuration is needed"
+                    ));
+                }
+            }
+        });
+        problems.sort();
+        problems.dedup();
+        problems
     }
 
     fn mentions(&self, key: &str) -> bool {

@@ -6,6 +6,8 @@ mod gateway;
 pub mod preview;
 mod printing;
 pub mod reference;
+mod sharing;
+mod stats;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -235,6 +235,83 @@ fn a_gateway_that_cannot_work_is_refused_with_the_place_and_the_fix() {
     }
 }
 
+/// The shipped gateway with this in place of its `stats_config:`, so that the tags come below it.
+fn check_with_matcher(name: &str, matcher: &str) -> (Option<i32>, String) {
+    let envoy =
+        shipped("envoy.yaml").replace("\nstats_config:\n", &format!("\nstats_config:\n  {matcher}\n"));
+    Folder::new(name, &[("envoy.yaml", &envoy), ("conversion-relay.yaml", &shipped("conversion-relay.yaml"))])
+        .check()
+}
+
+#[test]
+fn a_stats_matcher_that_hides_what_the_drain_needs_is_refused_with_the_fix() {
+    for (name, matcher, problem) in [
+        (
+            "only-clusters",
+            "stats_matcher: {inclusion_list: {patterns: [{prefix: cluster.}]}}",
+            "such as wasmcustom.conversion_relay_deliveries_total.integration.Flashtalking_purchases.vendor.flashtalking.\
+             outcome.delivered, which scripts/drain needs: add to the patterns of inclusion_list \
+             {prefix: wasmcustom.conversion_relay_}",
+        ),
+        (
+            "no-matched",
+            "stats_matcher: {exclusion_list: {patterns: [{suffix: .outcome.matched}]}}",
+            "hides 2 metrics, such as wasmcustom.conversion_relay_deliveries_total.integration.Flashtalking_purchases.vendor.\
+             flashtalking.outcome.matched, which scripts/drain needs: narrow the pattern {\"suffix\":\".outcome.matched\"}",
+        ),
+        (
+            "no-seconds",
+            "stats_matcher: {exclusion_list: {patterns: [{safe_regex: {regex: '.*_seconds_total\\.integration\\.Pod.*'}}]}}",
+            "hides wasmcustom.conversion_relay_pending_seconds_total.integration.Podsights_Production",
+        ),
+        (
+            "none",
+            "stats_matcher: {reject_all: true}",
+            "replace reject_all by an inclusion_list with {prefix: ",
+        ),
+    ] {
+        let (code, printed) = check_with_matcher(name, matcher);
+        assert_eq!(code, Some(1), "{name}: {printed}");
+        assert!(printed.contains(problem), "{name}: {printed}");
+    }
+}
+
+#[test]
+fn a_stats_matcher_that_hides_what_only_the_alerts_need_is_a_note() {
+    for (name, matcher, note) in [
+        (
+            "no-discovery",
+            "stats_matcher: {inclusion_list: {patterns: [{prefix: wasm}]}}",
+            "hides 3 metrics, such as extension_config_discovery.http_filter.conversion-relay.update_failure, which the",
+        ),
+        (
+            "no-crashes",
+            "stats_matcher: {exclusion_list: {patterns: [{prefix: wasm.}]}}",
+            "hides wasm.conversion-relay.vm_reload_success, which the dashboard and the alerts need",
+        ),
+        (
+            "custom",
+            "stats_matcher: {exclusion_list: {patterns: [{custom: {name: own}}]}}",
+            "has a pattern that is not understood here",
+        ),
+    ] {
+        let (code, printed) = check_with_matcher(name, matcher);
+        assert_eq!(code, Some(0), "{name}: {printed}");
+        assert!(printed.contains(&format!("note: stats_config.stats_matcher: {note}")), "{name}: {printed}");
+    }
+}
+
+#[test]
+fn the_stats_matcher_of_the_manual_hides_nothing_that_is_needed() {
+    let snippet =
+        blocks(&doc("operations.md"), "yaml").into_iter().find(|block| block.contains("stats_matcher"));
+    let snippet: Value = serde_saphyr::from_str(&snippet.unwrap()).unwrap();
+    let matcher = format!("stats_matcher: {}", snippet["stats_config"]["stats_matcher"]);
+    let (code, printed) = check_with_matcher("documented", &matcher);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(!printed.contains("stats_matcher"), "{printed}");
+}
+
 /// The shipped gateway with the parts that its comments propose, for a site without a collector.
 fn with_local_filter() -> (String, String) {
     let envoy = shipped("envoy.yaml").replace("#| ", "").replace("#|", "");
@@ -279,6 +356,78 @@ fn every_filter_of_a_gateway_is_checked() {
     ] {
         let (code, printed) = check(name, &local);
         assert_eq!(code, Some(1), "{name}: {printed}");
+        assert!(printed.contains(problem), "{name}: {printed}");
+    }
+}
+
+#[test]
+fn filters_that_would_be_one_plugin_are_refused_and_such_as_share_their_memory_are_noted() {
+    let relay = shipped("conversion-relay.yaml");
+    let (envoy, local) = with_local_filter();
+    let check = |name: &str, local: &str| {
+        let files = [
+            ("envoy.yaml", envoy.as_str()),
+            ("conversion-relay.yaml", &relay),
+            ("conversion-relay-local.yaml", local),
+        ];
+        Folder::new(name, &files).check()
+    };
+    // Only the resource's name is that of its entry in http_filters; the plugin's own two names were forgotten.
+    let forgotten = local
+        .replace("        name: conversion-relay-local ", "        name: conversion-relay ")
+        .replace("vm_id: conversion-relay-local\n", "vm_id: conversion-relay\n");
+    assert_ne!(forgotten, local);
+    let (code, printed) = check("one-plugin", &forgotten);
+    assert_eq!(code, Some(1), "{printed}");
+    for part in [
+        "the filters conversion-relay in ",
+        " and conversion-relay-local in ",
+        "are one plugin \"conversion-relay\" in one VM",
+        "Give each a name and a vm_id of its own",
+    ] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    let (code, printed) =
+        check("one-memory", &forgotten.replace("[PODSIGHTS_KEY]", "[PODSIGHTS_KEY, OTHER]"));
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("they share what is remembered for deduplication"), "{printed}");
+    for half in ["        name: conversion-relay ", "          vm_id: conversion-relay\n"] {
+        let mended = forgotten.replace(half, &half.replace("relay", "relay-local"));
+        assert_ne!(mended, forgotten);
+        let (code, printed) = check("apart", &mended);
+        assert!(code == Some(0) && !printed.contains("remembered"), "{half}: {printed}");
+    }
+}
+
+#[test]
+fn the_same_filter_in_two_listeners_is_fine() {
+    let mut envoy: Value = serde_saphyr::from_str(&shipped("envoy.yaml")).unwrap();
+    let listeners = envoy["static_resources"]["listeners"].as_array_mut().unwrap();
+    let mut second = listeners[0].clone();
+    second["name"] = json!("second");
+    listeners.push(second);
+    let relay = shipped("conversion-relay.yaml");
+    let files = [("envoy.yaml", &*envoy.to_string()), ("conversion-relay.yaml", &relay)];
+    let (code, printed) = Folder::new("listeners", &files).check();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(!printed.contains("The filter"), "it is one: {printed}");
+}
+
+#[test]
+fn a_configuration_by_route_is_refused_because_envoy_refuses_it() {
+    let relay = shipped("conversion-relay.yaml");
+    let wasm = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+    for (name, from, to) in [
+        ("of-route", "type.googleapis.com/envoy.config.route.v3.FilterConfig", wasm.to_owned()),
+        ("in-filter-config", "config: {}", format!("config: {{\"@type\": {wasm}}}")),
+    ] {
+        let envoy = shipped("envoy.yaml");
+        assert!(envoy.contains(from));
+        let files = [("envoy.yaml", &*envoy.replacen(from, &to, 1)), ("conversion-relay.yaml", &relay)];
+        let (code, printed) = Folder::new(name, &files).check();
+        assert_eq!(code, Some(1), "{name}: {printed}");
+        let problem =
+            "typed_per_filter_config: conversion-relay: Envoy's Wasm filter takes no configuration by route";
         assert!(printed.contains(problem), "{name}: {printed}");
     }
 }

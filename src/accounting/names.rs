@@ -19,6 +19,11 @@ pub fn delivery(integration: &str, vendor: &str, outcome: Outcome) -> String {
     format!("conversion_relay_deliveries_total.integration.{integration}.vendor.{vendor}.{labels}")
 }
 
+/// Returns the name of the counter of the seconds that an integration's deliveries are pending, summed over the deliveries.
+pub fn pending_seconds(integration: &str, vendor: &str) -> String {
+    format!("conversion_relay_pending_seconds_total.integration.{integration}.vendor.{vendor}")
+}
+
 /// Returns the name of the counter of an integration's callouts with one result.
 pub fn callout(integration: &str, vendor: &str, status: CalloutStatus) -> String {
     let status = status.label();

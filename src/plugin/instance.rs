@@ -7,6 +7,7 @@ use log::Level;
 
 use super::awaiting_body::{AwaitingBody, BodySeen};
 use super::envoy::Envoy;
+use super::heartbeat::Heartbeat;
 use super::log_limit::LogLimiter;
 use super::messages::BODY_TIMED_OUT;
 use super::metrics::Metrics;
@@ -31,6 +32,7 @@ pub struct Plugin<E> {
     roots: Vec<(u32, Rc<Compiled>)>,
     /// The newest root's.
     timer: Timer,
+    heartbeat: Heartbeat,
     log_level_read: Option<Instant>,
     awaiting_body: AwaitingBody,
 }
@@ -82,6 +84,7 @@ impl<E: Envoy> Plugin<E> {
             newest: root,
             roots: vec![(root, config)],
             timer: Timer::default(),
+            heartbeat: Heartbeat::default(),
             log_level_read: None,
             awaiting_body: AwaitingBody::default(),
         }
@@ -166,6 +169,7 @@ impl<E: Envoy> Plugin<E> {
         self.timer.reset();
         self.give_up_on_bodies(now, root);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
+        self.count_held(now);
         self.metrics.flush(&self.envoy);
         self.arm(Current::root(root), now);
         sent
@@ -221,7 +225,19 @@ impl<E: Envoy> Plugin<E> {
     /// Returns when a tick of the newest root has something to do next.
     pub fn next_due(&mut self, now: Instant) -> Option<Instant> {
         let counts = self.metrics.next_due(now);
-        [self.relay.next_due(), self.awaiting_body.next_due(), counts].into_iter().flatten().min()
+        let holds_any = self.relay.pending().any(|(_, held)| held > 0);
+        let heartbeat = self.heartbeat.next_due(holds_any, now);
+        let due = [self.relay.next_due(), self.awaiting_body.next_due(), counts, heartbeat];
+        due.into_iter().flatten().min()
+    }
+
+    /// Counts the deliveries that are held, if a second has passed since they were last counted.
+    fn count_held(&mut self, now: Instant) {
+        if self.heartbeat.beats(now) {
+            for (integration, held) in self.relay.pending() {
+                self.metrics.held_for_a_second(integration, held);
+            }
+        }
     }
 
     /// Runs a step of the relay with its surroundings, and arms the timer for what is due then. `current` is the context

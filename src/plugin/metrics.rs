@@ -35,6 +35,7 @@ struct IntegrationMetrics {
     name: String,
     vendor: &'static str,
     deliveries: Vec<u32>,
+    pending_seconds: u32,
     callouts: Vec<u32>,
     callout_duration: u32,
 }
@@ -67,6 +68,12 @@ impl Metrics {
         let metrics = self.of(integration);
         let metric = metrics.and_then(|metrics| metrics.deliveries.get(outcome.index()).copied());
         self.pending.add(metric, 1);
+    }
+
+    /// Counts a second in which the VM holds `deliveries` of an integration.
+    pub fn held_for_a_second(&mut self, integration: IntegrationRef<'_>, deliveries: usize) {
+        let metric = self.of(integration).map(|metrics| metrics.pending_seconds);
+        self.pending.add(metric, deliveries);
     }
 
     pub fn callout(
@@ -137,6 +144,7 @@ impl IntegrationMetrics {
             deliveries: Outcome::all()
                 .map(|outcome| counter(names::delivery(&written, vendor, outcome)))
                 .collect(),
+            pending_seconds: counter(names::pending_seconds(&written, vendor)),
             callouts: CalloutStatus::ALL
                 .iter()
                 .map(|status| counter(names::callout(&written, vendor, *status)))

@@ -8,6 +8,7 @@
 mod answering;
 mod awaiting_body;
 mod envoy;
+mod heartbeat;
 mod instance;
 mod log_limit;
 mod messages;

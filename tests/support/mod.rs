@@ -51,7 +51,7 @@ impl Gateway {
     /// Starts stand-in and Envoy and returns once the gateway serves.
     pub fn start(options: Options) -> Self {
         let dir = TempDir::new();
-        let stand_in = StandIn::start(&dir.0, &options.module());
+        let stand_in = StandIn::start(&dir.0, &options.module_path());
         let (envoy_options, filter) = options.apply(&stand_in.ready.envoy_yaml, &stand_in.ready.filter_yaml);
         let envoy = Envoy::start(&dir.0, &stand_in.ready.envoy_yaml, &envoy_options);
         Self { envoy, stand_in, dir, filter }

@@ -127,7 +127,8 @@ impl Options {
         self
     }
 
-    pub(super) fn module(&self) -> PathBuf {
+    /// The module that Envoy will load.
+    pub fn module_path(&self) -> PathBuf {
         let named =
             std::env::var_os("CONVERSION_RELAY_WASM").filter(|path| !path.is_empty()).map(PathBuf::from);
         let module =

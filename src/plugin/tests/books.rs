@@ -31,6 +31,36 @@ fn counts_of_other_root_contexts_wait_no_longer() {
 }
 
 #[test]
+fn what_is_held_is_counted_once_a_second_for_as_long_as_the_vm_holds_it() {
+    let mut world = World::new();
+    let seconds = |world: &World, name: &str| world.envoy.told(&["pending_seconds_total", name]);
+    world.hand_over(1);
+    world.wait(SECOND);
+    assert_eq!(seconds(&world, ""), 0, "held for less than a second, since it was read");
+    world.hand_over(1);
+    world.wait(2 * SECOND);
+    assert_eq!((seconds(&world, "integration.FT."), seconds(&world, "integration.Pod.")), (4, 4));
+
+    world.settle_all(Answer::status(200));
+    world.wait(60 * SECOND);
+    assert_eq!(seconds(&world, ""), 8, "nothing is held any more");
+    world.hand_over(1);
+    world.wait(SECOND + 5 * MS);
+    assert_eq!(seconds(&world, ""), 10, "a second after it was read, whatever was before");
+}
+
+#[test]
+fn deliveries_that_end_within_a_second_leave_no_trace_in_the_seconds() {
+    let mut world = World::new();
+    for _ in 0..5 {
+        world.hand_over(1);
+        world.wait(400 * MS);
+        world.settle_all(Answer::status(200));
+    }
+    assert_eq!(world.envoy.told(&["pending_seconds_total"]), 0);
+}
+
+#[test]
 fn the_metrics_of_an_integration_that_was_removed_stay_for_its_last_deliveries() {
     let mut world = World::new();
     world.hand_over(1);
