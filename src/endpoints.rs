@@ -7,7 +7,7 @@ use smart_default::SmartDefault;
 
 use crate::event::EventType;
 use crate::event::envelope::Form;
-use crate::settings::{HOUR, SECOND, Time, Whole, YEAR};
+use crate::settings::{HOUR, MINUTE, SECOND, Time, Whole, YEAR};
 
 /// Which requests are tracking requests, and how much of them is buffered.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
@@ -35,10 +35,43 @@ pub struct EndpointSettings {
     /// Historical data that is imported this way is `stale` by `max_event_age`.
     #[default(true)]
     pub import: bool,
+    /// The [acknowledged route](durability.md), `POST /v1/deliver`, for senders that keep an event until it is delivered. Absent: off. Needs a
+    /// source with `deliver: true`, and `allow_on_headers_stop_iteration: true` in Envoy's plugin configuration.
+    pub deliver: Option<DeliverSettings>,
     /// The maximum number of bytes that one worker holds of open requests, of requests whose events are not all processed, and of
     /// events that were parsed early for the response. Beyond it requests pass unparsed (`overloaded`).
     #[default(Whole::literal::<{ 32 << 20 }>())]
     pub max_captured_bytes: Whole<1024, { 512 << 20 }>,
+}
+
+/// The route that is answered once what it carries is delivered.
+#[derive(Clone, Debug, Deserialize, SmartDefault)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", schemars(rename = "Deliver"))]
+pub struct DeliverSettings {
+    /// How long a request waits for its deliveries. What is not settled by then is given back to the sender, which gets 503.
+    #[default(Time::literal::<{ 8 * SECOND }>())]
+    pub within: Time<SECOND, { 5 * MINUTE }>,
+    /// The maximum number of requests that wait in one worker. A further one gets 429.
+    #[default(Whole::literal::<256>())]
+    pub max_open: Whole<1, 10_000>,
+}
+
+/// The limits of the acknowledged route.
+#[derive(Clone, Copy, Debug)]
+pub struct DeliverLimits {
+    /// How long a request waits.
+    pub within: Duration,
+    /// Requests that wait at once, in one worker.
+    pub max_open: usize,
+}
+
+impl DeliverSettings {
+    /// Returns the limits that the relay keeps.
+    pub fn limits(&self) -> DeliverLimits {
+        DeliverLimits { within: self.within.get(), max_open: self.max_open.get() }
+    }
 }
 
 /// Who answers tracking requests.
@@ -101,6 +134,8 @@ pub struct Endpoint {
     pub carrier: Carrier,
     /// For servers: signed where sources are configured.
     pub server: bool,
+    /// It is answered once what it carries is delivered.
+    pub acknowledged: bool,
 }
 
 /// Where a request carries its events, which also determines its method.
@@ -114,14 +149,21 @@ pub enum Carrier {
 
 impl Endpoint {
     const fn single(event_type: EventType) -> Self {
-        Self { form: Form::Single, event_type: Some(event_type), carrier: Carrier::Body, server: false }
+        Self { form: Form::Single, event_type: Some(event_type), ..Self::BATCH }
     }
 
     const fn pixel(event_type: EventType) -> Self {
         Self { carrier: Carrier::Query, ..Self::single(event_type) }
     }
 
-    const BATCH: Self = Self { form: Form::Batch, event_type: None, carrier: Carrier::Body, server: false };
+    const BATCH: Self = Self {
+        form: Form::Batch,
+        event_type: None,
+        carrier: Carrier::Body,
+        server: false,
+        acknowledged: false,
+    };
+    const DELIVER: Self = Self { form: Form::Either, acknowledged: true, ..Self::BATCH };
     const SERVER: Self = Self { form: Form::Either, server: true, ..Self::BATCH };
     const UNTYPED: Self = Self { form: Form::Single, ..Self::BATCH };
 
@@ -140,6 +182,7 @@ impl Endpoint {
 pub struct Endpoints {
     base_path: String,
     import: bool,
+    deliver: bool,
 }
 
 impl Endpoints {
@@ -152,12 +195,17 @@ impl Endpoints {
         if !legal {
             return Err(format!("expected an empty string or a path like /collect, got {base_path:?}"));
         }
-        Ok(Self { base_path: base_path.to_owned(), import: true })
+        Ok(Self { base_path: base_path.to_owned(), import: true, deliver: false })
     }
 
     /// Whether `/v1/import` is a tracking request, as it is unless this says otherwise.
     pub fn with_import(self, import: bool) -> Self {
         Self { import, ..self }
+    }
+
+    /// Whether `/v1/deliver` is a tracking request, which it is not unless this says so.
+    pub fn with_deliver(self, deliver: bool) -> Self {
+        Self { deliver, ..self }
     }
 
     /// The endpoint of a request path (with its query); `None` for every other request. Costs a comparison or two for
@@ -189,6 +237,7 @@ impl Endpoints {
             b"batch" | b"b" => Endpoint::BATCH,
             b"import" if self.import => Endpoint::BATCH,
             b"events" => Endpoint::SERVER,
+            b"deliver" if self.deliver => Endpoint::DELIVER,
             _ => Endpoint::single(letter(name).or_else(|| named(name))?),
         })
     }

@@ -1,9 +1,12 @@
 //! The filter's own answers to tracking requests, if it takes the place of a collector (`reply: local`).
 //!
 //! SDKs expect the status 200 and parse the body. A pixel is an image in a page or email: the answer is always an image,
-//! whether or not its event was accepted.
+//! whether or not its event was accepted. On the acknowledged route the answer says what became of each delivery.
+
+mod acknowledgement;
 
 use crate::accounting::RequestIgnored;
+pub use acknowledgement::{Acknowledgement, Settled, SettledDelivery};
 
 /// The answer to a tracking request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,10 +42,15 @@ impl Request {
     }
 
     /// A parameter of the query, decoded; of several with that name the first.
-    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let at = self.path.iter().position(|byte| *byte == b'?')?;
-        let query = self.path.get(at.saturating_add(1)..)?;
-        form_urlencoded::parse(query).find(|(known, _)| known == name).map(|(_, value)| value)
+    pub fn query<'r>(&'r self, name: &'r str) -> Option<Cow<'r, str>> {
+        self.query_values(name).next()
+    }
+
+    /// The values of a parameter of the query, decoded.
+    pub fn query_values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, str>> {
+        let at = self.path.iter().position(|byte| *byte == b'?');
+        let query = at.and_then(|at| self.path.get(at.saturating_add(1)..)).unwrap_or_default();
+        form_urlencoded::parse(query).filter(move |(known, _)| known == name).map(|(_, value)| value)
     }
 }
 

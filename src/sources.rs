@@ -53,6 +53,10 @@ pub struct SourceSettings {
     /// `true`: its events are only shown in the log, whatever the integration, as by an integration's `dry_run`. For test events.
     #[serde(default)]
     pub dry_run: bool,
+    /// `true`: it may use the [acknowledged route](durability.md), `POST /v1/deliver`. Refused beside `origins`: the key of a source that browsers use
+    /// is public.
+    #[serde(default)]
+    pub deliver: bool,
 }
 
 /// The sources of a configuration, ready to compare with.
@@ -67,6 +71,7 @@ struct Source {
     /// `None`: any.
     origins: Option<Vec<OriginHost>>,
     dry_run: bool,
+    deliver: bool,
 }
 
 /// One of the [`Sources`], by its index.
@@ -85,6 +90,16 @@ pub enum Credentials {
     Signed { source: SourceIndex, signature: Id, key: KeyBeside },
     /// A signature of a source that is no longer configured: none of the events counts.
     Outdated,
+}
+
+impl Credentials {
+    /// Returns the source that the request as a whole belongs to.
+    pub fn source(self) -> Option<SourceIndex> {
+        match self {
+            Self::Key(source) | Self::Signed { source, .. } => Some(source),
+            Self::None | Self::Outdated => None,
+        }
+    }
 }
 
 /// The keys that a signed request carries beside its signature, outside of its events.
@@ -121,6 +136,11 @@ impl Sources {
             if source.origins.as_ref().is_some_and(Vec::is_empty) {
                 let problem = "expected at least one host: remove origins to accept events from any";
                 return bad(format!("{at}.origins"), problem);
+            }
+            if source.deliver && source.origins.is_some() {
+                let problem =
+                    "expected no origins beside it: the key of a source that browsers use is public";
+                return bad(format!("{at}.deliver"), problem);
             }
             if source.keys.is_empty() && source.signing_secret.is_none() {
                 return bad(
@@ -168,9 +188,38 @@ impl Sources {
     /// unauthorized. On all other endpoints that is decided for each event ([`Sources::of_event`]).
     pub fn of_request(&self, request: &Request, now_unix_ms: i64) -> Result<Credentials, Unauthorized> {
         let keyed = keys_of(request).find_map(|key| self.of_key(&key));
+        if request.endpoint.acknowledged {
+            return self.of_sender(request, keyed, now_unix_ms);
+        }
         if !request.endpoint.server {
             return Ok(keyed.map_or(Credentials::None, Credentials::Key));
         }
+        self.of_signature(request, keyed, now_unix_ms)
+    }
+
+    /// Returns the credentials of a request on the acknowledged route: a signature or the key of a source that may use it.
+    fn of_sender(
+        &self,
+        request: &Request,
+        keyed: Option<SourceIndex>,
+        now_unix_ms: i64,
+    ) -> Result<Credentials, Unauthorized> {
+        let credentials = match keyed {
+            _ if request.header("x-signature").is_some() => self.of_signature(request, keyed, now_unix_ms)?,
+            Some(source) => Credentials::Key(source),
+            None => return Err(Unauthorized),
+        };
+        let source = credentials.source().and_then(|SourceIndex(at)| self.0.get(at));
+        if source.is_some_and(|source| source.deliver) { Ok(credentials) } else { Err(Unauthorized) }
+    }
+
+    /// Verifies the signature of a request, which is of the source `keyed` if it carries a key.
+    fn of_signature(
+        &self,
+        request: &Request,
+        keyed: Option<SourceIndex>,
+        now_unix_ms: i64,
+    ) -> Result<Credentials, Unauthorized> {
         let timestamp = request.header("x-timestamp").ok_or(Unauthorized)?;
         let sent: i64 =
             std::str::from_utf8(timestamp).ok().and_then(|ms| ms.parse().ok()).ok_or(Unauthorized)?;
@@ -212,6 +261,10 @@ impl Sources {
         event_key: Option<&str>,
         batch_key: Option<&str>,
     ) -> Result<SourceIndex, Unauthorized> {
+        if request.endpoint.acknowledged {
+            // The events are those of other clients, and so are the keys in them.
+            return credentials.source().ok_or(Unauthorized);
+        }
         let stated = || [event_key, batch_key].into_iter().flatten();
         let known = || stated().find_map(|key| self.of_key(key.as_bytes()));
         let source = match credentials {
@@ -237,6 +290,11 @@ impl Sources {
             return true;
         };
         host_of(request).is_some_and(|host| origins.iter().any(|origin| origin.matches(host)))
+    }
+
+    /// Whether any source may use the acknowledged route.
+    pub fn may_deliver(&self) -> bool {
+        self.0.iter().any(|source| source.deliver)
     }
 
     /// Whether the source's events are only shown, not sent.
@@ -289,6 +347,7 @@ impl Source {
             client_from_context: settings.client_from_context,
             origins: settings.origins.clone(),
             dry_run: settings.dry_run,
+            deliver: settings.deliver,
         }
     }
 }

@@ -241,6 +241,12 @@ impl FakeHost {
         }
     }
 
+    /// Forgets the callouts that are not answered, and all counts, as if the VM that they belong to had died.
+    pub fn lose_vm(&mut self) {
+        self.unanswered.clear();
+        self.counts.clear();
+    }
+
     /// Returns an integration's counts, by its name.
     pub fn counts(&self, integration: &str) -> Counts {
         let found = self.counts.iter().find(|(name, ..)| name == integration);

@@ -9,10 +9,17 @@ use crate::json::Kind;
 use crate::left_out::Reason;
 use crate::request::has_control;
 
-/// Returns what an event itself says about its client. `signed`: whether the request's signature was verified.
-pub fn event_context<'a>(event: &Event<'a>, signed: bool, fields: &Fields) -> EventContext<'a> {
+/// Returns what an event itself says about its client. `signed`: whether the request's signature was verified. `passed_on`: whether
+/// the request is of somebody who passes the event on.
+pub fn event_context<'a>(
+    event: &Event<'a>,
+    signed: bool,
+    passed_on: bool,
+    fields: &Fields,
+) -> EventContext<'a> {
     EventContext {
         signed,
+        passed_on,
         ip: event.text(fields.context_ip),
         user_agent: event.text(fields.context_user_agent),
         library: event.text(fields.library_name),

@@ -10,11 +10,8 @@ use super::outcome::Outcome;
 /// Here and below, `integration` is the integration's [label](crate::config::label).
 pub fn delivery(integration: &str, vendor: &str, outcome: Outcome) -> String {
     let labels = match outcome {
-        Outcome::Matched => "outcome.matched".to_owned(),
-        Outcome::Delivered => "outcome.delivered".to_owned(),
-        Outcome::DryRun => "outcome.dry_run".to_owned(),
-        Outcome::GivenBack => "outcome.given_back".to_owned(),
         Outcome::Dropped(reason) => format!("outcome.dropped.reason.{}", reason.label()),
+        outcome => format!("outcome.{}", outcome.label()),
     };
     format!("conversion_relay_deliveries_total.integration.{integration}.vendor.{vendor}.{labels}")
 }

@@ -24,6 +24,17 @@ impl Outcome {
         [Outcome::Matched, Outcome::Delivered, Outcome::DryRun, Outcome::GivenBack].into_iter().chain(dropped)
     }
 
+    /// Returns its name: of a drop the reason.
+    pub fn label(self) -> &'static str {
+        match self {
+            Outcome::Matched => "matched",
+            Outcome::Delivered => "delivered",
+            Outcome::DryRun => "dry_run",
+            Outcome::GivenBack => "given_back",
+            Outcome::Dropped(reason) => reason.label(),
+        }
+    }
+
     /// Returns its index in [`Outcome::all`].
     pub fn index(self) -> usize {
         match self {

@@ -17,7 +17,9 @@ use crate::bots::{BotSettings, Bots};
 use crate::consent::{ConsentRules, ConsentSettings};
 use crate::deduplication::DeduplicationSettings;
 use crate::delivery::{self, DeliverySettings};
-use crate::endpoints::{CaptureLimits, EndpointSettings, Endpoints, RelayWhen, ReplyFrom};
+use crate::endpoints::{
+    CaptureLimits, DeliverLimits, DeliverSettings, EndpointSettings, Endpoints, RelayWhen, ReplyFrom,
+};
 use crate::event::Fields;
 use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
@@ -91,6 +93,8 @@ pub struct Compiled {
     pub fields: Fields,
     /// The limits of the queue, and how deliveries are retried.
     pub delivery: delivery::Limits,
+    /// The acknowledged route; `None`: off.
+    pub deliver: Option<DeliverLimits>,
     /// The enabled ones, in the order of the configuration. A lane of the delivery engine has the same index.
     pub integrations: Vec<Integration>,
     /// Paths of secrets in plain text; each causes a warning.
@@ -132,10 +136,16 @@ impl Compiled {
                 format!("expected at least {}, one for each enabled integration", integrations.len());
             return Err(Invalid::new("delivery.queue.max_deliveries", problem));
         }
+        if config.endpoints.deliver.is_some() && !sources.as_ref().is_some_and(Sources::may_deliver) {
+            let problem = "expected a source with deliver: true, whose key its senders use";
+            return Err(Invalid::new("endpoints.deliver", problem));
+        }
         let endpoints = Endpoints::new(&config.endpoints.base_path)
             .map_err(|problem| Invalid::new("endpoints.base_path", problem))?;
         Ok(Self {
-            endpoints: endpoints.with_import(config.endpoints.import),
+            endpoints: endpoints
+                .with_import(config.endpoints.import)
+                .with_deliver(config.endpoints.deliver.is_some()),
             reply: config.endpoints.reply,
             relay_when: config.endpoints.relay_when,
             limits: config.endpoints.limits(),
@@ -152,9 +162,23 @@ impl Compiled {
             projection,
             fields,
             delivery,
+            deliver: config.endpoints.deliver.as_ref().map(DeliverSettings::limits),
             integrations,
             plain_secrets: Vec::new(),
         })
+    }
+
+    /// Returns how long a delivery can take, from its offer to its end. `waits`: whether its sender waits for it.
+    pub fn lease(&self, waits: bool) -> Duration {
+        match self.deliver.filter(|_| waits) {
+            Some(deliver) => deliver.within.saturating_add(self.delivery.after_timeout()),
+            None => self.delivery.lease(),
+        }
+    }
+
+    /// Returns the longest time that any delivery can take.
+    pub fn longest_lease(&self) -> Duration {
+        self.lease(true).max(self.lease(false))
     }
 
     /// Returns the enabled integration of that name.

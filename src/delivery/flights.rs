@@ -56,6 +56,11 @@ impl<P> Flights<P> {
         self.flights.len()
     }
 
+    /// Returns what is in flight, in no order.
+    pub fn parcels(&self) -> impl Iterator<Item = &P> {
+        self.flights.iter().map(|(_, (_, flight))| &flight.delivery.parcel)
+    }
+
     /// Adds a flight. If the host has reused the token of another flight, that one can no longer be answered and is returned.
     #[must_use]
     pub fn insert(&mut self, token: Token, flight: Flight<P>) -> Option<Flight<P>> {

@@ -186,6 +186,11 @@ impl<P> Lane<P> {
         Some(self.pace.opens_at(limits.max_in_flight.get())?.max(due))
     }
 
+    /// Returns what is queued, in no order.
+    pub fn parcels(&self) -> impl Iterator<Item = &P> {
+        self.queue.parcels()
+    }
+
     /// Returns how long the lane sends nothing, as far as is known.
     pub fn pause(&self, now: Instant) -> Duration {
         self.pace.paused_until().saturating_sub(now)

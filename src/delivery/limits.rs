@@ -32,7 +32,12 @@ pub struct Limits {
 impl Limits {
     /// Returns the longest time from a delivery's offer to its end: `max_age`, and a callout that has started just before.
     pub fn lease(&self) -> Duration {
-        self.max_age.saturating_add(self.timeout).saturating_add(GRACE)
+        self.max_age.saturating_add(self.after_timeout())
+    }
+
+    /// Returns the longest time from the start of a callout to its end.
+    pub fn after_timeout(&self) -> Duration {
+        self.timeout.saturating_add(GRACE)
     }
 
     /// Returns the timeout of a callout that starts `now`, for a sender that waits until then.

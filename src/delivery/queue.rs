@@ -67,6 +67,11 @@ impl<P> Queue<P> {
         self.bytes
     }
 
+    /// Returns all of them, in no order.
+    pub fn parcels(&self) -> impl Iterator<Item = &P> {
+        self.deliveries.iter().map(|(_, waiting)| &waiting.delivery.parcel)
+    }
+
     /// Number and bytes of those that a conversion may displace.
     pub fn ordinary(&self) -> (usize, usize) {
         (self.ordinary.len(), self.ordinary_bytes)

@@ -1,6 +1,7 @@
 //! Events: reads the body of a tracking request into events, one after the other, borrowed from that body.
 
 pub mod age;
+pub mod cloud_events;
 pub mod envelope;
 pub mod names;
 pub mod projection;

@@ -64,13 +64,17 @@ pub struct EventContext<'a> {
     pub direct: bool,
     /// Whether the event came in a request with a verified signature.
     pub signed: bool,
+    /// Whether somebody passes the event on who has it from its client, as on the acknowledged route.
+    pub passed_on: bool,
 }
 
 impl EventContext<'_> {
-    /// Whether a server sent the event: only a server has a signing secret, whatever library it uses. A library for servers
+    /// Whether a server sent the event: only a server has a signing secret or passes events on, whatever library it uses. A library for servers
     /// that runs where the visitor is says so.
     pub fn is_from_server(&self) -> bool {
-        self.signed || (!self.direct && self.library.as_deref().is_some_and(is_server_library))
+        self.signed
+            || self.passed_on
+            || (!self.direct && self.library.as_deref().is_some_and(is_server_library))
     }
 }
 

@@ -20,6 +20,7 @@ fn server_event(signed: bool) -> EventContext<'static> {
         library: Some("analytics-node".into()),
         direct: false,
         signed,
+        passed_on: false,
     }
 }
 
@@ -63,6 +64,7 @@ fn a_browsers_event_carries_the_requests_client() {
         library: Some("analytics.js".into()),
         direct: false,
         signed: false,
+        passed_on: false,
     };
     for policy in [Signed, Never] {
         assert_eq!(Client::of_event(&context, &request(), policy), request());
@@ -241,6 +243,7 @@ proptest! {
             library: library.as_deref().map(Into::into),
             direct,
             signed: false,
+            passed_on: false,
         };
         let request = Client::of_request(&source_address, Some(BROWSER.as_bytes()));
         let client = Client::of_event(&event, &request, Signed);

@@ -4,19 +4,20 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::asked::Asked;
 use super::bots::{self, Judged};
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
 use super::orders::Orders;
 use super::outbound::Outbound;
-use super::parsed_request::seconds;
+use super::parsed_request::{Sender, seconds};
 use super::reading::{Reading, SourcedEvent};
 use super::shipment::{Held, Shipment};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::consent::{EventConsent, EventIntegrations};
-use crate::deduplication::{Id, ShardSnapshot};
+use crate::deduplication::{Id, ShardSnapshot, State};
 use crate::delivery::{LaneId, Offer};
 use crate::event::names::Dialects;
 use crate::event::{Event, EventType};
@@ -39,21 +40,37 @@ pub struct Known {
     identified: HashMap<Box<str>, EmailHash>,
 }
 
-/// Makes the deliveries of an event.
+/// Counts an event that no integration is offered, the one at index `at` of its request.
+pub fn ignore(
+    reason: EventIgnored,
+    at: usize,
+    reading: &Reading<'_>,
+    line: &mut Line<'_>,
+    host: &mut impl Host,
+) {
+    host.events_ignored(reason, 1);
+    if let Some(sender) = &reading.opened.sender {
+        line.waiting.ignored(sender.request, at, reason);
+    }
+}
+
+/// Makes the deliveries of an event, the one at index `at` of its request.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 pub fn relay<'r>(
     SourcedEvent { event, source }: &SourcedEvent<'r>,
+    at: usize,
     reading: &Reading<'r>,
     known: &mut Known,
     line: &mut Line<'_>,
     host: &mut impl Host,
 ) {
     let (config, source) = (reading.config, *source);
-    let mut wanted = wanted(&event.name, source, config);
+    let asked = Asked { sender: reading.opened.sender.as_ref(), event: at };
+    let mut wanted = wanted(&event.name, source, asked.sender, config);
     // Whoever wants it or not, an identify is for later events too.
     let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
     if wanted.is_empty() && !identifies {
-        return host.events_ignored(EventIgnored::Unmapped, 1);
+        return ignore(EventIgnored::Unmapped, at, reading, line, host);
     }
     let cookies = reading.cookies();
     let consent = event.consent(reading.consent(), &config.fields);
@@ -67,7 +84,7 @@ pub fn relay<'r>(
         known.identified.extend(id.map(Box::from).zip(email));
     }
     if wanted.is_empty() {
-        return host.events_ignored(EventIgnored::Unmapped, 1);
+        return ignore(EventIgnored::Unmapped, at, reading, line, host);
     }
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
@@ -76,7 +93,8 @@ pub fn relay<'r>(
         host.delivery(integration.reference(), Outcome::Matched);
         let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
         let permitted = permitted(integration, &integrations, &consent, cookies, host).and(fresh);
-        permitted.map_err(|reason| host.delivery(integration.reference(), Outcome::Dropped(reason))).is_ok()
+        let ended = |reason| asked.ended(integration, Outcome::Dropped(reason), line.waiting, host);
+        permitted.map_err(ended).is_ok()
     });
     if wanted.is_empty() {
         return;
@@ -85,17 +103,17 @@ pub fn relay<'r>(
     let policy = policy.unwrap_or(config.client_from_context);
     if bots::judge(&context, reading, policy, host) == Judged::Dropped {
         for Wanted { integration, .. } in wanted {
-            host.delivery(integration.reference(), Outcome::Dropped(DropReason::Bot));
+            asked.ended(integration, Outcome::Dropped(DropReason::Bot), line.waiting, host);
         }
         return;
     }
     let message = Message::of(event, source, reading, line, host);
     wanted.retain(|Wanted { integration, .. }| {
-        let is_news = message.is_news(integration);
-        if !is_news {
-            host.delivery(integration.reference(), Outcome::Dropped(DropReason::Duplicate));
+        let known = message.known(integration);
+        if let Some(known) = known {
+            asked.repeated(integration, known, DropReason::Duplicate, line, host);
         }
-        is_news
+        known.is_none()
     });
     if wanted.is_empty() {
         return;
@@ -107,7 +125,7 @@ pub fn relay<'r>(
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
-    send(wanted, message, &subject, source, reading, line, host);
+    send(wanted, message, &subject, source, asked, reading, line, host);
 }
 
 /// Makes the deliveries to the integrations that are left, and offers them to the engine.
@@ -117,6 +135,7 @@ fn send(
     mut message: Message,
     subject: &Subject<'_>,
     source: Option<SourceIndex>,
+    asked: Asked<'_>,
     reading: &Reading<'_>,
     line: &mut Line<'_>,
     host: &mut impl Host,
@@ -127,24 +146,30 @@ fn send(
     for Wanted { at, integration, planned } in wanted {
         let values = map(integration, &planned, subject, host);
         let order = orders.find(integration, &planned, &values, host);
-        if order.is_some_and(|order| orders.state(order).is_some()) {
-            host.delivery(integration.reference(), Outcome::Dropped(DropReason::DuplicateOrder));
+        if let Some(known) = order.and_then(|order| Some((order.id, orders.state(order)?))) {
+            asked.repeated(integration, known, DropReason::DuplicateOrder, line, host);
             continue;
         }
         let parcel = pack(integration, &planned, values, subject, host);
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
-            host.delivery(integration.reference(), Outcome::DryRun);
+            asked.ended(integration, Outcome::DryRun, line.waiting, host);
             continue;
         }
         let held = Held { message: message.id(integration), order: order.map(|order| order.id) };
-        let offer = Offer { parcel: Shipment { parcel, held }, rank: planned.rank, waits_until: None };
+        let place = asked.place(integration);
+        if let Some(place) = &place {
+            line.waiting.started(place);
+        }
+        let waits_until = asked.sender.map(|sender| sender.until);
+        let shipment = Shipment { parcel, held, place };
+        let offer = Offer { parcel: shipment, rank: planned.rank, waits_until };
         let mut outbound =
             Outbound { config: reading.config, cachebusters: line.cachebusters, host, ended: line.ended };
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
         if line.engine.offer(LaneId(at), offer, line.now, &mut outbound).is_ok() {
-            let lease = reading.config.delivery.lease();
+            let lease = reading.config.lease(waits_until.is_some());
             message.hold(integration, lease);
             if let Some(order) = order {
                 orders.hold(order, lease);
@@ -186,13 +211,19 @@ struct Wanted<'c> {
     planned: Planned<'c>,
 }
 
-/// The integrations that send an event of this name and listen to its source.
+/// The integrations that send an event of this name, listen to its source, and are those that its sender names.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-fn wanted<'c>(name: &str, source: Option<SourceIndex>, config: &'c Compiled) -> Vec<Wanted<'c>> {
+fn wanted<'c>(
+    name: &str,
+    source: Option<SourceIndex>,
+    sender: Option<&Sender>,
+    config: &'c Compiled,
+) -> Vec<Wanted<'c>> {
     let dialects = Dialects::of(name);
     let mut wanted = Vec::new();
     for (at, integration) in config.integrations.iter().enumerate() {
-        let listens = integration.source.is_none() || integration.source == source;
+        let listens = (integration.source.is_none() || integration.source == source)
+            && sender.is_none_or(|sender| sender.wants(&integration.name));
         if let Some(planned) = integration.plan.find(name, &dialects).filter(|_| listens) {
             wanted.push(Wanted { at, integration, planned });
         }
@@ -223,11 +254,11 @@ impl Message {
         self.0.as_ref().map(|(id, _)| id.for_integration(&integration.identity))
     }
 
-    /// Whether this integration has not had the event yet, and isn't about to.
-    fn is_news(&self, integration: &Integration) -> bool {
-        let known =
-            |(id, known): &(Id, ShardSnapshot)| known.state(id.for_integration(&integration.identity));
-        self.0.as_ref().and_then(known).is_none()
+    /// Returns what is known of the event for the integration, and the id under which it is.
+    fn known(&self, integration: &Integration) -> Option<(Id, State)> {
+        let (id, known) = self.0.as_ref()?;
+        let id = id.for_integration(&integration.identity);
+        Some((id, known.state(id)?))
     }
 
     /// The event is queued for the integration now.

@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::shipment::Shipment;
+use super::waiting::Waiting;
 use crate::deduplication::SeenIds;
 use crate::delivery::{End, Engine, Instant};
 
@@ -13,6 +14,8 @@ pub struct Line<'l> {
     pub engine: &'l mut Engine<Shipment>,
     /// What has ended in the engine meanwhile.
     pub ended: &'l mut Vec<(Shipment, End)>,
+    /// The requests of the acknowledged route.
+    pub waiting: &'l mut Waiting,
     pub cachebusters: &'l mut Rng,
     pub now: Instant,
 }

@@ -2,6 +2,7 @@
 //!
 //! It lives as long as the VM, through every change of configuration.
 
+mod asked;
 mod bots;
 mod cookies;
 mod event_run;
@@ -15,7 +16,9 @@ mod run;
 mod shipment;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,16 +28,17 @@ use fastrand::Rng;
 use crate::accounting::{EventIgnored, IntegrationRef, Outcome, RequestIgnored};
 use crate::config::Compiled;
 use crate::deduplication::SeenIds;
-use crate::delivery::{Answer, End, Engine, Instant, LaneConfig, Token};
-use crate::reply::Reply;
+use crate::delivery::{Answer, End, Engine, Instant, LaneConfig, LaneId, Token};
+use crate::reply::{Acknowledgement, Reply};
 use crate::request::{Budget, Request};
 use crate::sources;
 pub use host::Host;
 use line::Line;
 use outbound::Outbound;
-use parsed_request::{ParseFailure, ParsedRequest, seconds};
+use parsed_request::{ParseFailure, ParsedRequest, Sender, seconds};
 use run::Run;
 use shipment::{Concluded, Shipment};
+use waiting::Waiting;
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
 const MAX_EVENTS_PER_STEP: usize = 32;
@@ -70,10 +74,21 @@ pub struct Relay {
     /// The ends that deduplication has not been told yet, and when it is told.
     concluded: Concluded,
     concluded_due: Instant,
+    /// The requests of the acknowledged route.
+    waiting: Waiting,
     budget: Budget,
     rng: Rng,
     /// Cachebusters come from a generator of their own: the engine has the other one in hand when they are needed.
     cachebusters: Rng,
+}
+
+/// An answer to a request that nobody else answers.
+#[derive(Debug)]
+pub enum Answered {
+    /// As to any tracking request.
+    Reply(Reply),
+    /// As on the acknowledged route.
+    Acknowledgement(Acknowledgement),
 }
 
 /// A request on its way through the stages.
@@ -91,8 +106,8 @@ impl Relay {
     pub fn new(name: String, config: Rc<Compiled>, seed: u64, host: &mut impl Host) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
-            messages: SeenIds::new("messages", &name, config.deduplication_window, config.delivery.lease()),
-            orders: SeenIds::new("orders", &name, config.order_window, config.delivery.lease()),
+            messages: SeenIds::new("messages", &name, config.deduplication_window, config.longest_lease()),
+            orders: SeenIds::new("orders", &name, config.order_window, config.longest_lease()),
             signatures: SeenIds::new("signatures", &name, sources::SIGNATURE_MEMORY, Duration::ZERO),
             name,
             config: Rc::clone(&config),
@@ -102,6 +117,7 @@ impl Relay {
             ended: Vec::new(),
             concluded: Concluded::default(),
             concluded_due: Instant::ZERO,
+            waiting: Waiting::default(),
             budget: Budget::default(),
             cachebusters: rng.fork(),
             rng,
@@ -124,11 +140,11 @@ impl Relay {
         let mut outbound =
             Outbound { config: &config, cachebusters: &mut self.cachebusters, host, ended: &mut self.ended };
         self.engine.configure(config.delivery, lanes, now, &mut outbound);
-        self.conclude(now);
-        let lease = config.delivery.lease();
+        let lease = config.longest_lease();
         self.messages = SeenIds::new("messages", &self.name, config.deduplication_window, lease);
         self.orders = SeenIds::new("orders", &self.name, config.order_window, lease);
         self.config = config;
+        self.conclude(now, host);
     }
 
     /// Returns the configuration in force.
@@ -192,17 +208,43 @@ impl Relay {
                 let reply = if run.is_authorized() { Reply::Success } else { Reply::Unauthorized };
                 (reply, self.accept(run, host))
             }
-            Err(unopened) => {
-                unopened.count(host);
-                let reply = match unopened {
-                    ParseFailure::Request(reason) => reason.into(),
-                    // A server that sends a request again has lost our answer: it is told what it was told then.
-                    ParseFailure::Events(EventIgnored::Replayed, _) => Reply::Success,
-                    ParseFailure::Events(..) => Reply::Unauthorized,
-                };
-                (reply, Vec::new())
-            }
+            Err(unopened) => (refuse(unopened, host), Vec::new()),
         }
+    }
+
+    /// Takes a request of the acknowledged route, whose stream waits. Returns the answer if there is one already; otherwise
+    /// [`Relay::take_settled`] has it later.
+    pub fn deliver(&mut self, request: Request, stream: u32, host: &mut impl Host) -> Option<Answered> {
+        let Some(deliver) = self.config.deliver else { return Some(Answered::Reply(Reply::Overloaded)) };
+        if self.waiting.len() >= deliver.max_open {
+            host.request_ignored(RequestIgnored::Overloaded);
+            return Some(Answered::Reply(Reply::Overloaded));
+        }
+        let only: Vec<String> = request.query_values("integration").map(Cow::into_owned).collect();
+        let mut opened = match ParsedRequest::open_passed_on(request, &self.config, host.wall_clock()) {
+            Ok(opened) => opened,
+            Err(unopened) => return Some(Answered::Reply(refuse(unopened, host))),
+        };
+        if let Some(unknown) = only.iter().find(|name| self.config.integration(name).is_none()) {
+            return Some(Answered::Acknowledgement(Acknowledgement::unknown_integration(unknown)));
+        }
+        // What has just been delivered is no longer on its way.
+        self.record_concluded(host);
+        let until = host.now().saturating_add(deliver.within);
+        let request = self.waiting.begin(stream, until);
+        opened.sender = Some(Sender { request, until, only });
+        self.put(Work::Open(Run::new(opened, &self.config)), host.now());
+        None
+    }
+
+    /// Returns a stream whose request on the acknowledged route is settled, and its answer.
+    pub fn take_settled(&mut self) -> Option<(u32, Acknowledgement)> {
+        self.waiting.take_settled()
+    }
+
+    /// The client of a stream has left.
+    pub fn abandon(&mut self, stream: u32) {
+        self.waiting.abandon(stream);
     }
 
     /// Settles a callout. False: it is none that is waited for.
@@ -215,7 +257,7 @@ impl Relay {
             ended: &mut self.ended,
         };
         let known = self.engine.settle(token, answer, now, &mut self.rng, &mut outbound);
-        self.conclude(now);
+        self.conclude(now, host);
         known
     }
 
@@ -241,22 +283,32 @@ impl Relay {
             ended: &mut self.ended,
         };
         self.engine.step(now, &mut self.rng, &mut outbound, MAX_CALLOUTS_PER_STEP);
-        self.conclude(now);
+        self.conclude(now, host);
+        self.waiting.give_up(now, host);
         if self.concluded_due <= now || self.concluded.len() >= MAX_CONCLUDED {
             self.record_concluded(host);
         }
     }
 
     /// Notes what has ended in the engine.
-    fn conclude(&mut self, now: Instant) {
+    fn conclude(&mut self, now: Instant, host: &mut impl Host) {
         if self.ended.is_empty() {
             return;
         }
         if self.concluded.is_empty() {
             self.concluded_due = now.saturating_add(CONCLUDE_INTERVAL);
         }
-        for (shipment, end) in self.ended.drain(..) {
-            self.concluded.note(shipment.held, end.outcome == Outcome::Delivered);
+        for (Shipment { held, place, .. }, end) in self.ended.drain(..) {
+            let is_delivered = end.outcome == Outcome::Delivered;
+            self.concluded.note(held, is_delivered);
+            if let Some(place) = place {
+                let lane = self.config.integrations.iter().position(|one| *one.name == *place.integration);
+                let pause = lane.map_or(Duration::ZERO, |lane| self.engine.pause(LaneId(lane), now));
+                self.waiting.ended(&place, end, pause);
+            }
+            for id in [held.message, held.order].into_iter().flatten() {
+                self.waiting.end_joined(id, is_delivered, host);
+            }
         }
     }
 
@@ -272,12 +324,15 @@ impl Relay {
     pub fn next_due(&self) -> Option<Instant> {
         let inbox = (!self.inbox.is_empty()).then_some(self.inbox_due);
         let concluded = (!self.concluded.is_empty()).then_some(self.concluded_due);
-        inbox.into_iter().chain(self.engine.next_due()).chain(concluded).min()
+        let waiting = self.waiting.next_due();
+        inbox.into_iter().chain(self.engine.next_due()).chain(concluded).chain(waiting).min()
     }
 
     /// Returns the deliveries that are queued or in flight, by integration; of a removed one its last are in flight.
     pub fn pending(&self) -> impl Iterator<Item = (IntegrationRef<'_>, usize)> {
-        self.engine.lanes().map(|(integration, held)| (integration, held.deliveries))
+        self.engine.lanes().map(|(integration, held)| {
+            (integration, held.deliveries.saturating_add(self.waiting.joined(integration)))
+        })
     }
 
     /// Whether no request and no delivery is held.
@@ -297,13 +352,14 @@ impl Relay {
             orders: &self.orders,
             engine: &mut self.engine,
             ended: &mut self.ended,
+            waiting: &mut self.waiting,
             cachebusters: &mut self.cachebusters,
             now: host.now(),
         };
         if !run.step(&mut line, host) {
             self.inbox.pop_front();
         }
-        self.conclude(host.now());
+        self.conclude(host.now(), host);
     }
 
     /// Makes the first request of the inbox ready for its events to be run under the newest configuration.
@@ -319,5 +375,16 @@ impl Relay {
             }
         };
         self.inbox.push_front(Work::Open(run));
+    }
+}
+
+/// Counts a request that could not be opened. Returns the answer to it.
+fn refuse(unopened: ParseFailure, host: &mut impl Host) -> Reply {
+    unopened.count(host);
+    match unopened {
+        ParseFailure::Request(reason) => reason.into(),
+        // A server that sends a request again has lost our answer: it is told what it was told then.
+        ParseFailure::Events(EventIgnored::Replayed, _) => Reply::Success,
+        ParseFailure::Events(..) => Reply::Unauthorized,
     }
 }

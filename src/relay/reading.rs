@@ -89,11 +89,15 @@ impl<'r> Reading<'r> {
 
     /// What an event says about its client.
     pub fn event_context(&self, event: &Event<'r>) -> EventContext<'r> {
-        visitor::event_context(event, self.is_signed(), &self.config.fields)
+        visitor::event_context(event, self.is_signed(), self.opened.sender.is_some(), &self.config.fields)
     }
 
-    /// How old an event was when it was received; `None` where it doesn't say when it happened.
+    /// How old an event was when it was received; `None` where it doesn't say when it happened, or where nobody knows when it was
+    /// received: an outage of the queue that passes it on makes nothing stale.
     pub fn age(&self, event: &Event<'r>) -> Option<Duration> {
+        if self.opened.sender.is_some() {
+            return None;
+        }
         let ParsedRequest { text: body, envelope, received_at, .. } = self.opened;
         let sent_at = text_or_number(body, envelope.sent_at.as_ref());
         event.times(&self.config.fields, sent_at).age(*received_at, timestamp::parse_timestamp)

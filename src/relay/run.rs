@@ -103,11 +103,17 @@ impl Run {
     pub fn step(&mut self, line: &mut Line<'_>, host: &mut impl Host) -> bool {
         let Self { state, next, known } = self;
         state.with_dependent_mut(|_, UnderConfig { reading, items }| {
-            let Some(item) = items.take(*next, reading) else { return false };
+            let Some(item) = items.take(*next, reading) else {
+                if let Some(sender) = &reading.opened.sender {
+                    line.waiting.was_read(sender.request);
+                }
+                return false;
+            };
+            let at = *next;
             *next = next.saturating_add(1);
             match item {
-                Ok(event) => event_run::relay(&event, reading, known, line, host),
-                Err(reason) => host.events_ignored(reason, 1),
+                Ok(event) => event_run::relay(&event, at, reading, known, line, host),
+                Err(reason) => event_run::ignore(reason, at, reading, line, host),
             }
             true
         })

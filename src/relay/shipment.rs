@@ -1,5 +1,6 @@
 //! A delivery as the relay hands it to the engine: what the vendor gets, and what its end settles.
 
+use super::waiting::Place;
 use crate::deduplication::{Id, SeenIds, Store};
 use crate::delivery;
 use crate::vendors::Parcel;
@@ -14,6 +15,8 @@ pub struct Shipment {
     pub parcel: Parcel,
     /// The ids under which it is held while it is on its way.
     pub held: Held,
+    /// Where its sender waits for its end, if one does.
+    pub place: Option<Place>,
 }
 
 /// The ids of a delivery. `None`: it has none, or they are not remembered.
@@ -23,6 +26,13 @@ pub struct Held {
     pub message: Option<Id>,
     /// Of the order, for the integration and the vendor's event.
     pub order: Option<Id>,
+}
+
+impl Held {
+    /// Whether this is one of the ids.
+    pub fn has(&self, id: Id) -> bool {
+        self.message == Some(id) || self.order == Some(id)
+    }
 }
 
 impl delivery::Parcel for Shipment {

@@ -3,6 +3,7 @@
 mod bots;
 mod clients;
 mod orders;
+mod passed_on;
 mod repeated;
 mod runs;
 

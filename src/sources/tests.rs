@@ -13,6 +13,7 @@ fn settings(id: &str, keys: &[&str], secret: Option<&str>) -> SourceSettings {
         client_from_context: None,
         origins: None,
         dry_run: false,
+        deliver: false,
     }
 }
 

@@ -1,0 +1,179 @@
+//! What a queue or an event router puts around the events that it pushes: CloudEvents 1.0 (structured or batched), and the
+//! message of a Pub/Sub push.
+//!
+//! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>,
+//! <https://cloud.google.com/pubsub/docs/push#receive_push>
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::envelope::{Envelope, Form, Unreadable};
+use crate::codec;
+use crate::json::{Json, Kind, place};
+
+/// A pushed body with the events in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unwrapped<'b> {
+    /// The text that the envelope points into: the body, or what it had encoded.
+    pub text: Cow<'b, str>,
+    /// The events.
+    pub envelope: Envelope,
+}
+
+/// Takes the events out of a pushed body: one event, a batch of events in any form, a CloudEvent, a list of them, or either in a Pub/Sub
+/// message. In the binary mode of CloudEvents the body is the event itself.
+pub fn unwrap(body: &str, max_events: usize) -> Result<Unwrapped<'_>, Unreadable> {
+    match pushed_message(body) {
+        None => events(Cow::Borrowed(body), max_events),
+        Some(data) => events(Cow::Owned(data.ok_or(Unreadable::Malformed)?), max_events),
+    }
+}
+
+fn events(text: Cow<'_, str>, max_events: usize) -> Result<Unwrapped<'_>, Unreadable> {
+    let mut envelope = Envelope::open(&text, Form::Either, max_events)?;
+    let mut decoded: Vec<(usize, String)> = Vec::new();
+    for (at, item) in envelope.items.iter_mut().enumerate() {
+        let Some(json) = text.get(item.clone()).map(Json::known) else { continue };
+        match data(json) {
+            Some(Data::Json(data)) => *item = place(&text, data.as_str()),
+            Some(Data::Encoded(data)) => decoded.push((at, data)),
+            None => {}
+        }
+    }
+    if decoded.is_empty() {
+        return Ok(Unwrapped { text, envelope });
+    }
+    // What was encoded goes behind the text.
+    let mut text = text.into_owned();
+    for (at, data) in decoded {
+        let begin = text.len();
+        text.push_str(&data);
+        if let Some(item) = envelope.items.get_mut(at) {
+            *item = Range { start: begin, end: text.len() };
+        }
+    }
+    Ok(Unwrapped { text: Cow::Owned(text), envelope })
+}
+
+/// The data of a CloudEvent.
+enum Data<'a> {
+    Json(Json<'a>),
+    /// It was in base64. `null` if it could not be read or is no JSON.
+    Encoded(String),
+}
+
+/// Returns the data of a CloudEvent; `None` for an item that is none. One without data has `null`.
+fn data(item: Json<'_>) -> Option<Data<'_>> {
+    if item.kind() != Kind::Object {
+        return None;
+    }
+    let (mut is_cloud_event, mut data, mut encoded) = (false, None, None);
+    for (key, value) in item.members() {
+        match &*key {
+            "specversion" => is_cloud_event = value.kind() == Kind::String,
+            "data" => data = Some(value),
+            "data_base64" => encoded = Some(value),
+            _ => {}
+        }
+    }
+    is_cloud_event.then(|| match (data, encoded) {
+        (Some(data), _) => Data::Json(data),
+        (None, encoded) => Data::Encoded(encoded.and_then(decode).unwrap_or_else(|| "null".to_owned())),
+    })
+}
+
+/// Returns what a Pub/Sub message holds: `Some(None)` if it can't be read, `None` if the body is no such message.
+fn pushed_message(body: &str) -> Option<Option<String>> {
+    let body = Json::parse(body).ok().filter(|body| body.kind() == Kind::Object)?;
+    let (mut message, mut is_push) = (None, false);
+    for (key, value) in body.members() {
+        match &*key {
+            "message" => message = Some(value),
+            "subscription" => is_push = value.kind() == Kind::String,
+            _ => {}
+        }
+    }
+    let message = message.filter(|message| is_push && message.kind() == Kind::Object)?;
+    let data = message.members().into_iter().find(|(key, _)| key == "data").map(|(_, data)| data);
+    Some(data.and_then(decode))
+}
+
+/// Returns the JSON in a base64 string.
+fn decode(encoded: Json<'_>) -> Option<String> {
+    let bytes = codec::decode_base64(encoded.text()?.as_bytes())?;
+    let text = String::from_utf8(bytes).ok()?;
+    Json::parse(&text).is_ok().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn items(body: &str) -> Result<Vec<String>, Unreadable> {
+        let Unwrapped { text, envelope } = unwrap(body, 3)?;
+        Ok(envelope.items.into_iter().map(|item| text[item].to_owned()).collect())
+    }
+
+    #[test]
+    fn an_event_and_a_batch_in_any_form_are_what_they_are() {
+        assert_eq!(items(r#" {"event":"e"} "#).unwrap(), [r#"{"event":"e"}"#]);
+        for batch in [r#"[{"a":1},{"b":2}]"#, r#"{"batch":[{"a":1},{"b":2}]}"#] {
+            assert_eq!(items(batch).unwrap(), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        }
+        assert_eq!(items("[1,2,3,4]"), Err(Unreadable::TooManyEvents));
+        assert_eq!(items("7"), Err(Unreadable::Malformed));
+    }
+
+    #[test]
+    fn the_event_is_the_data_of_a_cloud_event_alone_or_in_a_list() {
+        let one = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data":{"event":"e"}}"#;
+        assert_eq!(items(one).unwrap(), [r#"{"event":"e"}"#]);
+        let list = format!(r#"[{one},{{"event":"plain"}}]"#);
+        assert_eq!(items(&list).unwrap(), [r#"{"event":"e"}"#, r#"{"event":"plain"}"#]);
+        assert_eq!(items(r#"{"specversion":"1.0","id":"1"}"#).unwrap(), ["null"], "no event: malformed");
+    }
+
+    #[test]
+    fn data_in_base64_is_decoded() {
+        let encoded = |text: &str| {
+            format!(r#"{{"specversion":"1.0","data_base64":"{}"}}"#, BASE64_STANDARD.encode(text))
+        };
+        let list = format!("[{},{},{}]", encoded(r#"{"event":"a"}"#), encoded("no JSON"), encoded("[1]"));
+        assert_eq!(items(&list).unwrap(), [r#"{"event":"a"}"#, "null", "[1]"]);
+    }
+
+    #[test]
+    fn a_pub_sub_message_holds_what_could_have_been_pushed_without_it() {
+        let push = |data: &str| {
+            format!(r#"{{"message":{{"data":"{data}","messageId":"1"}},"subscription":"projects/p"}}"#)
+        };
+        let event = r#"{"specversion":"1.0","data":{"event":"e"}}"#;
+        assert_eq!(items(&push(&BASE64_STANDARD.encode(event))).unwrap(), [r#"{"event":"e"}"#]);
+        assert_eq!(items(&push(&BASE64_STANDARD.encode("[{},{}]"))).unwrap(), ["{}", "{}"]);
+        for bad in ["???", &BASE64_STANDARD.encode("no JSON"), ""] {
+            assert_eq!(items(&push(bad)), Err(Unreadable::Malformed), "{bad}");
+        }
+        let event = r#"{"event":"e","message":{"data":"x"}}"#;
+        assert_eq!(items(event).unwrap(), [event], "an event with a member of that name");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_pushed_every_item_is_json(
+            body in ".{0,80}|[\\[\\]{}\":,a1 ]{0,80}", data in ".{0,40}", specversion: bool,
+        ) {
+            let version = if specversion { "specversion" } else { "x" };
+            let wrapped = format!(r#"[{{"{version}":"1","data_base64":"{}"}}]"#, BASE64_STANDARD.encode(&data));
+            for body in [body, wrapped] {
+                if let Ok(Unwrapped { text, envelope }) = unwrap(&body, 100) {
+                    for item in envelope.items {
+                        prop_assert!(Json::parse(&text[item]).is_ok());
+                    }
+                }
+            }
+        }
+    }
+}
