@@ -77,6 +77,11 @@ impl Envoy for Hostcalls {
         }
     }
 
+    fn request_bytes(&self) -> Option<u64> {
+        let size = hostcalls::get_property(vec!["request", "total_size"]).ok().flatten()?;
+        Some(u64::from_le_bytes(size.try_into().ok()?))
+    }
+
     fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]) {
         _ = hostcalls::send_http_response(status, headers, Some(body));
     }

@@ -45,6 +45,10 @@ pub trait Envoy: Store {
         timeout: Duration,
     ) -> Result<Token, Refusal>;
 
+    /// Returns how many bytes have arrived of the request of the effective context, a paused stream: those of its headers, names
+    /// and values, and those of its body, whether or not the filter has been shown them. `None` if Envoy doesn't say.
+    fn request_bytes(&self) -> Option<u64>;
+
     /// Answers the request of the effective context, a stream.
     fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]);
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::awaiting_body::{AwaitingBody, BodySeen};
+use super::awaiting_body::{AwaitingBody, BodySeen, Waiting};
 use super::envoy::Envoy;
 use super::log_limit::LogLimiter;
-use super::messages::BODY_TIMED_OUT;
+use super::messages::BODY_HELD_BACK;
 use super::metrics::Metrics;
 use super::surroundings::CallbackHost;
 use super::timer::Timer;
@@ -195,10 +195,10 @@ impl<E: Envoy> Plugin<E> {
         self.step(stream, |relay, host| relay.answer(request, host))
     }
 
-    /// A stream waits for its body, and sets `body_seen` when it comes.
-    pub fn expect_body(&mut self, stream: Current, body_seen: BodySeen) {
+    /// A stream waits for its body, and sets `body_seen` when it comes. Its headers take up `head_bytes`.
+    pub fn expect_body(&mut self, stream: Current, head_bytes: u64, body_seen: BodySeen) {
         let now = self.envoy.clock();
-        self.awaiting_body.add(stream.context, body_seen, now);
+        self.awaiting_body.add(Waiting { stream: stream.context, head_bytes, body_seen }, now);
         self.arm(stream, now);
     }
 
@@ -267,15 +267,21 @@ impl<E: Envoy> Plugin<E> {
         }
     }
 
-    /// Answers 500 to the streams whose body did not come, in a tick of `root`.
+    /// Answers 500 to the streams whose body Envoy has and does not show, in a tick of `root`. A client that has sent nothing of
+    /// its body yet is only slow: it may take as long as Envoy's own timeouts allow.
     fn give_up_on_bodies(&mut self, now: Instant, root: u32) {
-        while let Some(stream) = self.awaiting_body.pop_timed_out(now) {
-            self.envoy.log(Level::Error, format_args!("{BODY_TIMED_OUT}"));
-            if self.envoy.set_effective_context(stream) {
+        while let Some(waiting) = self.awaiting_body.pop_timed_out(now) {
+            if !self.envoy.set_effective_context(waiting.stream) {
+                continue;
+            }
+            if self.envoy.request_bytes().is_some_and(|arrived| arrived > waiting.head_bytes) {
+                self.envoy.log(Level::Error, format_args!("{BODY_HELD_BACK}"));
                 let headers = vec![("content-type", "application/json")];
                 self.envoy.send_local_reply(500, headers, MISCONFIGURED);
-                self.envoy.set_effective_context(root);
+            } else {
+                self.awaiting_body.add(waiting, now);
             }
+            self.envoy.set_effective_context(root);
         }
     }
 

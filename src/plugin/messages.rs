@@ -10,7 +10,7 @@ use crate::vendors::Callout;
 pub const PRIVATE_CLIENT_IP: &str = "a visitor's IP address is a private one: if a proxy stands in front of this \
     gateway, set use_remote_address and xff_num_trusted_hops, else vendors can't match anybody (logged once)";
 
-pub const BODY_TIMED_OUT: &str = "a POST's body was held back for 5 s: set allow_on_headers_stop_iteration: true in \
+pub const BODY_HELD_BACK: &str = "a POST's body was held back for 5 s: set allow_on_headers_stop_iteration: true in \
     this plugin's configuration in Envoy, or `endpoints.reply: local` can't work";
 
 /// A notice about an integration, as it is logged.

@@ -19,7 +19,7 @@ mod surroundings;
 mod tests;
 mod timer;
 
-pub use answering::{Answering, send_reply};
+pub use answering::{Answering, head_bytes, send_reply};
 pub use awaiting_body::BodySeen;
 pub use envoy::{Envoy, MetricKind};
 pub use instance::{Current, Plugin};

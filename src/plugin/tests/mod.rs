@@ -23,6 +23,9 @@ use envoy::{Alarm, FakeEnvoy};
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
 
+/// Of every request here that waits for its body.
+pub const HEAD_BYTES: u64 = 200;
+
 pub struct World {
     pub envoy: FakeEnvoy,
     registry: Registry<FakeEnvoy>,
@@ -134,11 +137,12 @@ impl World {
         });
     }
 
-    /// A stream waits for its body. Returns its context, and what it sets when the body comes.
-    pub fn expect_body(&mut self, root: u32) -> (u32, BodySeen) {
+    /// A stream waits for its body, of which `arrived` bytes have. Returns its context, and what it sets when the body comes.
+    pub fn expect_body(&mut self, root: u32, arrived: u64) -> (u32, BodySeen) {
         let (stream, body_seen) = (self.stream(root), BodySeen::default());
+        self.envoy.request_bytes.borrow_mut().insert(stream.context, HEAD_BYTES + arrived);
         self.callback(stream.context, |world| {
-            world.plugin().expect_body(stream, body_seen.clone());
+            world.plugin().expect_body(stream, HEAD_BYTES, body_seen.clone());
         });
         (stream.context, body_seen)
     }

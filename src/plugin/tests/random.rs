@@ -12,7 +12,7 @@ enum Step {
     Release(Index),
     HandOver(Index),
     Ignore(Index),
-    ExpectBody(Index),
+    ExpectBody(Index, u64),
     BodySeen(Index),
     Settle(Index, u16),
     Wait(Duration),
@@ -29,7 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(Step::Release),
         5 => index().prop_map(Step::HandOver),
         1 => index().prop_map(Step::Ignore),
-        2 => index().prop_map(Step::ExpectBody),
+        2 => (index(), 0..2_u64).prop_map(|(at, arrived)| Step::ExpectBody(at, arrived)),
         1 => index().prop_map(Step::BodySeen),
         6 => (index(), select(vec![200, 200, 404, 503, 0])).prop_map(|(at, status)| Step::Settle(at, status)),
         6 => time().prop_map(Step::Wait),
@@ -52,7 +52,7 @@ fn take(world: &mut World, step: Step, next_root: &mut u32, bodies: &mut Vec<Bod
         Step::Release(index) => world.release(root(world, index)?),
         Step::HandOver(index) => world.hand_over(root(world, index)?),
         Step::Ignore(index) => world.ignore(root(world, index)?),
-        Step::ExpectBody(index) => bodies.push(world.expect_body(root(world, index)?).1),
+        Step::ExpectBody(index, arrived) => bodies.push(world.expect_body(root(world, index)?, arrived).1),
         Step::BodySeen(index) => {
             if !bodies.is_empty() {
                 bodies.swap_remove(index.index(bodies.len())).set();
@@ -109,6 +109,7 @@ proptest! {
         for step in steps {
             take(&mut world, step, &mut next_root, &mut bodies);
         }
+        bodies.clear(); // the clients that never sent any leave
         world.configure(next_root + 1, &["FT", "Pod"]);
         for _ in 0..1_000 {
             world.wait(SECOND);
