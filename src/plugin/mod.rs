@@ -14,10 +14,12 @@ mod messages;
 mod metrics;
 mod registry;
 mod root;
+mod roots;
 mod surroundings;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod turns;
 
 pub use answering::{Answering, head_bytes, send_reply};
 pub use awaiting_body::BodySeen;
