@@ -124,6 +124,8 @@ labels! {
         ClientUntrusted = "client_untrusted",
         /// The visitor's IP address is a private one.
         PrivateClientIp = "private_client_ip",
+        /// Another filter has the same name and vm_id; counted at most once a second.
+        SharedName = "shared_name",
         /// A value that its target doesn't take, or one with an email address in it, was left out.
         ValueLeftOut = "value_left_out",
         /// The path had no room for a parameter.

@@ -11,6 +11,12 @@ use crate::deduplication::Store;
 use crate::delivery::{Instant, Token};
 use crate::plugin::{Envoy, MetricKind};
 
+/// Reads a property that is a number.
+fn number(path: Vec<&str>) -> Option<u64> {
+    let bytes = hostcalls::get_property(path).ok().flatten()?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
 #[derive(Clone, Copy)]
 pub struct Hostcalls {
     started: Clock,
@@ -75,6 +81,14 @@ impl Envoy for Hostcalls {
             Err(Status::BadArgument) => Err(Refusal::UnknownCluster),
             Err(_) => Err(Refusal::NoHost),
         }
+    }
+
+    fn connection(&self) -> Option<u64> {
+        number(vec!["connection", "id"])
+    }
+
+    fn request_bytes(&self) -> Option<u64> {
+        number(vec!["request", "total_size"])
     }
 
     fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]) {

@@ -101,6 +101,6 @@ impl traits::RootContext for RootContext {
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
         let context = Current { context: context_id, root: self.0.context() };
-        Some(Box::new(Stream::new(context, self.0.new_stream())))
+        Some(Box::new(Stream::new(context, self.0.new_stream(context_id))))
     }
 }

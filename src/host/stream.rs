@@ -12,7 +12,7 @@ use super::hostcalls::Hostcalls;
 use crate::accounting::RequestIgnored;
 use crate::capture::{Capture, CaptureStep};
 use crate::endpoints::{Endpoint, ReplyFrom};
-use crate::plugin::{self, Answering, Current};
+use crate::plugin::{self, Answering, Current, head_bytes};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -47,6 +47,7 @@ impl Stream {
         if !endpoint.takes(method.unwrap_or_default()) {
             return Part::Bystander;
         }
+        let head_bytes = head_bytes(&headers);
         let source_address = hostcalls::get_property(vec!["source", "address"]).ok().flatten();
         let request = Request {
             endpoint,
@@ -66,7 +67,9 @@ impl Stream {
                     }
                 }
             }
-            ReplyFrom::Local => Part::Answers(Answering::begin(request, config.limits.body_bytes)),
+            ReplyFrom::Local => {
+                Part::Answers(Answering::begin(request, head_bytes, config.limits.body_bytes))
+            }
         }
     }
 
@@ -151,7 +154,7 @@ impl HttpContext for Stream {
         let (Part::Answers(answering), Some(plugin)) = (&self.part, &self.plugin) else {
             return Action::Continue;
         };
-        plugin.borrow_mut().expect_body(self.context, answering.body_seen());
+        plugin.borrow_mut().expect_body(self.context, answering.head_bytes(), answering.body_seen());
         Action::Pause
     }
 

@@ -14,25 +14,32 @@ pub struct Answering {
     refusal: Option<RequestIgnored>,
     is_pixel: bool,
     body_seen: BodySeen,
+    head_bytes: u64,
     /// Bytes of the body that Envoy has buffered.
     buffered: usize,
     most_bytes: usize,
 }
 
 impl Answering {
-    /// Begins with the request's headers. `most_bytes`: the largest body that is read.
-    pub fn begin(mut request: Request, most_bytes: usize) -> Self {
+    /// Begins with the request's headers, which take up `head_bytes`. `most_bytes`: the largest body that is read.
+    pub fn begin(mut request: Request, head_bytes: u64, most_bytes: usize) -> Self {
         let is_pixel = request.endpoint.carrier == Carrier::Query;
         let (request, refusal) = match request.lease_head() {
             true => (Some(request), None),
             false => (None, Some(RequestIgnored::Overloaded)),
         };
-        Self { request, refusal, is_pixel, body_seen: BodySeen::default(), buffered: 0, most_bytes }
+        let body_seen = BodySeen::default();
+        Self { request, refusal, is_pixel, body_seen, head_bytes, buffered: 0, most_bytes }
     }
 
     /// Whether the request is a pixel, which is answered with an image.
     pub fn is_pixel(&self) -> bool {
         self.is_pixel
+    }
+
+    /// Returns what the names and values of the request's headers take up.
+    pub fn head_bytes(&self) -> u64 {
+        self.head_bytes
     }
 
     /// Returns the flag that is set when the body's first callback comes.
@@ -62,6 +69,12 @@ impl Answering {
     }
 }
 
+/// Returns what these headers, all of a request's, take up: their names and values, as Envoy counts them.
+pub fn head_bytes(headers: &[(String, Vec<u8>)]) -> u64 {
+    let sizes = headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+    u64::try_from(sizes.fold(0, usize::saturating_add)).unwrap_or(u64::MAX)
+}
+
 /// Sends an answer with these values of `set-cookie` headers, which ends the stream.
 pub fn send_reply(envoy: &impl Envoy, rendered: Rendered, cookies: &[String]) {
     let cookies = cookies.iter().map(|cookie| ("set-cookie", cookie.as_str()));
@@ -84,7 +97,7 @@ mod tests {
             body: Vec::new(),
             lease: budget.lease(),
         };
-        Answering::begin(request, 10)
+        Answering::begin(request, 0, 10)
     }
 
     fn budget(bytes: usize) -> Budget {

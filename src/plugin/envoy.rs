@@ -10,7 +10,7 @@ use crate::delivery::{Instant, Token};
 /// The calls that the plugin makes to Envoy. The store is the data that all VMs of the process share.
 ///
 /// Every method is a call out of the VM, and none may call back into the plugin before it returns.
-pub trait Envoy: Store {
+pub trait Envoy: Store + Clone {
     /// Returns the time on a monotonic clock, from the plugin's start.
     fn clock(&self) -> Instant;
 
@@ -44,6 +44,14 @@ pub trait Envoy: Store {
         body: Option<&[u8]>,
         timeout: Duration,
     ) -> Result<Token, Refusal>;
+
+    /// Returns the number of the connection of the stream whose callback is running. Envoy numbers connections as it accepts
+    /// them.
+    fn connection(&self) -> Option<u64>;
+
+    /// Returns how many bytes have arrived of the request of the effective context, a paused stream: those of its headers, names
+    /// and values, and those of its body, whether or not the filter has been shown them. `None` if Envoy doesn't say.
+    fn request_bytes(&self) -> Option<u64>;
 
     /// Answers the request of the effective context, a stream.
     fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]);

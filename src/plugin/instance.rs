@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::awaiting_body::{AwaitingBody, BodySeen};
+use super::awaiting_body::{AwaitingBody, BodySeen, Waiting};
 use super::envoy::Envoy;
 use super::heartbeat::Heartbeat;
-use super::log_limit::LogLimiter;
-use super::messages::BODY_TIMED_OUT;
+use super::log_limit::{LineKind, LogLimiter};
+use super::messages::{BODY_HELD_BACK, SHARED_NAME};
 use super::metrics::Metrics;
+use super::roots::{KnownRoot, RootTimer, Roots};
 use super::surroundings::CallbackHost;
-use super::timer::Timer;
+use super::turns::Turns;
 use crate::accounting::{IntegrationRef, Ledger, Note, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
@@ -22,17 +23,18 @@ use crate::request::{Lease, Request};
 
 /// The relay of one plugin, with its metrics and its timer.
 pub struct Plugin<E> {
+    name: Vec<u8>,
     envoy: E,
     relay: Relay,
     metrics: Metrics,
     log: LogLimiter,
     /// The root context of the configuration in force, which owns the timer and sends all callouts.
     newest: u32,
-    /// The roots that Envoy has not ended, with their configurations, the most recently used last.
-    roots: Vec<(u32, Rc<Compiled>)>,
+    roots: Roots,
     /// The newest root's.
-    timer: Timer,
+    timer: RootTimer,
     heartbeat: Heartbeat,
+    turns: Turns,
     log_level_read: Option<Instant>,
     awaiting_body: AwaitingBody,
 }
@@ -61,7 +63,18 @@ const MISCONFIGURED: &[u8] =
 
 impl<E: Envoy> Plugin<E> {
     /// Creates the plugin of that name with its first configuration, in a callback of `root`.
-    pub fn new(envoy: E, name: &[u8], root: u32, config: Rc<Compiled>) -> Self {
+    pub fn new(envoy: E, name: Vec<u8>, root: u32, config: Rc<Compiled>) -> Self {
+        Self::on(KnownRoot::new(root, config), envoy, name)
+    }
+
+    /// Creates a plugin of the same name for `root` alone, which is not the newest: another configuration is in force here.
+    pub fn beside(&self, root: u32) -> Option<Self> {
+        let known = self.roots.find(root)?;
+        Some(Self::on(known.clone(), self.envoy.clone(), self.name.clone()))
+    }
+
+    fn on(root: KnownRoot, envoy: E, name: Vec<u8>) -> Self {
+        let config = Rc::clone(&root.config);
         let (mut metrics, mut log) = (Metrics::default(), LogLimiter::default());
         metrics.define(&config, &envoy);
         let mut seed = [0; 8];
@@ -74,17 +87,19 @@ impl<E: Envoy> Plugin<E> {
             now: Instant::ZERO,
             sent: 0,
         };
-        let name = String::from_utf8_lossy(name).into_owned();
-        let relay = Relay::new(name, Rc::clone(&config), u64::from_le_bytes(seed), &mut host);
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        let relay = Relay::new(shown, Rc::clone(&config), u64::from_le_bytes(seed), &mut host);
         Self {
+            name,
             envoy,
             relay,
             metrics,
             log,
-            newest: root,
-            roots: vec![(root, config)],
-            timer: Timer::default(),
+            newest: root.id,
+            timer: Rc::clone(&root.timer),
+            roots: Roots::of(root),
             heartbeat: Heartbeat::default(),
+            turns: Turns::default(),
             log_level_read: None,
             awaiting_body: AwaitingBody::default(),
         }
@@ -93,15 +108,18 @@ impl<E: Envoy> Plugin<E> {
     /// Puts a new configuration in force, in a callback of its `root`.
     pub fn configure(&mut self, root: u32, config: Rc<Compiled>) {
         self.metrics.define(&config, &self.envoy);
-        self.roots.push((root, Rc::clone(&config)));
-        self.put_in_force(root, config, Current::root(root));
+        self.turns = Turns::default();
+        let root = KnownRoot::new(root, config);
+        self.roots.add(root.clone());
+        let current = Current::root(root.id);
+        self.put_in_force(root, current);
     }
 
-    fn put_in_force(&mut self, root: u32, config: Rc<Compiled>, current: Current) {
-        self.newest = root;
-        self.timer.reset();
+    fn put_in_force(&mut self, root: KnownRoot, current: Current) {
+        self.newest = root.id;
+        self.timer = root.timer;
         // What is counted while the configuration changes belongs to the old one's integrations.
-        self.step(current, |relay, host| relay.configure(config, host));
+        self.step(current, |relay, host| relay.configure(root.config, host));
     }
 
     /// Returns the interface through which the plugin calls Envoy.
@@ -134,26 +152,33 @@ impl<E: Envoy> Plugin<E> {
         self.relay.is_idle()
     }
 
-    /// Envoy creates a stream on `root`.
-    pub fn used(&mut self, root: u32) {
-        if self.roots.last().is_some_and(|(last, _)| *last == root) {
+    /// Envoy creates a stream, in the callback of which this is.
+    pub fn used(&mut self, stream: Current) {
+        if !self.roots.are_several() {
             return;
         }
-        if let Some(at) = self.roots.iter().position(|(known, _)| *known == root) {
-            let used = self.roots.remove(at);
-            self.roots.push(used);
+        self.roots.used(stream.root);
+        let (Some(connection), now) = (self.envoy.connection(), self.envoy.clock()) else { return };
+        if !self.turns.stream(stream.root, connection, now) {
+            return;
         }
+        self.metrics.note(Note::SharedName);
+        if self.log.allows(LineKind::SharedName, now) {
+            let name = String::from_utf8_lossy(&self.name);
+            self.envoy.log(Level::Error, format_args!("{name:?}: {SHARED_NAME}"));
+        }
+        self.arm(stream, now);
     }
 
     /// Envoy ends `root`. If its configuration is in force, another one that Envoy still uses replaces it: such a configuration
     /// came back while a stream kept its root alive, and then Envoy reuses that root without any callback.
     pub fn released(&mut self, root: u32) {
-        self.roots.retain(|(known, _)| *known != root);
+        self.roots.remove(root);
         if self.newest != root {
             return;
         }
-        if let Some((next, config)) = self.roots.last().cloned() {
-            self.put_in_force(next, config, Current::root(root));
+        if let Some(next) = self.roots.last().cloned() {
+            self.put_in_force(next, Current::root(root));
         }
     }
 
@@ -162,11 +187,20 @@ impl<E: Envoy> Plugin<E> {
         if !self.is_newest(root) {
             // Armed before another root took over, which has a timer of its own; this one would fire for ever.
             self.envoy.set_tick_period(Duration::ZERO);
+            if let Some(known) = self.roots.find(root) {
+                known.timer.borrow_mut().reset();
+            }
             return 0;
         }
+        self.timer.borrow_mut().reset();
+        self.tick_again(root)
+    }
+
+    /// The timer of `root` fired, and the other plugin of that root has had its [`Plugin::tick`]. Returns how many callouts were
+    /// sent.
+    pub fn tick_again(&mut self, root: u32) -> usize {
         let now = self.envoy.clock();
         self.read_log_level(now);
-        self.timer.reset();
         self.give_up_on_bodies(now, root);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
         self.count_held(now);
@@ -175,9 +209,9 @@ impl<E: Envoy> Plugin<E> {
         sent
     }
 
-    /// A callout that `root` sent has ended.
-    pub fn settle(&mut self, root: u32, token: Token, answer: Answer<'_>) {
-        self.step(Current::root(root), |relay, host| relay.settle(token, answer, host));
+    /// A callout that `root` sent has ended. Returns whether this plugin had sent it.
+    pub fn settle(&mut self, root: u32, token: Token, answer: Answer<'_>) -> bool {
+        self.step(Current::root(root), |relay, host| relay.settle(token, answer, host))
     }
 
     /// A stream hands its request over.
@@ -199,10 +233,10 @@ impl<E: Envoy> Plugin<E> {
         self.step(stream, |relay, host| relay.answer(request, host))
     }
 
-    /// A stream waits for its body, and sets `body_seen` when it comes.
-    pub fn expect_body(&mut self, stream: Current, body_seen: BodySeen) {
+    /// A stream waits for its body, and sets `body_seen` when it comes. Its headers take up `head_bytes`.
+    pub fn expect_body(&mut self, stream: Current, head_bytes: u64, body_seen: BodySeen) {
         let now = self.envoy.clock();
-        self.awaiting_body.add(stream.context, body_seen, now);
+        self.awaiting_body.add(Waiting { stream: stream.context, head_bytes, body_seen }, now);
         self.arm(stream, now);
     }
 
@@ -218,7 +252,7 @@ impl<E: Envoy> Plugin<E> {
         self.with_host(now, |relay, host| relay.record_concluded(host));
         self.metrics.flush(&self.envoy);
         if self.newest == root {
-            self.timer.reset();
+            self.timer.borrow_mut().reset();
         }
     }
 
@@ -274,7 +308,7 @@ impl<E: Envoy> Plugin<E> {
     /// Arms the newest root's timer for what is due next, from a callback of the context `current`.
     fn arm(&mut self, current: Current, now: Instant) {
         let due = self.next_due(now);
-        let Some(period) = self.timer.arm(due, now) else { return };
+        let Some(period) = self.timer.borrow_mut().arm(due, now) else { return };
         if current.root == self.newest {
             return self.envoy.set_tick_period(period);
         }
@@ -285,15 +319,21 @@ impl<E: Envoy> Plugin<E> {
         }
     }
 
-    /// Answers 500 to the streams whose body did not come, in a tick of `root`.
+    /// Answers 500 to the streams whose body Envoy has and does not show, in a tick of `root`. A client that has sent nothing of
+    /// its body yet is only slow: it may take as long as Envoy's own timeouts allow.
     fn give_up_on_bodies(&mut self, now: Instant, root: u32) {
-        while let Some(stream) = self.awaiting_body.pop_timed_out(now) {
-            self.envoy.log(Level::Error, format_args!("{BODY_TIMED_OUT}"));
-            if self.envoy.set_effective_context(stream) {
+        while let Some(waiting) = self.awaiting_body.pop_timed_out(now) {
+            if !self.envoy.set_effective_context(waiting.stream) {
+                continue;
+            }
+            if self.envoy.request_bytes().is_some_and(|arrived| arrived > waiting.head_bytes) {
+                self.envoy.log(Level::Error, format_args!("{BODY_HELD_BACK}"));
                 let headers = vec![("content-type", "application/json")];
                 self.envoy.send_local_reply(500, headers, MISCONFIGURED);
-                self.envoy.set_effective_context(root);
+            } else {
+                self.awaiting_body.add(waiting, now);
             }
+            self.envoy.set_effective_context(root);
         }
     }
 

@@ -15,9 +15,10 @@ pub enum LineKind {
     Redirected,
     Rejected,
     Lost,
+    SharedName,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// When a line of each kind was last written.

@@ -10,8 +10,11 @@ use crate::vendors::Callout;
 pub const PRIVATE_CLIENT_IP: &str = "a visitor's IP address is a private one: if a proxy stands in front of this \
     gateway, set use_remote_address and xff_num_trusted_hops, else vendors can't match anybody (logged once)";
 
-pub const BODY_TIMED_OUT: &str = "a POST's body was held back for 5 s: set allow_on_headers_stop_iteration: true in \
+pub const BODY_HELD_BACK: &str = "a POST's body was held back for 5 s: set allow_on_headers_stop_iteration: true in \
     this plugin's configuration in Envoy, or `endpoints.reply: local` can't work";
+
+pub const SHARED_NAME: &str = "another filter has the same name and vm_id. Each sends what it gets by its own configuration, but \
+    they share counters and deduplication, which may drop orders of the other as repeated: give each filter a name";
 
 /// A notice about an integration, as it is logged.
 pub struct NoticeLine<'a> {

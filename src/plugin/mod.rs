@@ -15,12 +15,14 @@ mod messages;
 mod metrics;
 mod registry;
 mod root;
+mod roots;
 mod surroundings;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod turns;
 
-pub use answering::{Answering, send_reply};
+pub use answering::{Answering, head_bytes, send_reply};
 pub use awaiting_body::BodySeen;
 pub use envoy::{Envoy, MetricKind};
 pub use instance::{Current, Plugin};

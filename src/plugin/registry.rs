@@ -25,7 +25,7 @@ impl<E: Envoy> Registry<E> {
             plugin.borrow_mut().configure(root, config);
             return Rc::clone(plugin);
         }
-        let plugin = Rc::new(RefCell::new(Plugin::new(envoy(), &name, root, config)));
+        let plugin = Rc::new(RefCell::new(Plugin::new(envoy(), name.clone(), root, config)));
         self.0.insert(name, Rc::clone(&plugin));
         plugin
     }

@@ -4,14 +4,20 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::envoy::Envoy;
-use super::instance::Plugin;
+use super::instance::{Current, Plugin};
 use crate::delivery::{Answer, Token};
+
+type Shared<E> = Rc<RefCell<Plugin<E>>>;
 
 /// A root context: one configuration and its callouts in flight.
 pub struct Root<E> {
     context: u32,
     /// None until a configuration was accepted.
-    plugin: Option<Rc<RefCell<Plugin<E>>>>,
+    plugin: Option<Shared<E>>,
+    /// For streams that Envoy creates on this root while another configuration is in force, so that each request goes out by its
+    /// own root's. That is so for moments while a configuration changes, as long as an old listener is drained, and always if
+    /// two filters share a name.
+    own: RefCell<Option<Shared<E>>>,
     /// Callouts sent by this root that have not ended. Envoy reports their answers only to this root.
     in_flight: usize,
     /// Envoy has asked this root to end and waits for its confirmation.
@@ -21,7 +27,7 @@ pub struct Root<E> {
 impl<E: Envoy> Root<E> {
     /// Returns a root without a configuration. `context` is its id.
     pub fn new(context: u32) -> Self {
-        Self { context, plugin: None, in_flight: 0, ending: false }
+        Self { context, plugin: None, own: RefCell::default(), in_flight: 0, ending: false }
     }
 
     /// Returns the id of the root context.
@@ -30,23 +36,44 @@ impl<E: Envoy> Root<E> {
     }
 
     /// The root's configuration was accepted by this plugin.
-    pub fn configured(&mut self, plugin: Rc<RefCell<Plugin<E>>>) {
+    pub fn configured(&mut self, plugin: Shared<E>) {
         self.plugin = Some(plugin);
     }
 
-    /// Envoy creates a stream on the root. Returns the plugin that the stream belongs to.
-    pub fn new_stream(&self) -> Option<Rc<RefCell<Plugin<E>>>> {
-        if let Some(plugin) = &self.plugin {
-            plugin.borrow_mut().used(self.context);
+    /// Envoy creates a stream of this id on the root. Returns the plugin that the stream belongs to.
+    pub fn new_stream(&self, stream: u32) -> Option<Shared<E>> {
+        let plugin = self.plugin.as_ref()?;
+        let mut in_force = plugin.borrow_mut();
+        in_force.used(Current { context: stream, root: self.context });
+        if in_force.is_newest(self.context) {
+            return Some(Rc::clone(plugin));
         }
-        self.plugin.clone()
+        let mut own = self.own.borrow_mut();
+        if own.is_none() {
+            *own = in_force.beside(self.context).map(|own| Rc::new(RefCell::new(own)));
+        }
+        Some(Rc::clone(own.as_ref().unwrap_or(plugin)))
+    }
+
+    /// Returns the plugin that the root has besides, if another configuration was in force when streams came.
+    pub fn own(&self) -> Option<Shared<E>> {
+        self.own.borrow().clone()
     }
 
     /// The timer fired. Returns whether to confirm to Envoy that the root has ended.
     #[must_use]
     pub fn tick(&mut self) -> bool {
         let Some(plugin) = &self.plugin else { return false };
-        let sent = plugin.borrow_mut().tick(self.context);
+        let mut plugin = plugin.borrow_mut();
+        let sent = match (self.own(), plugin.is_newest(self.context)) {
+            (None, _) => plugin.tick(self.context),
+            (Some(own), false) => own.borrow_mut().tick(self.context),
+            (Some(own), true) => {
+                let sent = plugin.tick(self.context);
+                own.borrow_mut().tick_again(self.context).saturating_add(sent)
+            }
+        };
+        drop(plugin);
         self.in_flight = self.in_flight.saturating_add(sent);
         self.ends_now()
     }
@@ -56,7 +83,11 @@ impl<E: Envoy> Root<E> {
     pub fn settle(&mut self, token: Token, answer: Answer<'_>) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(plugin) = &self.plugin else { return false };
-        plugin.borrow_mut().settle(self.context, token, answer);
+        let own = self.own();
+        // Tokens are unique in a VM.
+        if !own.is_some_and(|own| own.borrow_mut().settle(self.context, token, answer)) {
+            plugin.borrow_mut().settle(self.context, token, answer);
+        }
         self.ends_now()
     }
 
@@ -76,17 +107,19 @@ impl<E: Envoy> Root<E> {
         if ends {
             self.ending = false;
             // A timer that is armed when its root ends fires for ever.
-            if let Some(plugin) = &self.plugin {
+            for plugin in self.plugin.iter().chain(self.own.get_mut().iter()) {
                 plugin.borrow_mut().stop_timer_of(self.context);
             }
         }
         ends
     }
 
-    /// Whether this root is no longer needed. The newest root stays for pending deliveries, an older one for its answers.
+    /// Whether this root is no longer needed. The newest root stays for pending deliveries, an older one for its answers and for
+    /// what its own plugin holds.
     fn is_finished(&self) -> bool {
         let Some(plugin) = &self.plugin else { return true };
         let plugin = plugin.borrow();
-        self.in_flight == 0 && (!plugin.is_newest(self.context) || plugin.is_idle())
+        let own_is_idle = self.own.borrow().as_ref().is_none_or(|own| own.borrow().is_idle());
+        self.in_flight == 0 && own_is_idle && (!plugin.is_newest(self.context) || plugin.is_idle())
     }
 }

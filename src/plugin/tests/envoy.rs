@@ -31,6 +31,10 @@ pub struct State {
     pub callouts: RefCell<Vec<(u32, Token)>>,
     pub refusal: Cell<Option<Refusal>>,
     pub replies: RefCell<Vec<(u32, u32)>>,
+    /// The connection of the stream that is created next.
+    pub connection: Cell<u64>,
+    /// The bytes of requests that have arrived, by stream.
+    pub request_bytes: RefCell<BTreeMap<u32, u64>>,
     pub lines: RefCell<Vec<String>>,
     pub log_level_reads: Cell<usize>,
     /// Names and values by number.
@@ -145,6 +149,14 @@ impl Envoy for FakeEnvoy {
         let token = Token(self.tokens.get());
         self.callouts.borrow_mut().push((self.effective.get(), token));
         Ok(token)
+    }
+
+    fn connection(&self) -> Option<u64> {
+        Some(self.connection.get())
+    }
+
+    fn request_bytes(&self) -> Option<u64> {
+        self.request_bytes.borrow().get(&self.effective.get()).copied()
     }
 
     fn send_local_reply(&self, status: u32, _: Vec<(&str, &str)>, _: &[u8]) {

@@ -5,9 +5,10 @@ use super::*;
 #[test]
 fn after_a_reconfiguration_callbacks_of_the_old_root_arm_the_new_roots_timer_in_its_context() {
     let mut world = World::new();
+    let stream = world.stream(1);
     world.configure(2, &["FT", "Pod"]);
     world.envoy.take_periods();
-    world.hand_over(1);
+    world.hand_over_from(&stream);
     assert_eq!(world.envoy.take_periods(), [(2, 5)]);
     world.wait(5 * MS);
     assert_eq!(world.callouts(), [2, 2]);
@@ -64,8 +65,9 @@ fn an_old_root_stays_for_the_answers_to_its_callouts_and_no_longer() {
     let mut world = World::new();
     world.hand_over(1);
     world.wait(5 * MS);
+    let stream = world.stream(1);
     world.configure(2, &["FT", "Pod"]);
-    world.hand_over(1);
+    world.hand_over_from(&stream);
     world.release(1);
     assert!(world.roots.contains_key(&1), "its two callouts are out");
     world.settle_all(Answer::status(200));
@@ -86,4 +88,73 @@ fn plugins_of_different_names_share_nothing() {
     let (one, two, again) = (configure(b"one", 1), configure(b"two", 2), configure(b"one", 3));
     assert!(Rc::ptr_eq(&one, &again) && !Rc::ptr_eq(&one, &two));
     assert!(one.borrow().is_newest(3) && two.borrow().is_newest(2));
+}
+
+#[test]
+fn a_stream_that_comes_to_an_older_root_goes_out_by_that_roots_configuration_and_from_that_root() {
+    let mut world = World::new();
+    world.configure(2, &["Other"]);
+    world.hand_over(1);
+    world.hand_over(2);
+    world.wait(5 * MS);
+    assert_eq!(world.callouts(), [1, 1, 2]);
+    world.settle_all(Answer::status(200));
+    world.wait(SECOND);
+    assert_eq!(world.envoy.told(&["integration.FT", "delivered"]), 1);
+    assert_eq!(world.envoy.told(&["integration.Pod", "delivered"]), 1);
+    assert_eq!(world.envoy.told(&["integration.Other", "delivered"]), 1);
+    assert_eq!(world.next_alarm(), None);
+}
+
+#[test]
+fn an_older_root_stays_until_what_it_got_itself_is_settled() {
+    let mut world = World::new();
+    world.configure(2, &["Other"]);
+    world.hand_over(1);
+    world.release(1);
+    world.wait(5 * MS);
+    world.settle_all(Answer::status(503));
+    assert!(world.roots.contains_key(&1), "it has deliveries to try again");
+    world.wait_for_callouts(2);
+    world.settle_all(Answer::status(200));
+    assert!(!world.roots.contains_key(&1));
+}
+
+#[test]
+fn a_root_that_is_in_force_again_still_sends_what_it_got_before() {
+    let mut world = World::new();
+    world.configure(2, &["Other"]);
+    world.envoy.refusal.set(Some(crate::accounting::Refusal::NoHost));
+    world.hand_over(1);
+    world.hand_over(2);
+    world.wait(10 * MS);
+    world.release(2);
+    world.hand_over(1);
+    world.envoy.refusal.set(None);
+    world.wait_for_callouts(4);
+    assert_eq!(world.callouts(), [1; 4], "root 2's integration is gone");
+}
+
+#[test]
+fn two_filters_of_one_name_are_told_from_a_change_of_configuration_and_the_log_names_them() {
+    let mut world = World::new();
+    world.configure(2, &["Other"]);
+    for connection in 0..10 {
+        world.envoy.connection.set(connection);
+        world.stream(1 + u32::try_from(connection % 2).unwrap());
+        world.wait(SECOND);
+    }
+    assert!(world.envoy.lines.borrow()[0].starts_with(r#"ERROR "plugin": another filter has the same name"#));
+    assert_eq!(world.envoy.told(&["notes_total.kind.shared_name"]), 6);
+
+    world.envoy.lines.borrow_mut().clear();
+    world.configure(3, &["FT"]);
+    world.release(1);
+    world.release(2);
+    for connection in 10..20 {
+        world.envoy.connection.set(connection);
+        world.stream(3);
+        world.wait(SECOND);
+    }
+    assert_eq!(world.envoy.lines.borrow().len(), 0);
 }

@@ -23,13 +23,25 @@ use envoy::{Alarm, FakeEnvoy};
 pub const MS: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
 
+/// Of every request here that waits for its body.
+pub const HEAD_BYTES: u64 = 200;
+
 pub struct World {
     pub envoy: FakeEnvoy,
     registry: Registry<FakeEnvoy>,
     pub plugin: Option<Rc<RefCell<Plugin<FakeEnvoy>>>>,
+    /// Those that single roots have besides.
+    pub besides: Vec<Rc<RefCell<Plugin<FakeEnvoy>>>>,
     /// Those that have not ended.
     pub roots: BTreeMap<u32, Root<FakeEnvoy>>,
     streams: u32,
+}
+
+/// A stream, and the plugin that it belongs to.
+#[derive(Clone)]
+pub struct Stream {
+    pub current: Current,
+    pub plugin: Rc<RefCell<Plugin<FakeEnvoy>>>,
 }
 
 /// Two integrations, FT and Pod, or those of these names.
@@ -50,6 +62,7 @@ impl World {
             envoy: FakeEnvoy::default(),
             registry: Registry::default(),
             plugin: None,
+            besides: Vec::new(),
             roots: BTreeMap::new(),
             streams: 0,
         };
@@ -77,7 +90,8 @@ impl World {
         let increments = self.envoy.increments.get();
         let result = run(self);
         assert_eq!(self.envoy.effective.get(), context, "the effective context is left as it was");
-        if self.envoy.increments.get() != increments {
+        // Where a root has a plugin besides, each flushes its own.
+        if self.besides.is_empty() && self.envoy.increments.get() != increments {
             assert_eq!(self.told_pending(), self.pending(), "counts are flushed together");
         }
         result
@@ -88,7 +102,9 @@ impl World {
     }
 
     pub fn pending(&self) -> i64 {
-        self.plugin().pending().map(|(_, pending)| i64::try_from(pending).unwrap()).sum()
+        let of = |plugin: &Plugin<_>| plugin.pending().map(|(_, pending)| pending).sum::<usize>();
+        let besides = self.besides.iter().map(|own| of(&own.borrow()));
+        i64::try_from(besides.sum::<usize>() + of(&self.plugin())).unwrap()
     }
 
     /// What is pending as Envoy's counters have it.
@@ -97,23 +113,32 @@ impl World {
     }
 
     /// Envoy makes a stream on a root.
-    pub fn stream(&mut self, root: u32) -> Current {
+    pub fn stream(&mut self, root: u32) -> Stream {
         self.streams += 1;
-        assert!(self.roots[&root].new_stream().is_some());
         let context = 1_000 + self.streams;
         self.envoy.parents.borrow_mut().insert(context, root);
-        Current { context, root }
+        let plugin = self.callback(context, |world| world.roots[&root].new_stream(context).unwrap());
+        let known = self.plugin.iter().chain(&self.besides).any(|known| Rc::ptr_eq(known, &plugin));
+        if !known {
+            self.besides.push(Rc::clone(&plugin));
+        }
+        Stream { current: Current { context, root }, plugin }
     }
 
-    /// A purchase is handed over by a stream of a root.
+    /// A purchase is handed over by a new stream of a root.
     pub fn hand_over(&mut self, root: u32) {
         let stream = self.stream(root);
+        self.hand_over_from(&stream);
+    }
+
+    /// A purchase is handed over by a stream.
+    pub fn hand_over_from(&mut self, stream: &Stream) {
         // An order of its own: the same one would be a duplicate.
-        let order = self.streams.to_string();
+        let order = stream.current.context.to_string();
         let body = json!({"type": "track", "event": "Order Completed", "properties": {"order_id": order},
             "context": {"consent": {"marketing": true}}});
-        self.callback(stream.context, |world| {
-            let mut plugin = world.plugin();
+        self.callback(stream.current.context, |_| {
+            let mut plugin = stream.plugin.borrow_mut();
             let request = Request {
                 endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
                 path: b"/v1/t".to_vec(),
@@ -122,25 +147,27 @@ impl World {
                 body: body.to_string().into_bytes(),
                 lease: plugin.lease(),
             };
-            plugin.hand_over(stream, request, None);
+            plugin.hand_over(stream.current, request, None);
         });
     }
 
     /// A stream's request is counted as ignored.
     pub fn ignore(&mut self, root: u32) {
         let stream = self.stream(root);
-        self.callback(stream.context, |world| {
-            world.plugin().ignore(stream, crate::accounting::RequestIgnored::TooLarge);
+        self.callback(stream.current.context, |_| {
+            stream.plugin.borrow_mut().ignore(stream.current, crate::accounting::RequestIgnored::TooLarge);
         });
     }
 
-    /// A stream waits for its body. Returns its context, and what it sets when the body comes.
-    pub fn expect_body(&mut self, root: u32) -> (u32, BodySeen) {
+    /// A stream waits for its body, of which `arrived` bytes have. Returns its context, and what it sets when the body comes.
+    pub fn expect_body(&mut self, root: u32, arrived: u64) -> (u32, BodySeen) {
         let (stream, body_seen) = (self.stream(root), BodySeen::default());
-        self.callback(stream.context, |world| {
-            world.plugin().expect_body(stream, body_seen.clone());
+        let context = stream.current.context;
+        self.envoy.request_bytes.borrow_mut().insert(context, HEAD_BYTES + arrived);
+        self.callback(context, |_| {
+            stream.plugin.borrow_mut().expect_body(stream.current, HEAD_BYTES, body_seen.clone());
         });
-        (stream.context, body_seen)
+        (context, body_seen)
     }
 
     /// A callout is answered to the root that sent it.

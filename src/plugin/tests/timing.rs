@@ -6,7 +6,7 @@ use crate::accounting::Refusal;
 #[test]
 fn the_timer_is_armed_for_the_earliest_thing_due() {
     let mut world = World::new();
-    let _waits = world.expect_body(1);
+    let _waits = world.expect_body(1, 1);
     world.ignore(1);
     world.hand_over(1);
     assert_eq!(world.envoy.take_periods(), [(1, 5_000), (1, 100), (1, 5)], "a body, counts, a request");
@@ -21,7 +21,7 @@ fn a_timer_that_is_armed_for_something_earlier_stays() {
     world.hand_over(1);
     world.hand_over(1);
     world.ignore(1);
-    let _waits = world.expect_body(1);
+    let _waits = world.expect_body(1, 1);
     assert_eq!(world.envoy.take_periods(), [(1, 5)]);
 }
 
@@ -62,7 +62,7 @@ fn what_envoy_refuses_is_tried_again_by_the_timer() {
 #[test]
 fn a_body_that_does_not_come_is_answered_500_once_in_its_stream() {
     let mut world = World::new();
-    let (stream, _waits) = world.expect_body(1);
+    let (stream, _waits) = world.expect_body(1, 1);
     world.wait(5 * SECOND - MS);
     assert_eq!(*world.envoy.replies.borrow(), []);
     world.wait(MS);
@@ -73,11 +73,26 @@ fn a_body_that_does_not_come_is_answered_500_once_in_its_stream() {
 }
 
 #[test]
+fn a_client_that_has_sent_nothing_of_its_body_is_waited_for_until_something_is_held_back() {
+    let mut world = World::new();
+    let (stream, _waits) = world.expect_body(1, 0);
+    let (_, said_nothing) = world.expect_body(1, 0);
+    world.envoy.request_bytes.borrow_mut().remove(&(stream + 1));
+    world.wait(60 * SECOND);
+    assert_eq!(world.envoy.replies.borrow().len(), 0);
+    assert_eq!(world.envoy.lines.borrow().len(), 0);
+    drop(said_nothing);
+    world.envoy.request_bytes.borrow_mut().insert(stream, HEAD_BYTES + 1);
+    world.wait(5 * SECOND);
+    assert_eq!(*world.envoy.replies.borrow(), [(stream, 500)]);
+}
+
+#[test]
 fn no_answer_is_made_up_for_a_body_that_came_or_a_stream_that_is_gone() {
     let mut world = World::new();
-    let (_, seen) = world.expect_body(1);
-    let (_, dropped) = world.expect_body(1);
-    let (ended, _held) = world.expect_body(1);
+    let (_, seen) = world.expect_body(1, 1);
+    let (_, dropped) = world.expect_body(1, 1);
+    let (ended, _held) = world.expect_body(1, 1);
     seen.set();
     drop(dropped);
     world.envoy.gone.borrow_mut().insert(ended);
