@@ -231,19 +231,23 @@ impl Found {
         }
     }
 
-    /// Without this flag Envoy never delivers the body of a request that the filter holds back, so a local reply would
+    /// Without this flag Envoy never delivers the body of a request that the filter holds back, so an answer of the filter's would
     /// never come.
     pub fn check_local_reply(&self) -> Result<(), String> {
         let local = self.configuration.pointer("/endpoints/reply").is_some_and(|reply| reply == "local");
-        let Some(plugin) = self.plugin.as_ref().filter(|_| local) else { return Ok(()) };
+        let delivers =
+            self.configuration.pointer("/endpoints/deliver").is_some_and(|deliver| !deliver.is_null());
+        let needs = if local { "reply: local" } else { "deliver" };
+        let Some(plugin) = self.plugin.as_ref().filter(|_| local || delivers) else { return Ok(()) };
         let allowed = plugin.get("allow_on_headers_stop_iteration");
         let allowed = allowed.map(|flag| flag.get("value").unwrap_or(flag));
         if allowed == Some(&Value::Bool(true)) {
             return Ok(());
         }
-        Err("endpoints.reply: local needs allow_on_headers_stop_iteration: true beside vm_config in Envoy's plugin \
+        Err(format!(
+            "endpoints.{needs} needs allow_on_headers_stop_iteration: true beside vm_config in Envoy's plugin \
              configuration; without it Envoy never hands the filter the body of a POST"
-            .to_owned())
+        ))
     }
 
     /// A note where this machine doesn't have the module. The path is the gateway's, so it may well be right.

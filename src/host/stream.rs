@@ -30,6 +30,8 @@ enum Part {
     Bystander,
     Captures(Capture),
     Answers(Answering),
+    /// The filter holds it back until its deliveries have ended.
+    Waits,
 }
 
 impl Stream {
@@ -57,7 +59,8 @@ impl Stream {
             body: Vec::new(),
             lease: plugin.lease(),
         };
-        match config.reply {
+        let reply = if endpoint.acknowledged { ReplyFrom::Local } else { config.reply };
+        match reply {
             ReplyFrom::Upstream => {
                 match Capture::begin(request, config.relay_when, config.sets_cookies(), &config.limits) {
                     Ok(capture) => Part::Captures(capture),
@@ -115,9 +118,15 @@ impl Stream {
         let Part::Answers(answering) = std::mem::replace(&mut self.part, Part::Bystander) else {
             return Action::Continue;
         };
-        let is_pixel = answering.is_pixel();
+        let (is_pixel, is_acknowledged) = (answering.is_pixel(), answering.is_acknowledged());
         let complete = answering.complete(|size| self.get_http_request_body(0, size).unwrap_or_default());
         let (reply, cookies) = match complete {
+            Ok(request) if is_acknowledged => {
+                if !plugin.borrow_mut().deliver(self.context, request) {
+                    self.part = Part::Waits;
+                }
+                return Action::Pause;
+            }
             Ok(request) => plugin.borrow_mut().answer(self.context, request),
             Err(reason) => {
                 plugin.borrow_mut().ignore(self.context, reason);
@@ -136,6 +145,9 @@ impl Context for Stream {
         self.advance(Capture::stream_ended);
         if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
             plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
+        }
+        if let (Part::Waits, Some(plugin)) = (&self.part, &self.plugin) {
+            plugin.borrow_mut().abandon(self.context.context);
         }
         true
     }
@@ -160,7 +172,7 @@ impl HttpContext for Stream {
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match &mut self.part {
-            Part::Bystander => return Action::Continue,
+            Part::Bystander | Part::Waits => return Action::Continue,
             Part::Captures(_) if size > 0 => {
                 let chunk = self.get_http_request_body(0, size).unwrap_or_default();
                 self.advance(|capture| capture.body(chunk));

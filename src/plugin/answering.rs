@@ -4,7 +4,7 @@ use super::awaiting_body::BodySeen;
 use super::envoy::Envoy;
 use crate::accounting::RequestIgnored;
 use crate::endpoints::Carrier;
-use crate::reply::Rendered;
+use crate::reply::{Acknowledgement, Rendered};
 use crate::request::Request;
 
 /// A request that the filter will answer.
@@ -13,6 +13,7 @@ pub struct Answering {
     request: Option<Request>,
     refusal: Option<RequestIgnored>,
     is_pixel: bool,
+    is_acknowledged: bool,
     body_seen: BodySeen,
     head_bytes: u64,
     /// Bytes of the body that Envoy has buffered.
@@ -24,12 +25,18 @@ impl Answering {
     /// Begins with the request's headers, which take up `head_bytes`. `most_bytes`: the largest body that is read.
     pub fn begin(mut request: Request, head_bytes: u64, most_bytes: usize) -> Self {
         let is_pixel = request.endpoint.carrier == Carrier::Query;
+        let is_acknowledged = request.endpoint.acknowledged;
         let (request, refusal) = match request.lease_head() {
             true => (Some(request), None),
             false => (None, Some(RequestIgnored::Overloaded)),
         };
         let body_seen = BodySeen::default();
-        Self { request, refusal, is_pixel, body_seen, head_bytes, buffered: 0, most_bytes }
+        Self { request, refusal, is_pixel, is_acknowledged, body_seen, head_bytes, buffered: 0, most_bytes }
+    }
+
+    /// Whether the request is answered once what it carries is delivered.
+    pub fn is_acknowledged(&self) -> bool {
+        self.is_acknowledged
     }
 
     /// Whether the request is a pixel, which is answered with an image.
@@ -80,6 +87,15 @@ pub fn send_reply(envoy: &impl Envoy, rendered: Rendered, cookies: &[String]) {
     let cookies = cookies.iter().map(|cookie| ("set-cookie", cookie.as_str()));
     let headers = rendered.headers.into_iter().chain(cookies).collect();
     envoy.send_local_reply(rendered.status, headers, rendered.body);
+}
+
+/// Sends an answer of the acknowledged route, which ends the stream.
+pub fn send_acknowledgement(envoy: &impl Envoy, answer: &Acknowledgement) {
+    let retry_after = answer.retry_after.map(|seconds| seconds.to_string());
+    let headers = [("content-type", "application/json")].into_iter();
+    let headers =
+        headers.chain(retry_after.iter().map(|seconds| ("retry-after", seconds.as_str()))).collect();
+    envoy.send_local_reply(answer.status, headers, answer.body.as_bytes());
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use log::Level;
 
+use super::answering::{send_acknowledgement, send_reply};
 use super::awaiting_body::{AwaitingBody, BodySeen, Waiting};
 use super::envoy::Envoy;
 use super::heartbeat::Heartbeat;
@@ -17,7 +18,7 @@ use super::turns::Turns;
 use crate::accounting::{IntegrationRef, Ledger, Note, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
-use crate::relay::Relay;
+use crate::relay::{Answered, Relay};
 use crate::reply::Reply;
 use crate::request::{Lease, Request};
 
@@ -203,6 +204,7 @@ impl<E: Envoy> Plugin<E> {
         self.read_log_level(now);
         self.give_up_on_bodies(now, root);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
+        self.answer_settled(root);
         self.count_held(now);
         self.metrics.flush(&self.envoy);
         self.arm(Current::root(root), now);
@@ -231,6 +233,32 @@ impl<E: Envoy> Plugin<E> {
     /// Returns the answer to a stream's client, and the values of its `set-cookie` headers.
     pub fn answer(&mut self, stream: Current, request: Request) -> (Reply, Vec<String>) {
         self.step(stream, |relay, host| relay.answer(request, host))
+    }
+
+    /// A stream hands over a request of the acknowledged route. Returns whether it was answered at once; otherwise it waits.
+    pub fn deliver(&mut self, stream: Current, request: Request) -> bool {
+        let answered = self.step(stream, |relay, host| relay.deliver(request, stream.context, host));
+        match &answered {
+            None => {}
+            Some(Answered::Reply(reply)) => send_reply(&self.envoy, reply.render(false), &[]),
+            Some(Answered::Acknowledgement(answer)) => send_acknowledgement(&self.envoy, answer),
+        }
+        answered.is_some()
+    }
+
+    /// A stream that waits has ended without an answer: its client has left.
+    pub fn abandon(&mut self, stream: u32) {
+        self.relay.abandon(stream);
+    }
+
+    /// Answers the waiting streams whose requests are settled, in a callback of the context `current`.
+    fn answer_settled(&mut self, current: u32) {
+        while let Some((stream, answer)) = self.relay.take_settled() {
+            if self.envoy.set_effective_context(stream) {
+                send_acknowledgement(&self.envoy, &answer);
+                self.envoy.set_effective_context(current);
+            }
+        }
     }
 
     /// A stream waits for its body, and sets `body_seen` when it comes. Its headers take up `head_bytes`.
@@ -282,6 +310,7 @@ impl<E: Envoy> Plugin<E> {
         step: impl FnOnce(&mut Relay, &mut CallbackHost<'_, E>) -> T,
     ) -> T {
         let (result, now, _) = self.with_host(self.envoy.clock(), step);
+        self.answer_settled(current.context);
         self.arm(current, now);
         result
     }
