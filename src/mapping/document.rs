@@ -29,6 +29,23 @@ pub struct Document {
     pub events: BTreeMap<String, EventMapping>,
 }
 
+impl Document {
+    /// Whether it has no event to send.
+    pub fn sends_nothing(&self) -> bool {
+        let is_drop = |defaults: Defaults| defaults.action == Action::Drop;
+        self.defaults.is_none_or(is_drop) && !self.events.values().any(|event| event.enabled)
+    }
+
+    /// Returns where the first mapping of the document stands, if it has any.
+    pub fn first_mapped(&self) -> Option<String> {
+        if !self.global.mappings.is_empty() {
+            return Some("global.mappings".to_owned());
+        }
+        let (name, _) = self.events.iter().find(|(_, event)| !event.mappings.is_empty())?;
+        Some(format!("events[{name:?}].mappings"))
+    }
+}
+
 /// The version of mapping documents: 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Version;

@@ -24,7 +24,7 @@ use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::sources::SourceIndex;
-use crate::vendors::{Attempt, Content, Parcel};
+use crate::vendors::{Attempt, Content, Parcel, Purpose, Whole};
 use crate::visitor::{self, RememberedEmail, Visitor};
 
 /// What becomes known about the visitors of a request while its events are run.
@@ -128,7 +128,10 @@ fn send(
             host.delivery(integration.reference(), Outcome::Dropped(DropReason::DuplicateOrder));
             continue;
         }
-        let parcel = pack(integration, &planned, values, subject, host);
+        let whole = integration
+            .sends_whole_events
+            .then(|| whole(subject.event, reading, line.plugin, line.cachebusters.u128(..)));
+        let parcel = pack(integration, &planned, values, whole, subject, host);
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
@@ -240,7 +243,12 @@ fn permitted(
     if integrations.disables(integration.names()) {
         return Err(DropReason::DisabledByEvent);
     }
-    let decision = consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor());
+    let decision = match integration.destination.purpose() {
+        Purpose::Advertising => {
+            consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor())
+        }
+        Purpose::Own => consent.for_own_system(integration.requirement),
+    };
     if host.explains() {
         host.decided(&integration.name, &decision.basis.to_string());
     }
@@ -274,12 +282,24 @@ fn pack<'a>(
     integration: &Integration,
     planned: &'a Planned<'_>,
     values: Vec<(&'a str, Value<'a>)>,
+    whole: Option<Whole<'a>>,
     subject: &'a Subject<'_>,
     host: &mut impl Host,
 ) -> Parcel {
-    let content =
-        Content { event: &planned.vendor_event, values, visitor: subject.visitor, cookies: subject.cookies };
+    let Subject { visitor, cookies, .. } = *subject;
+    let content = Content { event: &planned.vendor_event, values, visitor, cookies, whole };
     integration.destination.parcel(content, &mut |left_out| note_left_out(&left_out, integration, host))
+}
+
+/// The whole event, for an integration that sends it. `random` is for an event without a messageId.
+#[cold] // most configurations have none
+fn whole<'a>(event: &Event<'a>, reading: &'a Reading<'_>, plugin: &'a str, random: u128) -> Whole<'a> {
+    Whole {
+        event: reading.whole(event),
+        message_id: event.text_or_number(reading.config.fields.message_id),
+        plugin,
+        random,
+    }
 }
 
 fn note_left_out(left_out: &LeftOut<'_>, integration: &Integration, host: &mut impl Host) {

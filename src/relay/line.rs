@@ -8,6 +8,8 @@ use crate::vendors::Parcel;
 
 /// What every event goes through.
 pub struct Line<'l> {
+    /// The plugin's name.
+    pub plugin: &'l str,
     pub messages: &'l SeenIds,
     pub orders: &'l SeenIds,
     pub engine: &'l mut Engine<Parcel>,

@@ -235,6 +235,7 @@ impl Relay {
             _ => return self.open_first(host),
         };
         let mut line = Line {
+            plugin: &self.name,
             messages: &self.messages,
             orders: &self.orders,
             engine: &mut self.engine,
