@@ -107,11 +107,18 @@ fn describe(integration: &Integration, out: &mut dyn Write) -> Result<(), Failur
     writeln!(out, "  to       cluster {}, authority {}", destination.cluster(), destination.authority())?;
     writeln!(out, "  needs    {}", needs(integration))?;
     for (name, vendor_event, fields) in integration.plan.events() {
+        if integration.sends_whole_events {
+            writeln!(out, "  sends    {name} as it came")?;
+            continue;
+        }
         let named = if integration.vendor.targets().names_events() { vendor_event } else { "a hit" };
         writeln!(out, "  sends    {name} as {named}: {}", fields.targets().join(", "))?;
     }
     if integration.plan.sends_others() {
-        writeln!(out, "  sends    every other event by its own name")?;
+        let how = if integration.sends_whole_events { "as it came" } else { "by its own name" };
+        let which =
+            if integration.plan.events().next().is_some() { "every other event" } else { "every event" };
+        writeln!(out, "  sends    {which} {how}")?;
     }
     Ok(())
 }
