@@ -35,7 +35,8 @@ pub struct IntegrationSettings {
     /// With `sources`: restricts the integration to that source's events. Without `sources` it has no effect.
     pub source_id: Option<String>,
     /// The vendor's [mapping document](../src/vendors/presets) to which `field_mappings` is applied. Absent: the vendor's
-    /// first preset, `default` for Flashtalking and `retail` for Podsights.
+    /// first preset, `default` for Flashtalking, `retail` for Podsights and `json`, which maps nothing, for webhooks. Those have
+    /// `cloudevents` too, which sends [whole events](webhook.md#whole-events) and takes no mappings.
     pub preset: Option<String>,
     /// Restricts the integration to these events of `preset` and `field_mappings`. Absent: all of them.
     pub events: Option<Vec<String>>,

@@ -104,7 +104,8 @@ pub struct Mapping {
     pub source: Option<OneOrMore>,
     /// A constant, instead of a source.
     pub value: Option<Scalar>,
-    /// A Flashtalking parameter, or a dotted path of the Podsights body.
+    /// A Flashtalking parameter, or a dotted path of the body of Podsights or a webhook. A part of a webhook's path may end in
+    /// `[0]`, a list of one item.
     pub target: String,
     /// A transform, or a list of transforms, applied in order.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Transforms>"))]
