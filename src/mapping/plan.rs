@@ -153,3 +153,22 @@ fn names(entry: &Entry, name: &str) -> bool {
         || Dialects::of(name).include(&entry.canonical_name)
         || *entry.canonical_name == canonical_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_no_document_names_ranks_as_a_conversion_if_it_is_one() {
+        let plan = Plan { entries: Vec::new(), others: Some(Fields::default()) };
+        let rank = |name: &str| plan.find(name, &Dialects::of(name)).unwrap().rank;
+        for name in
+            ["Order Completed", "purchase", "orderCompleted", "Signed Up", "generate_lead", "Lead Submitted"]
+        {
+            assert_eq!(rank(name), Rank::Conversion, "{name}");
+        }
+        for name in ["page", "identify", "Product Added", "Article Read"] {
+            assert_eq!(rank(name), Rank::Ordinary, "{name}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_inline_default::serde_inline_default;
 
 use super::super::vendor::Purpose;
+use crate::event::names::snake_case;
 use crate::settings::Secret;
 
 /// An integration's `config`: one HTTP receiver.
@@ -104,10 +105,7 @@ impl Path {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let query = self.0.split_once('?').map_or("", |(_, query)| query);
         let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
-        let is_secret = |name: &str| {
-            let name = name.to_ascii_lowercase();
-            ["token", "key", "secret", "passw", "auth", "sig"].iter().any(|word| name.contains(word))
-        };
+        let is_secret = |name: &str| snake_case(name).split('_').any(is_word_for_secrets);
         parameters.filter(move |(name, value)| is_secret(name) && !value.is_empty()).map(|(_, value)| value)
     }
 }
@@ -132,6 +130,13 @@ impl TryFrom<String> for Path {
         }
         Ok(Self(text))
     }
+}
+
+/// Whether a word in the name of a parameter says that its value is secret: `key`, `apikey` and `signature`, but not `keyword`.
+fn is_word_for_secrets(word: &str) -> bool {
+    const ENDS: [&str; 6] = ["token", "key", "secret", "password", "credential", "credentials"];
+    const WORDS: [&str; 5] = ["auth", "authorization", "sig", "signature", "pwd"];
+    WORDS.contains(&word) || ENDS.iter().any(|end| word.ends_with(end))
 }
 
 #[cfg(feature = "schema")]
@@ -290,4 +295,35 @@ fn checked(value: &str) -> Result<Secret, String> {
         return Err(format!("expected a value of at most {MAX_TEXT_BYTES} bytes"));
     }
     Ok(Secret::new(trimmed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_secret_if_its_name_says_so() {
+        let secrets = |query: &str| {
+            let path = Path::try_from(format!("/events?{query}")).unwrap();
+            path.secrets().map(str::to_owned).collect::<Vec<_>>()
+        };
+        for name in [
+            "token",
+            "access_token",
+            "accessToken",
+            "api-key",
+            "APIKEY",
+            "X-Amz-Signature",
+            "auth",
+            "sig",
+            "sv_sig",
+            "password",
+        ] {
+            assert_eq!(secrets(&format!("a=1&{name}=s3cret&b=2")), ["s3cret"], "{name}");
+        }
+        for name in ["keyword", "author", "design", "signup", "query", "tokens_used", ""] {
+            assert!(secrets(&format!("{name}=s3cret")).is_empty(), "{name}");
+        }
+        assert!(secrets("token=&key").is_empty());
+    }
 }
