@@ -43,7 +43,11 @@ impl Fields {
         let named = |name| object.map_or(Target::Named(name), |object| Target::Member(object, name));
         let mut values = Vec::with_capacity(self.0.len());
         for (target, node) in &self.0 {
-            let value = node.map(named(target), subject, left_out);
+            // Most targets are leaves.
+            let value = match node {
+                Node::Leaf(rule) => rule.map(named(target), subject, None, left_out),
+                other => other.map(named(target), subject, left_out),
+            };
             values.extend(value.map(|value| (&**target, value)));
         }
         values

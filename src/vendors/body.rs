@@ -32,9 +32,11 @@ impl<'b, 'o> Body<'b, 'o> {
         Self { text: String::with_capacity(512), limit, reserved, left_out }
     }
 
-    /// Returns the members as they stand behind another: `,"event":"purchase"`.
-    pub fn into_members(self) -> String {
-        self.text
+    /// Returns the rest of an object that begins with another member: `,"event":"purchase"}`.
+    pub fn into_rest(self) -> String {
+        let mut rest = self.text;
+        rest.push('}');
+        rest
     }
 
     /// Returns the whole object: `{"event":"purchase"}`.

@@ -216,7 +216,7 @@ impl Destination for Pixel {
         for (target, value) in content.values.iter().filter(|(target, _)| !matches!(*target, "id" | "em")) {
             body.member(target, |body, target| body.value(target, value, 0));
         }
-        Parcel { content: body.into_members().into(), ..Parcel::default() }
+        Parcel { content: body.into_rest().into(), ..Parcel::default() }
     }
 
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
@@ -225,7 +225,7 @@ impl Destination for Pixel {
             method: "POST",
             path: Cow::Borrowed("/v1/server"),
             headers: vec![("content-type", "application/json")],
-            body: Some(format!("{{\"key\":{key}{}}}", parcel.content)),
+            body: Some(format!("{{\"key\":{key}{}", parcel.content)),
         }
     }
 }
