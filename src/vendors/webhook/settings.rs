@@ -8,7 +8,7 @@ use serde_inline_default::serde_inline_default;
 
 use super::super::vendor::Purpose;
 use crate::event::names::snake_case;
-use crate::settings::Secret;
+use crate::settings::{MASK, Secret};
 
 /// An integration's `config`: one HTTP receiver.
 #[serde_inline_default]
@@ -90,10 +90,16 @@ const MAX_AUTHORITY_BYTES: usize = 260;
 /// The longest path, and the longest value of a header, in bytes.
 const MAX_TEXT_BYTES: usize = 8_192;
 
-/// A path with its query.
-#[derive(Debug, Deserialize)]
+/// A path with its query, which may hold secrets, so `Debug` does not show it.
+#[derive(Deserialize)]
 #[serde(try_from = "String")]
 pub struct Path(String);
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
 
 impl Path {
     /// Returns the text, its secrets included.
@@ -325,5 +331,7 @@ mod tests {
             assert!(secrets(&format!("{name}=s3cret")).is_empty(), "{name}");
         }
         assert!(secrets("token=&key").is_empty());
+        let path = Path::try_from("/events?token=s3cret".to_owned());
+        assert_eq!(format!("{path:?}"), "Ok(***)");
     }
 }
