@@ -75,7 +75,7 @@ check-rules: ## Check the Prometheus alert rules with promtool
 	@promtool check rules deploy/prometheus/alerts.yaml
 
 docs: setup ## Generate the JSON Schema and the tables of docs/configuration.md
-	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation
+	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation --test webhook
 
 cli: setup ## Build the command line tool: target/release/conversion-relay
 	@scripts/cargo build --release --package conversion-relay-cli

@@ -11,6 +11,10 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+mod tokens;
+
+pub use tokens::{Token, Tokens};
+
 /// One well-formed JSON value, as its text.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a>(&'a str);

@@ -121,7 +121,7 @@ pub struct SentCallout {
     /// `:path`, with its query.
     pub path: String,
     /// The headers beside `:method`, `:path` and `:authority`, by their names.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// The body; `None`: it has none.
     pub body: Option<String>,
 }
@@ -280,7 +280,11 @@ impl SentCallout {
         Self {
             method: callout.method,
             path: callout.path.to_string(),
-            headers: callout.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            headers: callout
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             body: callout.body.clone(),
         }
     }

@@ -14,6 +14,7 @@
 //! * every path, form and encoding of tracking requests; the event's `integrations`; contexts of events and of batches;
 //! * all sources of consent, in their shapes and encodings, unreadable, over-long, twice, and contradicting each other; the opt-outs;
 //! * `when_absent`, `require`, `respect_gpc`, `aliases`, `custom` and `consent_categories` (essential, analytics and marketing);
+//! * whole events to webhooks as CloudEvents, one of `purpose: advertising` and one of `purpose: own`;
 //! * addresses that are unique to their event, in every place that a mapping or a vendor reads: ids, orders, texts, URLs, headers,
 //!   cookies; as they are, percent-encoded once and twice, and in URLs in base64; and the digest that is sent instead.
 //!

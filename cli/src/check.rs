@@ -11,6 +11,7 @@ use super::sharing::{self, Shared};
 use super::stats::{Needed, StatsMatcher};
 use super::{Failure, Loaded, document, load};
 use conversion_relay::config::Integration;
+use conversion_relay::vendors::Purpose;
 
 pub fn run(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let document = document::find(file)?;
@@ -149,12 +150,27 @@ fn describe(integration: &Integration, out: &mut dyn Write) -> Result<(), Failur
     writeln!(out, "\n{}: {}{dry_run}", integration.name, integration.vendor.name())?;
     writeln!(out, "  to       cluster {}, authority {}", destination.cluster(), destination.authority())?;
     writeln!(out, "  needs    {}", needs(integration))?;
+    if destination.purpose() == Purpose::Own {
+        writeln!(out, "  purpose  own: opt-outs from advertising don't hold")?;
+    }
     for (name, vendor_event, fields) in integration.plan.events() {
-        let named = if integration.vendor.targets().names_events() { vendor_event } else { "a hit" };
-        writeln!(out, "  sends    {name} as {named}: {}", fields.targets().join(", "))?;
+        if integration.sends_whole_events {
+            writeln!(out, "  sends    {name} as it came")?;
+            continue;
+        }
+        let targets = integration.vendor.targets();
+        let named = match (targets.names_events(), targets.takes_objects()) {
+            (true, _) => format!(" as {vendor_event}"),
+            (false, true) => String::new(),
+            (false, false) => " as a hit".to_owned(),
+        };
+        writeln!(out, "  sends    {name}{named}: {}", fields.targets().join(", "))?;
     }
     if integration.plan.sends_others() {
-        writeln!(out, "  sends    every other event by its own name")?;
+        let how = if integration.sends_whole_events { "as it came" } else { "by its own name" };
+        let which =
+            if integration.plan.events().next().is_some() { "every other event" } else { "every event" };
+        writeln!(out, "  sends    {which} {how}")?;
     }
     Ok(())
 }

@@ -62,7 +62,13 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
             .endpoints
             .find(path.as_bytes())
             .ok_or_else(|| Failure::Refused(format!("{path} is no tracking request")))?,
-        None => Endpoint { form: Form::Either, event_type: None, carrier: Carrier::Body, server: false },
+        None => Endpoint {
+            form: Form::Either,
+            event_type: None,
+            carrier: Carrier::Body,
+            server: false,
+            acknowledged: false,
+        },
     };
     let budget = Budget::default();
     budget.set_limit(config.limits.captured_bytes);

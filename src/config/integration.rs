@@ -35,7 +35,8 @@ pub struct IntegrationSettings {
     /// With `sources`: restricts the integration to that source's events. Without `sources` it has no effect.
     pub source_id: Option<String>,
     /// The vendor's [mapping document](../src/vendors/presets) to which `field_mappings` is applied. Absent: the vendor's
-    /// first preset, `default` for Flashtalking and `retail` for Podsights.
+    /// first preset, `default` for Flashtalking, `retail` for Podsights and `json`, which maps nothing, for webhooks. Those have
+    /// `cloudevents` too, which sends [whole events](webhook.md#whole-events) and takes no mappings.
     pub preset: Option<String>,
     /// Restricts the integration to these events of `preset` and `field_mappings`. Absent: all of them.
     pub events: Option<Vec<String>>,
@@ -78,6 +79,8 @@ pub struct Integration {
     pub source: Option<SourceIndex>,
     /// The events that it sends, and their mappings.
     pub plan: Plan,
+    /// Whether it sends events as they came instead of mapped values.
+    pub sends_whole_events: bool,
     /// The consent that an event of it needs.
     pub requirement: Requirement,
     /// Its `config`, compiled: one account at the vendor.
@@ -140,14 +143,35 @@ impl Compiler<'_> {
             Invalid::new(format!("{at}.preset"), problem)
         })?;
         let (user, events) = (settings.field_mappings.as_ref(), settings.events.as_deref());
+        let sends_whole_events = vendor.sends_whole_events(settings.preset.as_deref());
+        if let (true, Some(mapped)) = (sends_whole_events, user.and_then(FieldMappings::first_mapped)) {
+            let problem =
+                "this preset sends each event as it came, so there is nothing to map: remove the mappings";
+            return Err(Invalid::new(format!("{at}.field_mappings.{mapped}"), problem));
+        }
         let plan = Plan::compile(&preset, user, events, vendor.targets(), self.projection)
             .map_err(|bad| Invalid::new(format!("{at}.{}", bad.place), bad.problem))?;
+        if preset.sends_nothing() && plan.sends_nothing() {
+            let problem =
+                "expected the events to send, with their mappings: this preset sends none by itself";
+            return Err(Invalid::new(format!("{at}.field_mappings"), problem));
+        }
         let requirement = Requirement::compile(&settings.consent_categories, &self.consent.vocabulary)
             .map_err(|unknown| Invalid::new(format!("{at}.consent_categories"), unknown.to_string()))?;
         // No name begins with a NUL that anybody could write in YAML, so no id is another integration's name.
         let identity = settings.id.as_ref().map_or_else(|| settings.name.clone(), |id| format!("\0{id}"));
-        let (name, id, dry_run) = (settings.name.clone(), settings.id.clone(), settings.dry_run);
-        Ok(Integration { name, id, identity, vendor, dry_run, source, plan, requirement, destination })
+        Ok(Integration {
+            name: settings.name.clone(),
+            id: settings.id.clone(),
+            identity,
+            vendor,
+            dry_run: settings.dry_run,
+            source,
+            plan,
+            sends_whole_events,
+            requirement,
+            destination,
+        })
     }
 
     /// Returns the source whose events an integration gets.

@@ -110,9 +110,15 @@ pub struct EventConsent<'r, 'a> {
 
 impl EventConsent<'_, '_> {
     /// Decides whether the event may be delivered to a vendor, given by its id on IAB's list; `None`: it is not on it.
-    /// An opt-out holds for every vendor, also for one that requires no consent.
+    /// An opt-out holds for every such vendor, also for one that requires no consent.
     pub fn for_delivery(&self, requirement: Requirement, iab_vendor: Option<u16>) -> Decision<'_> {
         self.opt_out().unwrap_or_else(|| self.decide(requirement, self.request.rules.require, iab_vendor))
+    }
+
+    /// Decides whether the event may be delivered to a system of the company's own. There opt-outs from advertising don't hold:
+    /// it takes the required categories, and nothing else.
+    pub fn for_own_system(&self, requirement: Requirement) -> Decision<'_> {
+        self.decide(requirement, self.request.rules.require, None)
     }
 
     /// Decides whether a cookie of our own may be set: everything it requires must be granted, and there must be no opt-out.

@@ -24,7 +24,8 @@ pub struct ConsentSettings {
     pub when_absent: WhenAbsent,
     /// How many of an integration's `consent_categories` must be granted.
     pub require: Require,
-    /// Global Privacy Control stops every delivery: `Sec-GPC: 1`, or a consent tool's record of it.
+    /// Global Privacy Control stops every delivery but those to webhooks of `purpose: own`: `Sec-GPC: 1`, or a consent tool's record
+    /// of it.
     #[default(true)]
     pub respect_gpc: bool,
     /// The names of the cookies of consent tools: one, or a list. An empty name turns off the source.

@@ -5,6 +5,7 @@ pub mod cloud_events;
 pub mod envelope;
 pub mod names;
 pub mod projection;
+pub mod whole;
 
 use std::borrow::Cow;
 
@@ -140,6 +141,8 @@ pub struct Event<'a> {
     pub event_type: EventType,
     /// The name that mappings use: the event's name for `track`, its type for other types.
     pub name: Cow<'a, str>,
+    /// The event as it came, without what its batch says for it.
+    pub json: Json<'a>,
     /// The values that were read of it, by the slots of the [`Projection`].
     pub slots: Slots<'a>,
 }
@@ -173,7 +176,7 @@ impl<'a> Event<'a> {
             EventType::Track => text(fields.event).or_else(|| text(fields.name)).ok_or(Malformed::NoName)?,
             other => Cow::Borrowed(other.name()),
         };
-        Ok(Self { event_type, name, slots })
+        Ok(Self { event_type, name, json: item, slots })
     }
 
     /// The text of a field; `None` where it is absent or no string.

@@ -29,6 +29,23 @@ pub struct Document {
     pub events: BTreeMap<String, EventMapping>,
 }
 
+impl Document {
+    /// Whether it has no event to send.
+    pub fn sends_nothing(&self) -> bool {
+        let is_drop = |defaults: Defaults| defaults.action == Action::Drop;
+        self.defaults.is_none_or(is_drop) && !self.events.values().any(|event| event.enabled)
+    }
+
+    /// Returns where the first mapping of the document stands, if it has any.
+    pub fn first_mapped(&self) -> Option<String> {
+        if !self.global.mappings.is_empty() {
+            return Some("global.mappings".to_owned());
+        }
+        let (name, _) = self.events.iter().find(|(_, event)| !event.mappings.is_empty())?;
+        Some(format!("events[{name:?}].mappings"))
+    }
+}
+
 /// The version of mapping documents: 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Version;
@@ -87,7 +104,8 @@ pub struct Mapping {
     pub source: Option<OneOrMore>,
     /// A constant, instead of a source.
     pub value: Option<Scalar>,
-    /// A Flashtalking parameter, or a dotted path of the Podsights body.
+    /// A Flashtalking parameter, or a dotted path of the body of Podsights or a webhook. A part of a webhook's path may end in
+    /// `[0]`, a list of one item.
     pub target: String,
     /// A transform, or a list of transforms, applied in order.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::schema::Transforms>"))]

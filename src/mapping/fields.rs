@@ -16,7 +16,12 @@ pub struct Fields(Vec<(Box<str>, Node)>);
 enum Node {
     Leaf(std::rc::Rc<Rule>),
     Branch(Fields),
+    /// A list of one item: `data[0]`.
+    List(Box<Node>),
 }
+
+/// What follows a target, or a part of a dotted one, that is a list of one item.
+const ONE_ITEM: &str = "[0]";
 
 impl Fields {
     /// Returns the values of one event, in order. Tells `left_out` of each value that the event has but its target doesn't accept.
@@ -38,44 +43,25 @@ impl Fields {
         let named = |name| object.map_or(Target::Named(name), |object| Target::Member(object, name));
         let mut values = Vec::with_capacity(self.0.len());
         for (target, node) in &self.0 {
-            match node {
-                Node::Leaf(rule) => {
-                    let value = rule.map(named(target), subject, None, left_out);
-                    values.extend(value.map(|value| (&**target, value)));
-                }
-                Node::Branch(fields) => {
-                    let members = fields.map_within(Some(&named(target)), subject, left_out);
-                    if !members.is_empty() {
-                        let members = members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value));
-                        values.push((&**target, Value::Object(members.collect())));
-                    }
-                }
-            }
+            // Most targets are leaves.
+            let value = match node {
+                Node::Leaf(rule) => rule.map(named(target), subject, None, left_out),
+                other => other.map(named(target), subject, left_out),
+            };
+            values.extend(value.map(|value| (&**target, value)));
         }
         values
     }
 
     /// The targets, dotted, in order.
     pub fn targets(&self) -> Vec<String> {
-        let mut targets = Vec::new();
-        for (name, node) in &self.0 {
-            match node {
-                Node::Leaf(_) => targets.push(name.to_string()),
-                Node::Branch(fields) => {
-                    targets.extend(fields.targets().iter().map(|below| format!("{name}.{below}")));
-                }
-            }
-        }
-        targets
+        self.0.iter().flat_map(|(name, node)| node.targets(name)).collect()
     }
 
     /// Calls `read` with the name of each request header that any of these mappings reads.
     pub(super) fn headers(&self, read: &mut dyn FnMut(&str)) {
         for (_, node) in &self.0 {
-            match node {
-                Node::Leaf(rule) => rule.headers(read),
-                Node::Branch(fields) => fields.headers(read),
-            }
+            node.headers(read);
         }
     }
 
@@ -85,21 +71,24 @@ impl Fields {
             Some((head, rest)) => (head, Some(rest)),
             None => (target, None),
         };
+        let (head, is_list) = head.strip_suffix(ONE_ITEM).map_or((head, false), |head| (head, true));
         let node = self.0.iter_mut().find(|(known, _)| **known == *head).map(|(_, node)| node);
+        let node = match node {
+            Some(Node::List(item)) if is_list => Some(&mut **item),
+            Some(Node::List(_)) => return Err(format!("{head:?} is both a list and something else")),
+            Some(_) if is_list => return Err(format!("{head:?} is both a list and something else")),
+            node => node,
+        };
         match (node, rest) {
             (Some(Node::Branch(fields)), Some(rest)) => fields.put(rest, rule),
             (Some(Node::Leaf(_)), None) => {
                 Err(format!("{target:?} is mapped twice here: give one mapping a list of sources"))
             }
             (Some(_), _) => Err(format!("{head:?} is both a value and an object of other targets")),
-            (None, None) => {
-                self.0.push((head.into(), Node::Leaf(rule.into())));
-                Ok(())
-            }
-            (None, Some(rest)) => {
-                let mut fields = Fields::default();
-                fields.put(rest, rule)?;
-                self.0.push((head.into(), Node::Branch(fields)));
+            (None, rest) => {
+                let node = Node::of(rest, rule)?;
+                let node = if is_list { Node::List(Box::new(node)) } else { node };
+                self.0.push((head.into(), node));
                 Ok(())
             }
         }
@@ -109,8 +98,7 @@ impl Fields {
     pub(super) fn overlay(&mut self, over: &Fields) {
         for (target, node) in &over.0 {
             match (self.0.iter_mut().find(|(known, _)| known == target), node) {
-                (Some((_, Node::Branch(fields))), Node::Branch(over)) => fields.overlay(over),
-                (Some((_, known)), node) => *known = node.clone(),
+                (Some((_, known)), node) => known.overlay(node),
                 (None, node) => self.0.push((target.clone(), node.clone())),
             }
         }
@@ -125,5 +113,60 @@ impl Fields {
             sorted.insert(at, (target, node));
         }
         self.0 = sorted;
+    }
+}
+
+impl Node {
+    /// The node of a rule for a dotted target below it, or for itself.
+    fn of(target: Option<&str>, rule: Rule) -> Result<Self, String> {
+        let Some(target) = target else { return Ok(Node::Leaf(rule.into())) };
+        let mut fields = Fields::default();
+        fields.put(target, rule)?;
+        Ok(Node::Branch(fields))
+    }
+
+    /// The value of one event. See [`Fields::map`].
+    fn map<'a>(
+        &'a self,
+        target: Target<'_>,
+        subject: &Subject<'a>,
+        left_out: &mut Omissions<'_>,
+    ) -> Option<Value<'a>> {
+        match self {
+            Node::Leaf(rule) => rule.map(target, subject, None, left_out),
+            Node::Branch(fields) => {
+                let members = fields.map_within(Some(&target), subject, left_out);
+                let members = members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value));
+                let members: Vec<_> = members.collect();
+                (!members.is_empty()).then_some(Value::Object(members))
+            }
+            Node::List(item) => item.map(target, subject, left_out).map(|item| Value::List(vec![item])),
+        }
+    }
+
+    /// The targets at and below a name, dotted.
+    fn targets(&self, name: &str) -> Vec<String> {
+        match self {
+            Node::Leaf(_) => vec![name.to_owned()],
+            Node::Branch(fields) => fields.targets().iter().map(|below| format!("{name}.{below}")).collect(),
+            Node::List(item) => item.targets(&format!("{name}{ONE_ITEM}")),
+        }
+    }
+
+    fn headers(&self, read: &mut dyn FnMut(&str)) {
+        match self {
+            Node::Leaf(rule) => rule.headers(read),
+            Node::Branch(fields) => fields.headers(read),
+            Node::List(item) => item.headers(read),
+        }
+    }
+
+    /// Merges another node into this one: of objects the members, else it replaces this one.
+    fn overlay(&mut self, over: &Node) {
+        match (self, over) {
+            (Node::Branch(fields), Node::Branch(over)) => fields.overlay(over),
+            (Node::List(item), Node::List(over)) => item.overlay(over),
+            (known, over) => *known = over.clone(),
+        }
     }
 }

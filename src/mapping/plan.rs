@@ -40,6 +40,15 @@ pub struct Planned<'p> {
 /// Events that are not conversions, by the name under which they are stored.
 const ORDINARY: [&str; 6] = ["page", "screen", "identify", "group", "alias", "product_added"];
 
+/// The conversions among the events that no document may name, by the name under which they would be stored.
+const CONVERSIONS: [&str; 4] = ["order_completed", "lead_generated", "lead_submitted", "signed_up"];
+
+/// The rank of an event that no document names. Which others a site takes for conversions is not known.
+fn rank_of_other(dialects: &Dialects) -> Rank {
+    let is_conversion = CONVERSIONS.iter().any(|name| dialects.include(name));
+    if is_conversion { Rank::Conversion } else { Rank::Ordinary }
+}
+
 impl Entry {
     pub(super) fn new(name: &str, vendor_event: String, fields: Option<Fields>) -> Self {
         let canonical_name = canonical_name(name);
@@ -71,7 +80,7 @@ impl Plan {
                 // A name without a letter, or longer than any name, is none that a vendor could file.
                 fields: self.others.as_ref().filter(|_| !dialects.own().is_empty())?,
                 vendor_event: Cow::Owned(dialects.own().to_owned()),
-                rank: Rank::Ordinary,
+                rank: rank_of_other(dialects),
             }),
         }
     }
@@ -95,6 +104,11 @@ impl Plan {
     /// Whether it sends events that no document names.
     pub fn sends_others(&self) -> bool {
         self.others.is_some()
+    }
+
+    /// Whether it sends no event at all.
+    pub fn sends_nothing(&self) -> bool {
+        !self.sends_others() && self.events().next().is_none()
     }
 
     /// Whether both plans would send one and the same event.
@@ -138,4 +152,23 @@ fn names(entry: &Entry, name: &str) -> bool {
     *entry.name == *name
         || Dialects::of(name).include(&entry.canonical_name)
         || *entry.canonical_name == canonical_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_no_document_names_ranks_as_a_conversion_if_it_is_one() {
+        let plan = Plan { entries: Vec::new(), others: Some(Fields::default()) };
+        let rank = |name: &str| plan.find(name, &Dialects::of(name)).unwrap().rank;
+        for name in
+            ["Order Completed", "purchase", "orderCompleted", "Signed Up", "generate_lead", "Lead Submitted"]
+        {
+            assert_eq!(rank(name), Rank::Conversion, "{name}");
+        }
+        for name in ["page", "identify", "Product Added", "Article Read"] {
+            assert_eq!(rank(name), Rank::Ordinary, "{name}");
+        }
+    }
 }

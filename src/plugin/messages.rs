@@ -64,13 +64,13 @@ impl fmt::Display for NoticeLine<'_> {
 pub struct DryRunLine<'a> {
     pub integration: &'a str,
     pub callout: &'a Callout<'a>,
-    /// The members of its body that identify a visitor.
-    pub personal_members: &'static [&'static str],
+    /// Whether a member of its body may identify a visitor.
+    pub is_personal: &'a dyn Fn(&str) -> bool,
 }
 
 impl fmt::Display for DryRunLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self.callout.log_line(self.personal_members);
+        let line = self.callout.log_line(self.is_personal);
         write!(f, "dry run of {:?}: {line}", self.integration)
     }
 }

@@ -70,8 +70,9 @@ impl<E: Envoy> Host for CallbackHost<'_, E> {
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {
         let configured = self.config.integration(integration);
-        let personal_members = configured.map_or(&[][..], |configured| configured.vendor.personal_members());
-        let line = DryRunLine { integration, callout, personal_members };
+        // Not reached for an integration that is not configured: nobody knows what is personal there.
+        let is_personal = |member: &str| configured.is_none_or(|found| found.vendor.is_personal(member));
+        let line = DryRunLine { integration, callout, is_personal: &is_personal };
         self.envoy.log(Level::Debug, format_args!("{line}"));
     }
 }

@@ -9,17 +9,20 @@ use super::waiting::{Place, Waiting};
 use crate::accounting::{DropReason, Outcome};
 use crate::config::Integration;
 use crate::deduplication::{Id, State};
+use crate::sources::SourceIndex;
 
 /// How long a sender waits whose delivery is held by another worker, or was by one that died.
 const HELD_ELSEWHERE: Duration = Duration::from_secs(1);
 
-/// An event of a request, and who asks what became of it.
+/// An event of a request, whose it is, and who asks what became of it.
 #[derive(Clone, Copy)]
 pub struct Asked<'r> {
     /// `None`: nobody.
     pub sender: Option<&'r Sender>,
     /// The event's index in the request.
     pub event: usize,
+    /// `None`: no sources are configured.
+    pub source: Option<SourceIndex>,
 }
 
 impl Asked<'_> {

@@ -28,7 +28,7 @@ use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::sources::SourceIndex;
-use crate::vendors::{Attempt, Content, Parcel};
+use crate::vendors::{Attempt, Content, Parcel, Purpose, Whole};
 use crate::visitor::{self, RememberedEmail, Visitor};
 
 /// What becomes known about the visitors of a request while its events are run.
@@ -65,7 +65,7 @@ pub fn relay<'r>(
     host: &mut impl Host,
 ) {
     let (config, source) = (reading.config, *source);
-    let asked = Asked { sender: reading.opened.sender.as_ref(), event: at };
+    let asked = Asked { sender: reading.opened.sender.as_ref(), event: at, source };
     let mut wanted = wanted(&event.name, source, asked.sender, config);
     // Whoever wants it or not, an identify is for later events too.
     let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
@@ -125,7 +125,7 @@ pub fn relay<'r>(
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
-    send(wanted, message, &subject, source, asked, reading, line, host);
+    send(wanted, message, &subject, asked, reading, line, host);
 }
 
 /// Makes the deliveries to the integrations that are left, and offers them to the engine.
@@ -134,15 +134,15 @@ fn send(
     wanted: Vec<Wanted<'_>>,
     mut message: Message,
     subject: &Subject<'_>,
-    source: Option<SourceIndex>,
     asked: Asked<'_>,
     reading: &Reading<'_>,
     line: &mut Line<'_>,
     host: &mut impl Host,
 ) {
     let sources = reading.config.sources.as_ref();
-    let source_is_dry_run = source.zip(sources).is_some_and(|(source, sources)| sources.is_dry_run(source));
-    let mut orders = Orders::of(line.orders, source, reading);
+    let source_is_dry_run =
+        asked.source.zip(sources).is_some_and(|(source, sources)| sources.is_dry_run(source));
+    let mut orders = Orders::of(line.orders, asked.source, reading);
     for Wanted { at, integration, planned } in wanted {
         let values = map(integration, &planned, subject, host);
         let order = orders.find(integration, &planned, &values, host);
@@ -150,7 +150,10 @@ fn send(
             asked.repeated(integration, known, DropReason::DuplicateOrder, line, host);
             continue;
         }
-        let parcel = pack(integration, &planned, values, subject, host);
+        let whole = integration
+            .sends_whole_events
+            .then(|| whole(subject.event, reading, line.plugin, line.cachebusters.u128(..)));
+        let parcel = pack(integration, &planned, values, whole, subject, host);
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
@@ -286,7 +289,12 @@ fn permitted(
     if integrations.disables(integration.names()) {
         return Err(DropReason::DisabledByEvent);
     }
-    let decision = consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor());
+    let decision = match integration.destination.purpose() {
+        Purpose::Advertising => {
+            consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor())
+        }
+        Purpose::Own => consent.for_own_system(integration.requirement),
+    };
     if host.explains() {
         host.decided(&integration.name, &decision.basis.to_string());
     }
@@ -320,12 +328,24 @@ fn pack<'a>(
     integration: &Integration,
     planned: &'a Planned<'_>,
     values: Vec<(&'a str, Value<'a>)>,
+    whole: Option<Whole<'a>>,
     subject: &'a Subject<'_>,
     host: &mut impl Host,
 ) -> Parcel {
-    let content =
-        Content { event: &planned.vendor_event, values, visitor: subject.visitor, cookies: subject.cookies };
+    let Subject { visitor, cookies, .. } = *subject;
+    let content = Content { event: &planned.vendor_event, values, visitor, cookies, whole };
     integration.destination.parcel(content, &mut |left_out| note_left_out(&left_out, integration, host))
+}
+
+/// The whole event, for an integration that sends it. `random` is for an event without a messageId.
+#[cold] // most configurations have none
+fn whole<'a>(event: &Event<'a>, reading: &'a Reading<'_>, plugin: &'a str, random: u128) -> Whole<'a> {
+    Whole {
+        event: reading.whole(event),
+        message_id: event.text_or_number(reading.config.fields.message_id),
+        plugin,
+        random,
+    }
 }
 
 fn note_left_out(left_out: &LeftOut<'_>, integration: &Integration, host: &mut impl Host) {

@@ -9,6 +9,8 @@ use crate::delivery::{End, Engine, Instant};
 
 /// What every event goes through.
 pub struct Line<'l> {
+    /// The plugin's name.
+    pub plugin: &'l str,
     pub messages: &'l SeenIds,
     pub orders: &'l SeenIds,
     pub engine: &'l mut Engine<Shipment>,

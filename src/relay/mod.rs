@@ -348,6 +348,7 @@ impl Relay {
             _ => return self.open_first(host),
         };
         let mut line = Line {
+            plugin: &self.name,
             messages: &self.messages,
             orders: &self.orders,
             engine: &mut self.engine,

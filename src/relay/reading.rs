@@ -12,6 +12,7 @@ use crate::consent::RequestConsent;
 use crate::event::Event;
 use crate::event::envelope::{text, text_or_number};
 use crate::event::projection::Slots;
+use crate::event::whole::WholeEvent;
 use crate::identity::address::IpPolicy;
 use crate::identity::client::EventContext;
 use crate::identity::{Client, Cookies};
@@ -101,6 +102,17 @@ impl<'r> Reading<'r> {
         let ParsedRequest { text: body, envelope, received_at, .. } = self.opened;
         let sent_at = text_or_number(body, envelope.sent_at.as_ref());
         event.times(&self.config.fields, sent_at).age(*received_at, timestamp::parse_timestamp)
+    }
+
+    /// All of an event, with what its batch says for it.
+    pub fn whole<'e>(&'e self, event: &Event<'e>) -> WholeEvent<'e> {
+        let ParsedRequest { text: body, envelope, .. } = self.opened;
+        WholeEvent {
+            json: event.json,
+            event_type: event.event_type,
+            contexts: envelope.contexts.iter().filter_map(|range| json(body, range)).collect(),
+            sent_at: envelope.sent_at.as_ref().and_then(|range| json(body, range)),
+        }
     }
 
     /// Reads an item. Every item that is read is read here.

@@ -75,6 +75,16 @@ impl Document {
 }
 
 impl Settings<'_> {
+    /// Notes that a part of the text at `key` is a secret: no message shows it, and one in plain text causes a warning.
+    pub fn note_secret(&self, key: &str, secret: &str) {
+        self.noted.secret(&Path::Key(&Path::At(&self.path), key), secret);
+    }
+
+    /// Returns the text with what came from the environment, and every secret read so far, as `***`.
+    pub fn mask(&self, text: &str) -> String {
+        self.noted.texts.borrow().mask(text)
+    }
+
     /// Reads the object into its type. An error names the place in the whole configuration, and shows no secret.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Invalid> {
         read(&Value::Object(self.value.clone()), &self.path, self.noted)

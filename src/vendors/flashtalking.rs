@@ -334,6 +334,7 @@ impl Destination for Spotlight {
             forwarded_for: ip.map(|ip| ip.to_string().into()),
             user_agent: forwardable(agent_header, user_agent, left_out),
             cookie: self.cookie_line(content.cookies, left_out),
+            ..Parcel::default()
         }
     }
 

@@ -1,15 +1,19 @@
 //! The vendors and the formats of their requests. A new vendor is one file here and one line in [`VENDORS`].
 
+mod body;
 mod flashtalking;
 mod podsights;
 #[cfg(test)]
 mod testing;
 mod vendor;
+mod webhook;
 
-pub use vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable};
+pub use vendor::{
+    Attempt, Callout, Content, Destination, Parcel, Purpose, Vendor, Whole, forwardable, presentable,
+};
 
 /// Every vendor that an integration can name.
-pub const VENDORS: [&dyn Vendor; 2] = [&flashtalking::Flashtalking, &podsights::Podsights];
+pub const VENDORS: [&dyn Vendor; 3] = [&flashtalking::Flashtalking, &podsights::Podsights, &webhook::Webhook];
 
 /// Returns the vendor of that name.
 pub fn find(name: &str) -> Option<&'static dyn Vendor> {

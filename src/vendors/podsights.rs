@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
 
-use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor, presentable, tell_unusable};
+use super::body::{Body, is_body_path};
+use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor};
 use crate::delivery::Redirects;
 use crate::identity::Client;
-use crate::json::{self, Json, Kind};
-use crate::left_out::{LeftOut, Omissions, Reason, Target};
+use crate::json;
+use crate::left_out::{Omissions, Reason};
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
-use crate::mapping::value::Value;
 use crate::settings::{Invalid, Secret, Settings};
 
 pub struct Podsights;
@@ -48,8 +48,8 @@ impl Vendor for Podsights {
         matches!(vendor_event, "purchase" | "lead" | "signup").then_some("order_id")
     }
 
-    fn personal_members(&self) -> &'static [&'static str] {
-        &["id", "em", "ip", "user_agent"]
+    fn is_personal(&self, member: &str) -> bool {
+        matches!(member, "id" | "em" | "ip" | "user_agent")
     }
 
     #[cfg(feature = "schema")]
@@ -62,9 +62,6 @@ impl Vendor for Podsights {
     }
 }
 
-/// The most parts of a dotted target.
-const MAX_TARGET_DEPTH: usize = 8;
-
 struct BodyPaths;
 
 impl Targets for BodyPaths {
@@ -74,10 +71,10 @@ impl Targets for BodyPaths {
     }
 
     fn check(&self, target: &str) -> Result<(), String> {
-        let name = |name: &str| {
+        let is_name = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
-        if !target.split('.').all(name) || target.split('.').count() > MAX_TARGET_DEPTH {
+        if !is_body_path(target, &is_name) {
             return Err(format!(
                 "expected a dotted path of the body like order_id or custom.plan, got {target:?}"
             ));
@@ -185,7 +182,7 @@ impl Destination for Pixel {
         let visitor = content.visitor;
         let mapped =
             |target: &str| content.values.iter().find(|(known, _)| *known == target).map(|(_, value)| value);
-        let mut body = Body { text: String::with_capacity(512), left_out };
+        let mut body = Body::new(MAX_BODY_BYTES, RESERVED, left_out);
         // The configuration's own word, or a name in snake_case: no email address in it.
         body.plain("event", content.event);
         match mapped("id") {
@@ -219,8 +216,7 @@ impl Destination for Pixel {
         for (target, value) in content.values.iter().filter(|(target, _)| !matches!(*target, "id" | "em")) {
             body.member(target, |body, target| body.value(target, value, 0));
         }
-        body.text.push('}');
-        Parcel { content: body.text.into(), ..Parcel::default() }
+        Parcel { content: body.into_rest().into(), ..Parcel::default() }
     }
 
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
@@ -231,148 +227,6 @@ impl Destination for Pixel {
             headers: vec![("content-type", "application/json")],
             body: Some(format!("{{\"key\":{key}{}", parcel.content)),
         }
-    }
-}
-
-/// The body after its key, written member by member: `,"event":"purchase",...`. A member that would make it too large is
-/// left out, and so is every string with an email address in it.
-struct Body<'b, 'o> {
-    text: String,
-    left_out: &'b mut Omissions<'o>,
-}
-
-/// Objects of an event nested deeper than this are left out. Writing them is a recursion of this depth.
-const DEEPEST: u8 = 16;
-
-impl Body<'_, '_> {
-    /// Writes `,"name":` and then what `write` writes, or neither if `write` returns false.
-    fn member(&mut self, name: &str, write: impl FnOnce(&mut Self, Target<'_>) -> bool) {
-        let target = Target::Named(name);
-        let before = self.text.len();
-        self.text.push(',');
-        self.string(name);
-        self.text.push(':');
-        if !write(self, target) {
-            self.text.truncate(before);
-        } else if self.text.len() > MAX_BODY_BYTES - RESERVED {
-            self.text.truncate(before);
-            self.leave_out(target, Reason::BodyFull(MAX_BODY_BYTES as u32));
-        }
-    }
-
-    fn plain(&mut self, name: &str, text: &str) {
-        self.member(name, |body, _| body.string(text));
-    }
-
-    /// A member that came from the visitor.
-    fn text(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.member(name, |body, target| body.presentable(target, text));
-        }
-    }
-
-    /// A JSON string, escaped.
-    fn string(&mut self, text: &str) -> bool {
-        json::write_string(&mut self.text, text);
-        true
-    }
-
-    fn tell_unusable(&mut self, name: &str, reason: Option<Reason>, has_another: bool) {
-        tell_unusable(Target::Named(name), reason, has_another, self.left_out);
-    }
-
-    fn leave_out(&mut self, target: Target<'_>, reason: Reason) {
-        (self.left_out)(LeftOut::new(target, reason));
-    }
-
-    fn presentable(&mut self, target: Target<'_>, text: &str) -> bool {
-        presentable(target, text, self.left_out).is_some_and(|text| self.string(&text))
-    }
-
-    fn value(&mut self, target: Target<'_>, value: &Value<'_>, depth: u8) -> bool {
-        if depth > DEEPEST {
-            self.leave_out(target, Reason::TooDeep(DEEPEST));
-            return false;
-        }
-        let below = depth.saturating_add(1);
-        match value {
-            Value::Text(text) => self.presentable(target, text),
-            Value::Number(number) => {
-                self.text.push_str(number);
-                true
-            }
-            Value::Bool(value) => {
-                self.text.push_str(if *value { "true" } else { "false" });
-                true
-            }
-            Value::List(items) => {
-                self.enclosed(['[', ']'], items, |body, item| body.value(target, item, below));
-                true
-            }
-            Value::Object(members) => {
-                self.enclosed(['{', '}'], members, |body, (name, value)| {
-                    body.nested(Target::Member(&target, name), name, value, below)
-                });
-                true
-            }
-            Value::Json(json) => match json.kind() {
-                Kind::Array => {
-                    self.enclosed(['[', ']'], &json.items(), |body, item| body.json(target, *item, below));
-                    true
-                }
-                _ => {
-                    let members = json.members();
-                    self.enclosed(['{', '}'], &members, |body, (name, json)| {
-                        presentable(target, name, body.left_out).is_some_and(|clean| clean == *name)
-                            && body.string(name)
-                            && body.colon()
-                            && body.json(target, *json, below)
-                    });
-                    true
-                }
-            },
-        }
-    }
-
-    fn nested(&mut self, target: Target<'_>, name: &str, value: &Value<'_>, depth: u8) -> bool {
-        self.string(name) && self.colon() && self.value(target, value, depth)
-    }
-
-    fn json(&mut self, target: Target<'_>, json: Json<'_>, depth: u8) -> bool {
-        match Value::of(json) {
-            None => false,
-            Some(Ok(value)) => self.value(target, &value, depth),
-            Some(Err(reason)) => {
-                self.leave_out(target, reason);
-                false
-            }
-        }
-    }
-
-    fn colon(&mut self) -> bool {
-        self.text.push(':');
-        true
-    }
-
-    /// Writes items between brackets, except those for which `write` returns false.
-    fn enclosed<T>(
-        &mut self,
-        [open, close]: [char; 2],
-        items: &[T],
-        mut write: impl FnMut(&mut Self, &T) -> bool,
-    ) {
-        self.text.push(open);
-        let first = self.text.len();
-        for item in items {
-            let before = self.text.len();
-            if before > first {
-                self.text.push(',');
-            }
-            if !write(self, item) {
-                self.text.truncate(before);
-            }
-        }
-        self.text.push(close);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::testing::FakeHost;
 pub struct Sent {
     pub method: &'static str,
     pub path: String,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     pub body: Option<String>,
     pub notes: Vec<&'static str>,
     /// What was left out, in words.
@@ -26,17 +26,24 @@ pub struct Sent {
 
 /// What becomes of one event at one integration, given in YAML, for a visitor at 203.0.113.50 who need not consent.
 pub fn send(integration: &str, event: &str, headers: &[(&str, &str)]) -> Option<Sent> {
+    send_to("/v1/t", integration, event, headers)
+}
+
+/// The same of the last event in a request to a path.
+pub fn send_to(path: &str, integration: &str, body: &str, headers: &[(&str, &str)]) -> Option<Sent> {
     let config: Value = serde_saphyr::from_str(&format!("integrations:\n{integration}\n")).unwrap();
     let config = Rc::new(Compiled::load(config.to_string().as_bytes(), &|_| None).unwrap());
     let headers =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let budget = Budget::default();
+    budget.set_limit(1 << 24);
     let request = Request {
-        endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
-        path: b"/v1/t".to_vec(),
+        endpoint: Endpoints::new("").unwrap().find(path.as_bytes()).unwrap(),
+        path: path.as_bytes().to_vec(),
         source_address: b"203.0.113.50:1".to_vec(),
         headers,
-        body: event.as_bytes().to_vec(),
-        lease: Budget::default().lease(),
+        body: body.as_bytes().to_vec(),
+        lease: budget.lease(),
     };
     let mut host = FakeHost::new(1_709_210_096_000);
     host.explains = true;

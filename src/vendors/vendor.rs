@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::delivery::{self, Redirects};
+use crate::event::whole::WholeEvent;
 use crate::identity::Cookies;
 use crate::json;
 use crate::left_out::{LeftOut, Omissions, Reason, Target};
@@ -43,9 +46,15 @@ pub trait Vendor: Sync {
         None
     }
 
-    /// Returns the members of a request's body that identify a visitor. Where a request is logged they read `***`.
-    fn personal_members(&self) -> &'static [&'static str] {
-        &[]
+    /// Whether a member of a request's body may identify a visitor. Where a request is logged such members read `***`.
+    fn is_personal(&self, _member: &str) -> bool {
+        false
+    }
+
+    /// Whether a delivery by this preset (`None`: the default one) holds the whole event, as [`Content::whole`]. Then there are no
+    /// mappings.
+    fn sends_whole_events(&self, _preset: Option<&str>) -> bool {
+        false
     }
 
     /// Returns the JSON Schema of an integration's `config`: that of the type which [`connect`](Vendor::connect) reads.
@@ -84,6 +93,11 @@ pub trait Destination {
         None
     }
 
+    /// What the deliveries are for, which decides whether opt-outs from advertising hold for them.
+    fn purpose(&self) -> Purpose {
+        Purpose::Advertising
+    }
+
     /// Whether the visitor has opted out of this vendor.
     fn opted_out(&self, _cookies: &Cookies<'_>) -> bool {
         false
@@ -95,6 +109,18 @@ pub trait Destination {
 
     /// Makes the request of one attempt.
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a>;
+}
+
+/// What an integration's deliveries are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Advertising: consent, opt-outs and Global Privacy Control decide.
+    #[default]
+    Advertising,
+    /// The company's own use: consent as `consent_categories` say. Opt-outs and Global Privacy Control don't hold.
+    Own,
 }
 
 /// One attempt at a delivery, or one look at what it would send.
@@ -120,6 +146,11 @@ impl Attempt {
     pub fn reveal<'s>(&self, secret: &'s Secret) -> &'s str {
         if self.shows_secrets { secret.expose() } else { MASK }
     }
+
+    /// Returns a text with secrets in it for the request, or its `masked` form where the request is only shown.
+    pub fn reveal_in<'s>(&self, text: &'s str, masked: &'s str) -> &'s str {
+        if self.shows_secrets { text } else { masked }
+    }
 }
 
 /// What a delivery is made of.
@@ -132,6 +163,20 @@ pub struct Content<'a> {
     pub visitor: &'a Visitor<'a>,
     /// The cookies of the request that carried the event.
     pub cookies: &'a Cookies<'a>,
+    /// The whole event, where the vendor [asks for it](Vendor::sends_whole_events).
+    pub whole: Option<Whole<'a>>,
+}
+
+/// A whole event, and what a message about it is known by.
+pub struct Whole<'a> {
+    /// The event.
+    pub event: WholeEvent<'a>,
+    /// The event's messageId.
+    pub message_id: Option<Cow<'a, str>>,
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// A random number, for an event without a messageId.
+    pub random: u128,
 }
 
 /// A delivery as it waits in the queue. Holds no cluster, authority, key, id or cachebuster: those are put in when it is
@@ -140,6 +185,8 @@ pub struct Content<'a> {
 pub struct Parcel {
     /// The mapped part of the path or body.
     pub content: Box<str>,
+    /// The media type of a body, where a vendor takes several.
+    pub content_type: &'static str,
     /// `X-Forwarded-For`.
     pub forwarded_for: Option<Box<str>>,
     /// `User-Agent`.
@@ -171,21 +218,21 @@ pub struct Callout<'a> {
     /// `:path`, with its query. It may hold secrets, if they are not masked.
     pub path: Cow<'a, str>,
     /// Beside `:method`, `:path` and `:authority`.
-    pub headers: Vec<(&'static str, &'a str)>,
+    pub headers: Vec<(&'a str, &'a str)>,
     /// The body; `None`: it has none.
     pub body: Option<String>,
 }
 
 impl Callout<'_> {
-    /// Returns method, path and body for a log, with `***` for the [personal members](Vendor::personal_members) of the body.
+    /// Returns method, path and body for a log, with `***` for the [personal](Vendor::is_personal) members of the body.
     /// Its secrets are masked already where it was made for an [`Attempt::shown`].
-    pub fn log_line(&self, personal_members: &[&str]) -> String {
-        let body = self.body.as_deref().map(|body| masked(body, personal_members)).unwrap_or_default();
+    pub fn log_line(&self, is_personal: &dyn Fn(&str) -> bool) -> String {
+        let body = self.body.as_deref().map(|body| masked(body, is_personal)).unwrap_or_default();
         format!("{} {} {body}", self.method, self.path)
     }
 }
 
-fn masked(body: &str, personal: &[&str]) -> String {
+fn masked(body: &str, is_personal: &dyn Fn(&str) -> bool) -> String {
     let mut masked = "{".to_owned();
     let well_formed = json::for_each_member(body, &mut |name, value| {
         if masked.len() > 1 {
@@ -193,7 +240,7 @@ fn masked(body: &str, personal: &[&str]) -> String {
         }
         json::write_string(&mut masked, &name);
         masked.push(':');
-        match personal.contains(&&*name) {
+        match is_personal(&name) {
             true => json::write_string(&mut masked, MASK),
             false => masked.push_str(value.as_str()),
         }

@@ -30,7 +30,7 @@ pub struct Behaviour {
     pub hold: bool,
     /// Answers before the request's body is read. HTTP/1 only.
     pub early: bool,
-    /// Refuses connections (the collector) or resets the TLS handshake (a vendor), and closes what is open.
+    /// Refuses connections (the collector, the webhook) or resets the TLS handshake (a vendor), and closes what is open.
     pub refuse: bool,
 }
 
@@ -101,6 +101,7 @@ impl Reply {
                 Self::new(200, "image/gif", GIF)
             }
             Destination::Collector => Self::new(200, "application/json", r#"{"success":true}"#),
+            Destination::Webhook => Self::new(202, "application/json", "{}"),
         }
     }
 }

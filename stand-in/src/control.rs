@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::behaviour::{Behaviour, Reply};
-use crate::destination::Destination;
+use crate::destination::{Destination, PerDestination};
 use crate::http1::{Http1, Request};
 use crate::serve;
 use crate::stand_in::StandIn;
@@ -19,8 +19,8 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Control {
     pub stand_in: Arc<StandIn>,
-    /// Whether the collector listens: a change of behaviour is answered once it has taken effect.
-    pub collector_listens: watch::Receiver<bool>,
+    /// Whether the destinations in plain HTTP listen: a change of behaviour is answered once it has taken effect.
+    pub listening: Arc<PerDestination<Option<watch::Receiver<bool>>>>,
 }
 
 /// Serves the control interface for ever.
@@ -75,7 +75,8 @@ impl Control {
     }
 
     async fn wait(&self, query: &Query<'_>) -> Result<Reply> {
-        let to = query.destination()?.context("wait needs to=flashtalking, podsights or collector")?;
+        let to =
+            query.destination()?.context("wait needs to=flashtalking, podsights, collector or webhook")?;
         let count = query.number("count")?.unwrap_or(1);
         let timeout = query.number("timeout_ms")?.map_or(DEFAULT_WAIT, Duration::from_millis);
         let enough = self.stand_in.journal.wait(to, count, timeout).await;
@@ -85,8 +86,8 @@ impl Control {
     async fn set_behaviour(&self, of: Destination, behaviour: Behaviour) -> Result<()> {
         let refuse = behaviour.refuse;
         self.stand_in.behaviour(of).set(behaviour);
-        if of == Destination::Collector {
-            self.collector_listens.clone().wait_for(|listens| *listens != refuse).await?;
+        if let Some(listening) = self.listening.of(of) {
+            listening.clone().wait_for(|listens| *listens != refuse).await?;
         }
         Ok(())
     }
@@ -105,7 +106,7 @@ fn empty() -> Reply {
 
 fn destination(name: &str) -> Result<Destination> {
     Destination::named(name)
-        .with_context(|| format!("{name:?} is none of flashtalking, podsights, collector"))
+        .with_context(|| format!("{name:?} is none of flashtalking, podsights, collector, webhook"))
 }
 
 struct Query<'a>(&'a str);

@@ -1,4 +1,4 @@
-//! The three servers that the stand-in simulates.
+//! The servers that the stand-in simulates.
 
 use serde::Serialize;
 
@@ -8,16 +8,19 @@ pub enum Destination {
     Flashtalking,
     Podsights,
     Collector,
+    /// Any receiver of HTTP: a queue, a warehouse.
+    Webhook,
 }
 
 impl Destination {
-    pub const ALL: [Self; 3] = [Self::Flashtalking, Self::Podsights, Self::Collector];
+    pub const ALL: [Self; 4] = [Self::Flashtalking, Self::Podsights, Self::Collector, Self::Webhook];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Flashtalking => "flashtalking",
             Self::Podsights => "podsights",
             Self::Collector => "collector",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -25,12 +28,13 @@ impl Destination {
         Self::ALL.into_iter().find(|destination| destination.name() == name)
     }
 
-    /// The host name under which clients know it; none for the collector, which is the gateway's own.
+    /// The host name under which clients know it; none for the collector, which is the gateway's own, and for a receiver, which
+    /// has any.
     pub fn host(self) -> Option<&'static str> {
         match self {
             Self::Flashtalking => Some("servedby.flashtalking.com"),
             Self::Podsights => Some("collector.podsights.com"),
-            Self::Collector => None,
+            Self::Collector | Self::Webhook => None,
         }
     }
 
@@ -40,7 +44,7 @@ impl Destination {
 }
 
 /// One value for each destination.
-pub struct PerDestination<T>([T; 3]);
+pub struct PerDestination<T>([T; 4]);
 
 impl<T> PerDestination<T> {
     pub fn new(make: impl Fn(Destination) -> T) -> Self {

@@ -1,4 +1,4 @@
-//! Simulates Flashtalking, Podsights and the collector on this machine, so that the gateway can be run, tested and measured
+//! Simulates Flashtalking, Podsights, the collector and any other receiver on this machine, so that the gateway can be run, tested and measured
 //! without them. See `stand-in --help`; CONTROL below is its interface for tests.
 #![allow(clippy::indexing_slicing)] // a tool of ours: what is indexed here was measured the line before
 
@@ -23,9 +23,11 @@ use anyhow::{Context, Result, ensure};
 use lexopt::{Arg, Parser, ValueExt};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::certificates::Authority;
 use crate::control::Control;
+use crate::destination::{Destination, PerDestination};
 use crate::gateway::{Endpoint, Local};
 use crate::serve::Port;
 use crate::stand_in::StandIn;
@@ -37,6 +39,7 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
 
   --vendors ADDR        where both vendors are served, by TLS; told apart by SNI (port 0: any free one)
   --collector ADDR      where the collector is served, in plain HTTP
+  --webhook ADDR        where a receiver of webhooks is served, in plain HTTP (default: nowhere)
   --control ADDR        where the control interface is served
   --dir DIR             where files are written: ca.pem, and with --envoy-yaml the gateway's
   --envoy-yaml FILE     write DIR/envoy.yaml: this file with local addresses, trusted CA and paths
@@ -52,7 +55,8 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
 Prints `stand-in ready {json}` once it serves, then each callout, with secrets as ***.
 
 CONTROL
-  GET /requests[?to=D]                            what D received; D: flashtalking, podsights or collector
+  GET /requests[?to=D]                            what D received; D: flashtalking, podsights, collector
+                                                  or webhook
   GET /requests/wait?to=D&count=N&timeout_ms=T    the same once there are N of them; 408 if there aren't in time
   DELETE /requests                                forget them
   PUT /behaviour/D                                {status, headers, body, delay_ms, reset: before_headers|mid_response,
@@ -64,6 +68,7 @@ CONTROL
 struct Options {
     vendors: SocketAddr,
     collector: SocketAddr,
+    webhook: Option<SocketAddr>,
     control: SocketAddr,
     dir: PathBuf,
     gateway: Option<Gateway>,
@@ -96,7 +101,7 @@ fn main() -> Result<()> {
 
 /// None where help was asked for.
 fn options(mut arguments: Parser) -> Result<Option<Options>> {
-    let (mut vendors, mut collector, mut control, mut dir) = (None, None, None, None);
+    let (mut vendors, mut collector, mut webhook, mut control, mut dir) = (None, None, None, None, None);
     let (mut envoy_yaml, mut filter_yaml, mut module) = (None, None, None);
     let (mut listen, mut host) = (IpAddr::V4(Ipv4Addr::LOCALHOST), None);
     let (mut gateway_port, mut admin_port, mut journal, mut quiet) = (0, 0, 100_000, false);
@@ -104,6 +109,7 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
         match argument {
             Arg::Long("vendors") => vendors = Some(arguments.value()?.parse()?),
             Arg::Long("collector") => collector = Some(arguments.value()?.parse()?),
+            Arg::Long("webhook") => webhook = Some(arguments.value()?.parse()?),
             Arg::Long("control") => control = Some(arguments.value()?.parse()?),
             Arg::Long("dir") => dir = Some(PathBuf::from(arguments.value()?)),
             Arg::Long("envoy-yaml") => envoy_yaml = Some(PathBuf::from(arguments.value()?)),
@@ -127,6 +133,7 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
     Ok(Some(Options {
         vendors: vendors.context("--vendors is missing")?,
         collector: collector.context("--collector is missing")?,
+        webhook,
         control: control.context("--control is missing")?,
         dir: dir.context("--dir is missing")?,
         gateway: gateway.transpose()?,
@@ -145,12 +152,14 @@ async fn run(options: Options) -> Result<()> {
 
     let vendors = Port::reserve(options.vendors).context("--vendors")?;
     let collector = Port::reserve(options.collector).context("--collector")?;
+    let webhook = options.webhook.map(Port::reserve).transpose().context("--webhook")?;
     let control = Port::reserve(options.control).context("--control")?;
     let (vendors_listener, control_listener) = (vendors.listen()?, control.listen()?);
 
     let mut ready = json!({
         "vendors": vendors.address,
         "collector": collector.address,
+        "webhook": webhook.as_ref().map(|webhook| webhook.address),
         "control": control.address,
         "ca": ca,
     });
@@ -177,20 +186,28 @@ async fn run(options: Options) -> Result<()> {
     }
 
     let stand_in = Arc::new(StandIn::new(options.journal, options.quiet));
-    let (listening, mut collector_listens) = watch::channel(false);
     let configs = Arc::new(serve::Vendors::new(&authority)?);
     tokio::spawn(serve::vendors(stand_in.clone(), vendors_listener, configs));
-    tokio::spawn(control::serve(
-        Control { stand_in: stand_in.clone(), collector_listens: collector_listens.clone() },
-        control_listener,
-    ));
+    let mut listening = PerDestination::new(|_| None);
+    let mut plain = JoinSet::new();
+    for (to, port) in [(Destination::Collector, Some(collector)), (Destination::Webhook, webhook)] {
+        if let Some(port) = port {
+            let (listens, watched) = watch::channel(false);
+            *listening.of_mut(to) = Some(watched);
+            plain.spawn(serve::plain(stand_in.clone(), to, port, listens));
+        }
+    }
+    let listening = Arc::new(listening);
+    tokio::spawn(control::serve(Control { stand_in, listening: listening.clone() }, control_listener));
     let announce = async {
-        collector_listens.wait_for(|listens| *listens).await?;
+        for listens in Destination::ALL.into_iter().filter_map(|to| listening.of(to).clone()) {
+            listens.clone().wait_for(|listens| *listens).await?;
+        }
         writeln!(std::io::stdout(), "stand-in ready {ready}")?;
         std::future::pending().await
     };
     tokio::select! {
-        failed = serve::collector(stand_in, collector, listening) => failed,
+        Some(failed) = plain.join_next() => failed?,
         failed = announce => failed,
     }
 }

@@ -12,11 +12,11 @@ use crate::journal::Received;
 const SECRET_FIELDS: [&str; 1] = ["key"];
 const MASK: &str = "***";
 
-/// A request as text, with a newline at its end. Of the collector's requests, which carry visitors' own data, only the
-/// first line.
+/// A request as text, with a newline at its end. Of the collector's and the webhook's requests, which carry visitors' own data, and
+/// secrets that are known to nobody here, only the first line.
 pub fn readable(request: &Received) -> String {
     let path = String::from_utf8_lossy(&request.path);
-    if request.to == Destination::Collector {
+    if matches!(request.to, Destination::Collector | Destination::Webhook) {
         let path = path.split('?').next().unwrap_or_default();
         return format!(
             "{:<12}  {} {path}  ({} bytes)\n",

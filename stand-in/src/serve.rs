@@ -1,4 +1,4 @@
-//! Connections: TCP for the collector, TLS for the vendors with HTTP/2 or HTTP/1.1 in it.
+//! Connections: TCP for the collector and the webhook, TLS for the vendors with HTTP/2 or HTTP/1.1 in it.
 
 use std::io::{self, Cursor, ErrorKind};
 use std::net::SocketAddr;
@@ -71,10 +71,15 @@ pub async fn accept(listener: &TcpListener, serve: impl Fn(TcpStream)) {
     }
 }
 
-/// Serves the collector until the program ends. `listening` reports whether it listens or refuses connections.
-pub async fn collector(stand_in: Arc<StandIn>, port: Port, listening: watch::Sender<bool>) -> Result<()> {
-    let peer = Peer { to: Destination::Collector, sni: None, alpn: None };
-    let behaviour = stand_in.behaviour(Destination::Collector);
+/// Serves a destination in plain HTTP until the program ends. `listening` reports whether it listens or refuses connections.
+pub async fn plain(
+    stand_in: Arc<StandIn>,
+    to: Destination,
+    port: Port,
+    listening: watch::Sender<bool>,
+) -> Result<()> {
+    let peer = Peer { to, sni: None, alpn: None };
+    let behaviour = stand_in.behaviour(to);
     loop {
         let listener = port.listen()?;
         listening.send_replace(true);

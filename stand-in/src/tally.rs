@@ -118,7 +118,7 @@ fn order_id(request: &Received) -> Option<String> {
                 _ => None,
             }
         }
-        Destination::Collector => None,
+        Destination::Collector | Destination::Webhook => None,
     }
 }
 

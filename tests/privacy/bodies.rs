@@ -126,9 +126,9 @@ impl Event {
         Self { kind, mark, told: Told { selection, statements }, email, em, json: object(rng, members) }
     }
 
-    /// Whether the preset of this vendor has the event.
+    /// Whether the preset of this vendor has the event. The webhooks' has all.
     pub fn is_wanted(&self, vendor: crate::oracle::Vendor) -> bool {
-        self.kind.wanted_by[vendor as usize]
+        self.kind.wanted_by.get(vendor as usize).copied().unwrap_or(true)
     }
 }
 
@@ -194,7 +194,9 @@ fn selection(rng: &mut Rng, site: &Site) -> Selection {
         return Selection::default();
     }
     let mut selection = Selection { all: chance(rng, 60).then(|| rng.bool()), named: Vec::new() };
-    for (vendor, of_vendor) in ["Flashtalking", "Podsights"].into_iter().zip(site.integrations.chunks(2)) {
+    for (vendor, of_vendor) in
+        ["Flashtalking", "Podsights", "Webhook"].into_iter().zip(site.integrations.chunks(2))
+    {
         // A name of both would contradict itself.
         if chance(rng, 30) {
             selection.named.push((vendor, rng.bool()));

@@ -85,6 +85,8 @@ impl Statement {
 pub enum Vendor {
     Flashtalking,
     Podsights,
+    /// Which sends whole events.
+    Webhook,
 }
 
 /// An integration, as far as the decision depends on it.
@@ -93,6 +95,8 @@ pub struct Integration {
     pub name: &'static str,
     pub vendor: Vendor,
     pub categories: &'static [Category],
+    /// The company's own system: opt-outs from advertising don't hold for it.
+    pub is_own: bool,
 }
 
 /// The section `consent` of a configuration, as far as the decision depends on it.
@@ -149,10 +153,10 @@ pub fn drop_reason(
     }
     let statements: Vec<Statement> = visit.cookies.iter().chain(&told.statements).copied().collect();
     let any = |is: &dyn Fn(&Statement) -> bool| statements.iter().any(is);
-    if policy.respect_gpc && (visit.gpc || any(&|statement| statement.gpc)) {
+    if !integration.is_own && policy.respect_gpc && (visit.gpc || any(&|statement| statement.gpc)) {
         return Some("gpc");
     }
-    if any(&|statement| statement.sale_opt_out) {
+    if !integration.is_own && any(&|statement| statement.sale_opt_out) {
         return Some("sale_opt_out");
     }
     let asked = any(&|statement| statement.asked);
@@ -194,6 +198,7 @@ fn excluded(selection: &Selection, integration: &Integration) -> bool {
     let vendor = match integration.vendor {
         Vendor::Flashtalking => "Flashtalking",
         Vendor::Podsights => "Podsights",
+        Vendor::Webhook => "Webhook",
     };
     let named = selection.named.iter().find(|(name, _)| *name == vendor || *name == integration.name);
     !named.map(|(_, wanted)| *wanted).or(selection.all).unwrap_or(true)

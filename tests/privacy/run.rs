@@ -211,6 +211,7 @@ fn mark(vendor: Vendor, callout: &SentCallout) -> String {
             callout.path.split(['?', '&']).find_map(|pair| pair.strip_prefix("U20=")).map(str::to_owned)
         }
         Vendor::Podsights => body(callout)["custom"]["mark"].as_str().map(str::to_owned),
+        Vendor::Webhook => body(callout)["data"]["properties"]["mark"].as_str().map(str::to_owned),
     };
     marked.unwrap_or_default()
 }
@@ -227,6 +228,11 @@ fn digest(vendor: Vendor, callout: &SentCallout, event: &Event) -> Option<(Viola
                 || event.em.as_ref().is_some_and(|em| leaving.contains(em))
         }
         Vendor::Podsights => body(callout)["em"].as_str() != event.em.as_deref(),
+        // A digest may come in uppercase, and then leaves as it came.
+        Vendor::Webhook => {
+            let leaving = leaving(callout).to_lowercase();
+            event.em.as_ref().is_some_and(|em| !leaving.contains(em))
+        }
     };
     wrong.then(|| (Violation::WrongDigest, format!("expected {:?}: {callout:?}", event.em)))
 }

@@ -36,17 +36,28 @@ const CATEGORIES: &[&[Category]] = &[
     &[Category::Essential, Category::Marketing],
 ];
 
-const NAMES: [(&str, Vendor); 4] = [
+/// In pairs of one vendor.
+const NAMES: [(&str, Vendor); 6] = [
     ("First Spotlight", Vendor::Flashtalking),
     ("Second Spotlight", Vendor::Flashtalking),
     ("First Pod", Vendor::Podsights),
     ("Second Pod", Vendor::Podsights),
+    ("First Hook", Vendor::Webhook),
+    (OWN, Vendor::Webhook),
 ];
+
+/// The integration of `purpose: own`.
+const OWN: &str = "Own Hook";
 
 impl Site {
     pub fn any(rng: &mut Rng) -> Self {
         let integrations = NAMES
-            .map(|(name, vendor)| Integration { name, vendor, categories: pick(rng, CATEGORIES) })
+            .map(|(name, vendor)| Integration {
+                name,
+                vendor,
+                categories: pick(rng, CATEGORIES),
+                is_own: name == OWN,
+            })
             .to_vec();
         let format = pick(rng, &[Format::List, Format::Query, Format::Json, Format::Nested]);
         Self {
@@ -127,6 +138,15 @@ fn integration(nth: usize, integration: &Integration) -> Value {
         ),
         Vendor::Podsights => {
             ("podsights", "custom.u", "custom.mark", json!({"key": "ps_key", "cluster": cluster(nth)}))
+        }
+        Vendor::Webhook => {
+            let purpose = if integration.is_own { "own" } else { "advertising" };
+            let config =
+                json!({"cluster": cluster(nth), "authority": "q.example", "path": "/", "purpose": purpose});
+            return json!({
+                "name": integration.name, "vendor": "webhook", "preset": "cloudevents", "config": config,
+                "consent_categories": categories,
+            });
         }
     };
     json!({

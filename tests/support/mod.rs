@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
+pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Webhook};
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};
@@ -52,7 +52,7 @@ impl Gateway {
     pub fn start(options: Options) -> Self {
         let dir = TempDir::new();
         let stand_in = StandIn::start(&dir.0, &options.module_path());
-        let (envoy_options, filter) = options.apply(&stand_in.ready.envoy_yaml, &stand_in.ready.filter_yaml);
+        let (envoy_options, filter) = options.apply(&stand_in.ready);
         let envoy = Envoy::start(&dir.0, &stand_in.ready.envoy_yaml, &envoy_options);
         Self { envoy, stand_in, dir, filter }
     }

@@ -1,11 +1,13 @@
 //! How a test's gateway differs from the shipped one.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::envoy::EnvoyOptions;
 use super::root;
+use super::stand_in::Ready;
 
 /// The pixel key that the filter finds in its environment, unless a test sets another.
 pub const PODSIGHTS_KEY: &str = "ps_pixel_key_abc123";
@@ -38,6 +40,7 @@ pub struct Options {
     edits_of_filter: Vec<Edit>,
     filter_file: Option<String>,
     module: Option<PathBuf>,
+    with_webhook: bool,
 }
 
 impl Options {
@@ -49,7 +52,14 @@ impl Options {
             filter_log_level: "debug".into(),
             processor: None,
         };
-        Self { envoy, edits_of_envoy: vec![], edits_of_filter: vec![], filter_file: None, module: None }
+        Self {
+            envoy,
+            edits_of_envoy: vec![],
+            edits_of_filter: vec![],
+            filter_file: None,
+            module: None,
+            with_webhook: false,
+        }
     }
 
     /// The plugin configuration, in place of the shipped one.
@@ -109,6 +119,11 @@ impl Options {
         })
     }
 
+    /// A cluster `webhook` that leads to the stand-in's receiver, in plain HTTP/1.1.
+    pub fn with_webhook(self) -> Self {
+        Self { with_webhook: true, ..self }
+    }
+
     /// Any other change of envoy.yaml, after the addresses were replaced.
     pub fn edit_envoy(mut self, edit: impl FnOnce(&mut Value) + 'static) -> Self {
         self.edits_of_envoy.push(Box::new(edit));
@@ -144,8 +159,12 @@ impl Options {
     /// Makes the changes in the files that the stand-in wrote, and gives the filter's file as it would be without
     /// [`Options::filter_file`]. Envoy is to choose its ports itself: one chosen for it
     /// might be taken by another test before it gets there.
-    pub(super) fn apply(self, envoy_yaml: &Path, filter_yaml: &Path) -> (EnvoyOptions, Value) {
+    pub(super) fn apply(self, ready: &Ready) -> (EnvoyOptions, Value) {
+        let Ready { envoy_yaml, filter_yaml, webhook, .. } = ready;
         let mut envoy = read(envoy_yaml);
+        if self.with_webhook {
+            add_cluster(&mut envoy, "webhook", *webhook);
+        }
         for address in ["/admin/address", "/static_resources/listeners/0/address"] {
             envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(0);
         }
@@ -157,6 +176,16 @@ impl Options {
         std::fs::write(filter_yaml, self.filter_file.unwrap_or_else(|| yaml(&filter))).expect("cannot write");
         (self.envoy, filter)
     }
+}
+
+fn add_cluster(envoy: &mut Value, name: &str, address: SocketAddr) {
+    let socket_address = json!({"address": address.ip().to_string(), "port_value": address.port()});
+    let endpoints =
+        json!([{"lb_endpoints": [{"endpoint": {"address": {"socket_address": socket_address}}}]}]);
+    let cluster = json!({"name": name, "type": "STATIC", "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints}});
+    let clusters = envoy.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+    clusters.expect("clusters").push(cluster);
 }
 
 fn read(path: &Path) -> Value {

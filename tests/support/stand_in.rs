@@ -78,6 +78,7 @@ fn bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D
 #[derive(Debug, Deserialize)]
 pub struct Ready {
     control: SocketAddr,
+    pub webhook: SocketAddr,
     pub envoy_yaml: PathBuf,
     pub filter_yaml: PathBuf,
 }
@@ -97,6 +98,8 @@ impl StandIn {
                 "--vendors",
                 "127.0.0.1:0",
                 "--collector",
+                "127.0.0.1:0",
+                "--webhook",
                 "127.0.0.1:0",
                 "--control",
                 "127.0.0.1:0",

@@ -16,6 +16,8 @@ use flate2::write::{DeflateEncoder, GzEncoder};
 use super::http;
 
 pub const PODSIGHTS_KEY: &str = "ps_key";
+/// The cluster of Podsights.
+pub const PODSIGHTS: &str = "podsights";
 /// The cluster of the integration that requires marketing.
 pub const MARKETING: &str = "flashtalking";
 
@@ -26,7 +28,7 @@ pub struct Sent {
     pub callout: SentCallout,
 }
 
-/// Both vendors, with mappings that put whatever a client likes into every kind of place. `rest` is the rest of the
+/// Both vendors and two webhooks, one of them for whole events, with mappings that put whatever a client likes into every kind of place. `rest` is the rest of the
 /// configuration.
 fn configuration(rest: &str) -> Rc<Compiled> {
     let mappings = |target: &str| {
@@ -39,13 +41,17 @@ fn configuration(rest: &str) -> Rc<Compiled> {
                 {{"source":"request.query.e","target":"{target}5"}}]}}}}"#
         )
     };
-    let (of_flashtalking, of_podsights) = (mappings("U"), mappings("u"));
+    let (of_flashtalking, of_podsights, of_webhook) = (mappings("U"), mappings("u"), mappings("a[0].b"));
     let text = format!(
         r#"{{{rest},"integrations":[
             {{"name":"F","vendor":"flashtalking","consent_categories":["marketing"],"field_mappings":{of_flashtalking},
               "config":{{"advertiser_id":1,"spotlight_id":2,"spotlight_group_id":3,"ftrack_cookies":["FTrack"],
                          "cluster":"{MARKETING}"}}}},
-            {{"name":"P","vendor":"podsights","field_mappings":{of_podsights},"config":{{"key":"{PODSIGHTS_KEY}"}}}}]}}"#
+            {{"name":"P","vendor":"podsights","field_mappings":{of_podsights},"config":{{"key":"{PODSIGHTS_KEY}"}}}},
+            {{"name":"W","vendor":"webhook","field_mappings":{of_webhook},
+              "config":{{"cluster":"webhook","authority":"a.example","path":"/"}}}},
+            {{"name":"Q","vendor":"webhook","preset":"cloudevents",
+              "config":{{"cluster":"queue","authority":"q.example","path":"/","purpose":"own"}}}}]}}"#
     );
     Rc::new(Compiled::load(text.as_bytes(), &|_| None).unwrap_or_else(|invalid| panic!("{invalid}")))
 }

@@ -47,6 +47,33 @@ fn each_source_in_each_spelling_decides_about_each_requirement() {
 }
 
 #[test]
+fn a_system_of_the_companys_own_is_asked_for_its_categories_and_for_no_opt_out() {
+    let opted_out = |visit: Visit| visit.with_header("sec-gpc", "1").with_cookie("usprivacy", "1YYN");
+    for when_absent in [WhenAbsent::Deny, WhenAbsent::Allow] {
+        let rules = rules(when_absent, Require::All, true);
+        for source in SOURCES {
+            for granted in [true, false] {
+                let visit = Visit::saying(source, &[("marketing", granted)]);
+                let expected = visit.deliver(&rules, &["marketing"], PODSIGHTS);
+                assert_eq!(expected.is_ok(), granted, "{visit:?}");
+                let visit = opted_out(visit);
+                let own = visit.ask(&rules, |event| event.for_own_system(Requirement::MARKETING).outcome);
+                assert_eq!(own, expected, "{visit:?}");
+                assert_eq!(
+                    visit.deliver(&rules, &["marketing"], PODSIGHTS),
+                    Err(DropReason::Gpc),
+                    "{visit:?}"
+                );
+            }
+        }
+        let nothing_required = opted_out(Visit::default());
+        let none = Requirement::compile(&[] as &[&str], &rules.vocabulary).unwrap();
+        let own = nothing_required.ask(&rules, |event| event.for_own_system(none).outcome);
+        assert_eq!(own, Ok(()));
+    }
+}
+
+#[test]
 fn without_any_source_when_absent_decides() {
     let visit = Visit::default();
     for require in [Require::All, Require::Any] {
