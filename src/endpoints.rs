@@ -35,7 +35,7 @@ pub struct EndpointSettings {
     /// Historical data that is imported this way is `stale` by `max_event_age`.
     #[default(true)]
     pub import: bool,
-    /// The [acknowledged route](durability.md), `POST /v1/deliver`, for senders that keep an event until it is delivered. Absent: off. Needs a
+    /// The [acknowledged route](requests.md#deliveries-that-are-acknowledged), `POST /v1/deliver`, for senders that keep an event until it is delivered. Absent: off. Needs a
     /// source with `deliver: true`, and `allow_on_headers_stop_iteration: true` in Envoy's plugin configuration.
     pub deliver: Option<DeliverSettings>,
     /// The maximum number of bytes that one worker holds of open requests, of requests whose events are not all processed, and of

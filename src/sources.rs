@@ -53,7 +53,7 @@ pub struct SourceSettings {
     /// `true`: its events are only shown in the log, whatever the integration, as by an integration's `dry_run`. For test events.
     #[serde(default)]
     pub dry_run: bool,
-    /// `true`: it may use the [acknowledged route](durability.md), `POST /v1/deliver`. Refused beside `origins`: the key of a source that browsers use
+    /// `true`: it may use the [acknowledged route](requests.md#deliveries-that-are-acknowledged), `POST /v1/deliver`. Refused beside `origins`: the key of a source that browsers use
     /// is public.
     #[serde(default)]
     pub deliver: bool,
