@@ -10,6 +10,7 @@ use super::envoy::Envoy;
 use super::log_limit::{LineKind, LogLimiter};
 use super::messages::{BODY_HELD_BACK, SHARED_NAME};
 use super::metrics::Metrics;
+use super::redirects::{Redirects, StreamKey};
 use super::roots::{KnownRoot, RootTimer, Roots};
 use super::surroundings::CallbackHost;
 use super::turns::Turns;
@@ -35,6 +36,7 @@ pub struct Plugin<E> {
     turns: Turns,
     log_level_read: Option<Instant>,
     awaiting_body: AwaitingBody,
+    redirects: Redirects,
 }
 
 /// The context whose callback is running, and the root that it belongs to.
@@ -99,6 +101,7 @@ impl<E: Envoy> Plugin<E> {
             turns: Turns::default(),
             log_level_read: None,
             awaiting_body: AwaitingBody::default(),
+            redirects: Redirects::default(),
         }
     }
 
@@ -146,7 +149,7 @@ impl<E: Envoy> Plugin<E> {
 
     /// Whether no request and no delivery is held.
     pub fn is_idle(&self) -> bool {
-        self.relay.is_idle()
+        self.relay.is_idle() && self.redirects.is_empty()
     }
 
     /// Envoy creates a stream, in the callback of which this is.
@@ -199,6 +202,7 @@ impl<E: Envoy> Plugin<E> {
         let now = self.envoy.clock();
         self.read_log_level(now);
         self.give_up_on_bodies(now, root);
+        self.give_up_on_redirects(now);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
         self.metrics.flush(&self.envoy);
         self.arm(Current::root(root), now);
@@ -236,6 +240,24 @@ impl<E: Envoy> Plugin<E> {
         self.arm(stream, now);
     }
 
+    /// A stream has ended because Envoy follows a redirect of the collector's in another one. Its request comes along, unless it
+    /// was handed over.
+    pub fn redirected(&mut self, stream: Current, key: StreamKey, request: Option<Request>) {
+        let now = self.envoy.clock();
+        self.redirects.add(key, request, now);
+        self.arm(stream, now);
+    }
+
+    /// Whether a new stream may follow one that was redirected.
+    pub fn expects_redirects(&self) -> bool {
+        !self.redirects.is_empty()
+    }
+
+    /// Returns the request of the stream that a new one follows, or in its place `None` if it was handed over.
+    pub fn follow_redirect(&mut self, key: &StreamKey) -> Option<Option<Request>> {
+        self.redirects.take(key)
+    }
+
     /// A stream's request is not relayed.
     pub fn ignore(&mut self, stream: Current, reason: RequestIgnored) {
         self.step(stream, |_, host| host.request_ignored(reason));
@@ -253,7 +275,8 @@ impl<E: Envoy> Plugin<E> {
     /// Returns when a tick of the newest root has something to do next.
     pub fn next_due(&mut self, now: Instant) -> Option<Instant> {
         let counts = self.metrics.next_due(now);
-        [self.relay.next_due(), self.awaiting_body.next_due(), counts].into_iter().flatten().min()
+        let streams = [self.awaiting_body.next_due(), self.redirects.next_due()];
+        [self.relay.next_due(), counts].into_iter().chain(streams).flatten().min()
     }
 
     /// Runs a step of the relay with its surroundings, and arms the timer for what is due then. `current` is the context
@@ -316,6 +339,15 @@ impl<E: Envoy> Plugin<E> {
                 self.awaiting_body.add(waiting, now);
             }
             self.envoy.set_effective_context(root);
+        }
+    }
+
+    /// Hands over the requests that were redirected to where this filter doesn't run. All that it has seen of the collector is an
+    /// answer below 400.
+    fn give_up_on_redirects(&mut self, now: Instant) {
+        while let Some(request) = self.redirects.pop_overdue(now) {
+            self.metrics.note(Note::RedirectLost);
+            self.with_host(now, |relay, host| relay.hand_over(request, host));
         }
     }
 
