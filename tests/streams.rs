@@ -299,3 +299,60 @@ fn a_request_that_envoy_answers_before_its_body_is_not_taken_for_an_aborted_one(
     assert_eq!(connection.read().status, 200);
     gateway.wait_for_counter(REQUESTS_IGNORED, &[("reason", "cut_off")], 1);
 }
+
+#[test]
+fn an_upgrade_on_a_pixels_path_is_no_tracking_request_whoever_answers() {
+    for reply in ["local", "upstream"] {
+        let options = Options::new().configuration(configuration(json!({"reply": reply})));
+        let gateway = Gateway::start(options.edit_envoy(|envoy| {
+            envoy.pointer_mut(MANAGER).unwrap()["upgrade_configs"] = json!([{"upgrade_type": "websocket"}]);
+        }));
+        let mut websocket = gateway.connect();
+        websocket.set_read_timeout(Duration::from_secs(5));
+        let upgrade = Request::get(PIXEL)
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        websocket.write(upgrade.bytes());
+        assert_eq!(gateway.wait_for(Collector, 1)[0].header("upgrade"), Some("websocket"), "{reply}");
+        assert!(websocket.try_read().is_ok(), "{reply}");
+        drop(websocket);
+        assert_eq!(gateway.get(PIXEL).status, 200);
+        gateway.wait_for(Podsights, 1);
+        assert_eq!(gateway.counter(REQUESTS_IGNORED, &[]), 0, "{reply}");
+    }
+}
+
+#[test]
+fn a_local_reply_comes_at_the_end_of_every_form_of_request() {
+    let gateway = Gateway::start(local().edit_envoy(|envoy| {
+        envoy.pointer_mut(MANAGER).unwrap()["http_protocol_options"] = json!({"enable_trailers": true});
+    }));
+    let post = || Request::post("/v1/t", purchase());
+    let mut asks = gateway.connect();
+    asks.write(post().header("expect", "100-continue").head());
+    asks.write(purchase());
+    assert_eq!(asks.read().status, 200, "the client asks whether to send the body");
+    let offers_http_2 = post()
+        .header("connection", "Upgrade, HTTP2-Settings")
+        .header("upgrade", "h2c")
+        .header("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA");
+    let forms = [
+        ("an upgrade to HTTP/2 is offered, as Java does", offers_http_2),
+        ("a pixel with a body", Request::get(PIXEL).body("{}")),
+        ("a pixel in chunks", Request::get(PIXEL).chunks(["{", "}"])),
+        ("a pixel in chunks of which there are none", Request::get(PIXEL).chunks([""; 0])),
+    ];
+    for (form, request) in forms {
+        assert_eq!(gateway.send(request).status, 200, "{form}");
+    }
+    let mut trailers = gateway.connect();
+    trailers.write(Request::new("POST", "/v1/t").header("transfer-encoding", "chunked").head());
+    trailers.write(format!("{:x}\r\n{}\r\n0\r\nchecksum: x\r\n\r\n", purchase().len(), purchase()));
+    assert_eq!(trailers.read().status, 200, "trailers");
+    gateway.wait_for(Podsights, 6);
+    let head = gateway.send(Request::new("HEAD", PIXEL));
+    assert_eq!((head.status, gateway.requests(Collector).len()), (200, 1), "HEAD is no tracking request");
+    assert_eq!(gateway.requests(Podsights).len(), 6);
+}

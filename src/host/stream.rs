@@ -10,7 +10,7 @@ use proxy_wasm::types::Action;
 
 use super::hostcalls::Hostcalls;
 use crate::capture::{Capture, CaptureStep, CollectorAnswer, StreamEnd};
-use crate::endpoints::{Endpoint, ReplyFrom};
+use crate::endpoints::{Endpoint, ReplyFrom, is_upgrade};
 use crate::plugin::{self, Answering, Current, StreamKey, head_bytes};
 use crate::reply::Reply;
 use crate::request::Request;
@@ -48,7 +48,7 @@ impl Stream {
         let config = Rc::clone(plugin.config());
         let headers = self.get_http_request_headers_bytes();
         let method = headers.iter().find(|(name, _)| name == ":method").map(|(_, method)| method.as_slice());
-        if !endpoint.takes(method.unwrap_or_default()) {
+        if !endpoint.takes(method.unwrap_or_default()) || is_upgrade(&headers) {
             return Part::Bystander;
         }
         let head_bytes = head_bytes(&headers);
