@@ -210,7 +210,7 @@ impl HttpContext for Stream {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match &mut self.part {
             Part::Bystander => return Action::Continue,
-            Part::Captures(_) if size > 0 => {
+            Part::Captures(capture) if size > 0 && !capture.is_settled() => {
                 let chunk = self.get_http_request_body(0, size).unwrap_or_default();
                 self.advance(|capture| capture.body(chunk));
             }

@@ -58,6 +58,9 @@ impl Current {
 /// How often the log level is read again, so that a change through Envoy's admin interface takes effect.
 const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
 
+/// How many streams of a kind one tick deals with, so that it never takes long. The next one follows at once.
+const STREAMS_PER_TICK: usize = 32;
+
 const MISCONFIGURED: &[u8] =
     br#"{"error":{"code":"GATEWAY_MISCONFIGURED","message":"the gateway cannot read request bodies"}}"#;
 
@@ -327,7 +330,8 @@ impl<E: Envoy> Plugin<E> {
     /// Answers 500 to the streams whose body Envoy has and does not show, in a tick of `root`. A client that has sent nothing of
     /// its body yet is only slow: it may take as long as Envoy's own timeouts allow.
     fn give_up_on_bodies(&mut self, now: Instant, root: u32) {
-        while let Some(waiting) = self.awaiting_body.pop_timed_out(now) {
+        for _ in 0..STREAMS_PER_TICK {
+            let Some(waiting) = self.awaiting_body.pop_timed_out(now) else { return };
             if !self.envoy.set_effective_context(waiting.stream) {
                 continue;
             }
@@ -345,7 +349,8 @@ impl<E: Envoy> Plugin<E> {
     /// Hands over the requests that were redirected to where this filter doesn't run. All that it has seen of the collector is an
     /// answer below 400.
     fn give_up_on_redirects(&mut self, now: Instant) {
-        while let Some(request) = self.redirects.pop_overdue(now) {
+        for _ in 0..STREAMS_PER_TICK {
+            let Some(request) = self.redirects.pop_overdue(now) else { return };
             self.metrics.note(Note::RedirectLost);
             self.with_host(now, |relay, host| relay.hand_over(request, host));
         }
