@@ -2,6 +2,12 @@
 //!
 //! A request is handed over when it has ended and the collector has answered below 400, whichever comes last. Nothing here
 //! ever delays or changes the stream.
+//!
+//! Whatever answers in the collector's place, because a route or a filter of the gateway says so, counts as the collector; but a
+//! redirect by a route is no acceptance, for the client asks again elsewhere. How streams end was measured: see decision 23.
+
+#[cfg(test)]
+mod tests;
 
 use crate::accounting::{Note, RequestIgnored};
 use crate::endpoints::{CaptureLimits, RelayWhen};
@@ -12,8 +18,8 @@ use crate::request::Request;
 pub struct Capture {
     request: Option<Request>,
     complete: bool,
-    /// Whether the collector answered below 400; `None`: it has not answered yet.
-    accepted: Option<bool>,
+    /// The collector's answer; `None`: it has not answered yet.
+    answer: Option<CollectorAnswer>,
     relay_when: RelayWhen,
     /// The answer may carry a cookie, so the request waits for it, even if requests are always relayed.
     awaits_answer: bool,
@@ -29,6 +35,68 @@ pub enum CaptureStep {
     HandOver(Request, Option<Note>),
     /// The request is dropped and counted under this reason.
     Ignored(RequestIgnored),
+    /// Envoy follows a redirect of the collector's in another stream, whose answer decides; `None`: the request was handed over
+    /// before.
+    Redirected(Option<Request>),
+}
+
+/// How a stream ended that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The client went away, or broke the connection's protocol.
+    ClientGone,
+    /// Envoy follows a redirect of the collector's.
+    Redirected,
+    /// Envoy ended it, for whatever reason.
+    CutOff,
+}
+
+impl StreamEnd {
+    /// Returns how it ended by Envoy's property `response.code_details`.
+    pub fn from_details(details: &[u8]) -> Self {
+        match details {
+            b"internal_redirect" => Self::Redirected,
+            b"downstream_remote_disconnect" | b"downstream_remote_reset" => Self::ClientGone,
+            b"http2.remote_reset" | b"http2.remote_refuse" | b"http3.remote_reset" => Self::ClientGone,
+            details if details.starts_with(b"codec_error") => Self::ClientGone,
+            _ => Self::CutOff,
+        }
+    }
+
+    /// Why an incomplete request is not relayed. `status`: the answer that ended it, if there was one.
+    pub fn of_incomplete(self, status: Option<u16>) -> RequestIgnored {
+        match (self, status) {
+            (_, Some(413)) => RequestIgnored::TooLarge,
+            (_, Some(_)) | (Self::CutOff | Self::Redirected, None) => RequestIgnored::CutOff,
+            (Self::ClientGone, None) => RequestIgnored::Aborted,
+        }
+    }
+}
+
+/// An answer, on its way to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollectorAnswer {
+    /// `None` if it can't be read.
+    pub status: Option<u16>,
+    /// Envoy made it because its route says so.
+    pub by_route: bool,
+}
+
+impl CollectorAnswer {
+    /// Whether the answer can be a route's redirect, so that it matters who made it.
+    pub fn is_redirect(status: Option<u16>) -> bool {
+        status.is_some_and(|status| (300..400).contains(&status))
+    }
+
+    /// Whether `details`, Envoy's property `response.code_details`, are those of an answer that a route makes.
+    pub fn is_by_route(details: &[u8]) -> bool {
+        details == b"direct_response"
+    }
+
+    /// Whether it accepts the request.
+    pub fn accepts(self) -> bool {
+        self.status.is_some_and(|status| status < 400) && !(self.by_route && Self::is_redirect(self.status))
+    }
 }
 
 impl Capture {
@@ -46,16 +114,34 @@ impl Capture {
         Ok(Self {
             request: Some(request),
             complete: false,
-            accepted: None,
+            answer: None,
             relay_when,
             awaits_answer,
             body_bytes: limits.body_bytes,
         })
     }
 
+    /// Goes on with the request of a stream that was redirected, in the stream that follows; `None`: it was handed over. That
+    /// stream's own body is of no interest.
+    pub fn resume(request: Option<Request>, relay_when: RelayWhen) -> Self {
+        Self { request, complete: true, answer: None, relay_when, awaits_answer: true, body_bytes: 0 }
+    }
+
+    /// Whether the request was handed over or is not relayed.
+    pub fn is_settled(&self) -> bool {
+        self.request.is_none()
+    }
+
+    /// Whether no later callback matters. A request that was handed over without an answer can still be redirected.
+    pub fn is_over(&self) -> bool {
+        self.request.is_none() && (self.relay_when == RelayWhen::Accepted || self.answer.is_some())
+    }
+
     /// The next part of the body.
     pub fn body(&mut self, chunk: Vec<u8>) -> CaptureStep {
-        let Some(request) = &mut self.request else { return CaptureStep::Nothing };
+        let Some(request) = self.request.as_mut().filter(|_| !self.complete) else {
+            return CaptureStep::Nothing;
+        };
         if request.body.len().saturating_add(chunk.len()) > self.body_bytes {
             return self.ignore(RequestIgnored::TooLarge);
         }
@@ -77,31 +163,34 @@ impl Capture {
     }
 
     /// The collector answered, maybe before the request had ended.
-    pub fn answer(&mut self, status: Option<u16>) -> CaptureStep {
-        let accepted = status.is_some_and(|status| status < 400);
-        self.accepted = Some(accepted);
-        if !accepted && self.relay_when == RelayWhen::Accepted {
+    pub fn answer(&mut self, answer: CollectorAnswer) -> CaptureStep {
+        self.answer = Some(answer);
+        if !answer.accepts() && self.relay_when == RelayWhen::Accepted {
             return self.ignore(RequestIgnored::NotAccepted);
         }
         self.hand_over()
     }
 
-    /// The stream has ended. If a complete request has no answer, its client has left, as happens when a visitor navigates
-    /// away after a purchase.
-    pub fn stream_ended(&mut self) -> CaptureStep {
+    /// The stream has ended. A complete request whose client has left before the answer is relayed: that happens when a visitor
+    /// navigates away after a purchase.
+    pub fn stream_ended(&mut self, end: StreamEnd) -> CaptureStep {
         if !self.complete {
-            return self.ignore(RequestIgnored::Aborted);
+            return self.ignore(end.of_incomplete(self.answer.and_then(|answer| answer.status)));
         }
-        match self.request.take() {
-            Some(request) => CaptureStep::HandOver(request, Some(Note::ClientGone)),
-            None => CaptureStep::Nothing,
+        if self.answer.is_none() && end == StreamEnd::Redirected {
+            return CaptureStep::Redirected(self.request.take());
         }
+        if end == StreamEnd::CutOff && self.relay_when == RelayWhen::Accepted {
+            return self.ignore(RequestIgnored::CutOff);
+        }
+        let note = (end == StreamEnd::ClientGone).then_some(Note::ClientGone);
+        self.request.take().map_or(CaptureStep::Nothing, |request| CaptureStep::HandOver(request, note))
     }
 
     fn hand_over(&mut self) -> CaptureStep {
         let decided = match self.relay_when {
-            RelayWhen::Accepted => self.accepted == Some(true),
-            RelayWhen::Always => !self.awaits_answer || self.accepted.is_some(),
+            RelayWhen::Accepted => self.answer.is_some_and(CollectorAnswer::accepts),
+            RelayWhen::Always => !self.awaits_answer || self.answer.is_some(),
         };
         if !self.complete || !decided {
             return CaptureStep::Nothing;
@@ -114,124 +203,5 @@ impl Capture {
 
     fn ignore(&mut self, reason: RequestIgnored) -> CaptureStep {
         if self.request.take().is_some() { CaptureStep::Ignored(reason) } else { CaptureStep::Nothing }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::endpoints::Endpoints;
-    use crate::request::Budget;
-    use proptest::prelude::*;
-    use std::time::Duration;
-
-    const LIMITS: CaptureLimits =
-        CaptureLimits { body_bytes: 10, events: 1, captured_bytes: 100, event_age: Duration::MAX };
-
-    fn begin(budget: &Budget, relay_when: RelayWhen, awaits_answer: bool) -> Capture {
-        budget.set_limit(LIMITS.captured_bytes);
-        let request = Request {
-            endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
-            path: b"/v1/t".to_vec(),
-            source_address: Vec::new(),
-            headers: vec![("user-agent".to_owned(), b"x".to_vec())],
-            body: Vec::new(),
-            lease: budget.lease(),
-        };
-        Capture::begin(request, relay_when, awaits_answer, &LIMITS).unwrap()
-    }
-
-    fn accepted() -> Capture {
-        begin(&Budget::default(), RelayWhen::Accepted, false)
-    }
-
-    #[test]
-    fn a_request_is_handed_over_when_the_collector_has_accepted_it() {
-        let mut capture = accepted();
-        assert!(matches!(capture.body(b"ab".to_vec()), CaptureStep::Nothing));
-        assert!(matches!(capture.body(b"c".to_vec()), CaptureStep::Nothing));
-        assert!(matches!(capture.end_of_request(), CaptureStep::Nothing));
-        let CaptureStep::HandOver(request, None) = capture.answer(Some(200)) else { panic!() };
-        assert_eq!(request.body, b"abc");
-        assert!(matches!(capture.stream_ended(), CaptureStep::Nothing));
-    }
-
-    #[test]
-    fn an_answer_before_the_end_of_the_request_waits_for_that_end() {
-        let mut capture = accepted();
-        assert!(matches!(capture.answer(Some(202)), CaptureStep::Nothing));
-        assert!(matches!(capture.end_of_request(), CaptureStep::HandOver(_, None)));
-    }
-
-    #[test]
-    fn what_the_collector_refuses_is_not_relayed_unless_always_is_configured() {
-        for status in [Some(400), Some(503), None] {
-            let mut capture = accepted();
-            capture.end_of_request();
-            assert!(
-                matches!(capture.answer(status), CaptureStep::Ignored(RequestIgnored::NotAccepted)),
-                "{status:?}"
-            );
-        }
-        let mut capture = begin(&Budget::default(), RelayWhen::Always, false);
-        assert!(matches!(capture.end_of_request(), CaptureStep::HandOver(_, None)));
-        assert!(matches!(capture.answer(Some(503)), CaptureStep::Nothing));
-    }
-
-    #[test]
-    fn what_is_relayed_always_still_waits_for_an_answer_that_is_to_carry_a_cookie() {
-        for status in [200, 503] {
-            let mut capture = begin(&Budget::default(), RelayWhen::Always, true);
-            assert!(matches!(capture.end_of_request(), CaptureStep::Nothing));
-            assert!(matches!(capture.answer(Some(status)), CaptureStep::HandOver(_, None)), "{status}");
-        }
-        let mut capture = begin(&Budget::default(), RelayWhen::Always, true);
-        capture.end_of_request();
-        assert!(matches!(capture.stream_ended(), CaptureStep::HandOver(_, Some(Note::ClientGone))));
-    }
-
-    #[test]
-    fn a_client_that_leaves_after_its_whole_request_is_relayed_and_one_that_leaves_before_is_not() {
-        let mut capture = accepted();
-        capture.end_of_request();
-        assert!(matches!(capture.stream_ended(), CaptureStep::HandOver(_, Some(Note::ClientGone))));
-        let mut capture = accepted();
-        capture.body(b"a".to_vec());
-        assert!(matches!(capture.stream_ended(), CaptureStep::Ignored(RequestIgnored::Aborted)));
-    }
-
-    #[test]
-    fn a_body_over_the_limit_or_the_budget_is_let_go_at_once() {
-        let budget = Budget::default();
-        let mut capture = begin(&budget, RelayWhen::Accepted, false);
-        assert!(matches!(capture.body(vec![0; 11]), CaptureStep::Ignored(RequestIgnored::TooLarge)));
-        assert_eq!(budget.used(), 0);
-        let mut capture = begin(&budget, RelayWhen::Accepted, false);
-        budget.set_limit(budget.used() + 5);
-        assert!(matches!(capture.body(vec![0; 6]), CaptureStep::Ignored(RequestIgnored::Overloaded)));
-        assert_eq!(budget.used(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_happens_to_a_stream_its_request_ends_exactly_once_and_the_budget_is_given_back(
-            callbacks in proptest::collection::vec(0u8..4, 0..8), status in 100u16..600, always: bool, awaits: bool,
-        ) {
-            let budget = Budget::default();
-            let relay_when = if always { RelayWhen::Always } else { RelayWhen::Accepted };
-            let mut capture = begin(&budget, relay_when, awaits);
-            let mut ends = 0;
-            for callback in callbacks.into_iter().chain([3]) {
-                let step = match callback {
-                    0 => capture.body(vec![0; 4]),
-                    1 => capture.end_of_request(),
-                    2 => capture.answer(Some(status)),
-                    _ => capture.stream_ended(),
-                };
-                ends += usize::from(!matches!(step, CaptureStep::Nothing));
-            }
-            prop_assert_eq!(ends, 1);
-            prop_assert_eq!(budget.used(), 0);
-        }
     }
 }

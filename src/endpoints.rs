@@ -177,6 +177,16 @@ impl Endpoint {
     }
 }
 
+/// Whether a request with these headers asks for another protocol, as WebSocket does. Such a request has no end, and is no tracking
+/// request. Over HTTP/2 and HTTP/3, where it is an extended CONNECT, Envoy shows filters the same headers. Envoy removes those of
+/// an upgrade to HTTP/2 (h2c), which some clients always offer.
+pub fn is_upgrade(headers: &[(String, Vec<u8>)]) -> bool {
+    let mut lines = headers.iter().filter(|(name, _)| name == "connection").map(|(_, value)| value);
+    let is_upgrade = |token: &[u8]| token.trim_ascii().eq_ignore_ascii_case(b"upgrade");
+    headers.iter().any(|(name, _)| name == "upgrade")
+        && lines.any(|line| line.split(|byte| *byte == b',').any(is_upgrade))
+}
+
 /// The tracking paths below a base path.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
@@ -368,6 +378,21 @@ mod tests {
         }
         let batch = found("/v1/b").unwrap();
         assert!(batch.takes(b"POST") && !batch.takes(b"GET") && !batch.takes(b"OPTIONS"));
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_by_two_headers() {
+        let asks = |headers: &[(&str, &str)]| {
+            let headers: Vec<_> =
+                headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+            is_upgrade(&headers)
+        };
+        assert!(asks(&[("connection", "Upgrade"), ("upgrade", "websocket")]));
+        assert!(asks(&[("upgrade", "websocket"), ("connection", "keep-alive, upgrade")]));
+        assert!(asks(&[("connection", "x"), ("connection", "upgrade"), ("upgrade", "x")]));
+        assert!(!asks(&[("upgrade", "websocket")]));
+        assert!(!asks(&[("connection", "upgrade")]));
+        assert!(!asks(&[("connection", "upgrades"), ("upgrade", "x")]));
     }
 
     #[test]

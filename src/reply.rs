@@ -70,9 +70,10 @@ impl From<RequestIgnored> for Reply {
         match reason {
             RequestIgnored::TooLarge | RequestIgnored::TooManyEvents => Reply::TooLarge,
             RequestIgnored::Overloaded => Reply::Overloaded,
-            RequestIgnored::Malformed | RequestIgnored::NotAccepted | RequestIgnored::Aborted => {
-                Reply::Malformed
-            }
+            RequestIgnored::Malformed
+            | RequestIgnored::NotAccepted
+            | RequestIgnored::Aborted
+            | RequestIgnored::CutOff => Reply::Malformed,
         }
     }
 }

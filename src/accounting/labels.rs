@@ -96,6 +96,8 @@ labels! {
         NotAccepted = "not_accepted",
         /// The client left before the end of its request.
         Aborted = "aborted",
+        /// Envoy ended the request before it was complete or answered.
+        CutOff = "cut_off",
     }
 }
 
@@ -120,6 +122,8 @@ labels! {
         Bot = "bot",
         /// The client left after its whole request, before the collector's answer.
         ClientGone = "client_gone",
+        /// The collector redirected the request, and Envoy followed to where this filter doesn't run.
+        RedirectLost = "redirect_lost",
         /// A server's event whose context is not trusted was sent without IP address and User-Agent.
         ClientUntrusted = "client_untrusted",
         /// The visitor's IP address is a private one.

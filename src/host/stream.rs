@@ -9,12 +9,14 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::hostcalls::Hostcalls;
-use crate::accounting::RequestIgnored;
-use crate::capture::{Capture, CaptureStep};
-use crate::endpoints::{Endpoint, ReplyFrom};
-use crate::plugin::{self, Answering, Current, head_bytes};
+use crate::capture::{Capture, CaptureStep, CollectorAnswer, StreamEnd};
+use crate::endpoints::{Endpoint, ReplyFrom, is_upgrade};
+use crate::plugin::{self, Answering, Current, StreamKey, head_bytes};
 use crate::reply::Reply;
 use crate::request::Request;
+
+/// Envoy gives the request of a stream that follows a redirect the same one.
+const REQUEST_ID: &str = "x-request-id";
 
 type Plugin = plugin::Plugin<Hostcalls>;
 
@@ -22,6 +24,8 @@ pub struct Stream {
     context: Current,
     plugin: Option<Rc<RefCell<Plugin>>>,
     part: Part,
+    /// The request's `x-request-id`, if it is captured.
+    request_id: Vec<u8>,
 }
 
 /// What the filter does for a stream.
@@ -36,25 +40,26 @@ enum Part {
 
 impl Stream {
     pub fn new(context: Current, plugin: Option<Rc<RefCell<Plugin>>>) -> Self {
-        Self { context, plugin, part: Part::Bystander }
+        Self { context, plugin, part: Part::Bystander, request_id: Vec::new() }
     }
 
     /// Takes the headers of a tracking request. They can only be read now: after this phase they are gone.
-    fn begin(&self, path: Vec<u8>, endpoint: Endpoint) -> Part {
+    fn begin(&mut self, path: Vec<u8>, endpoint: Endpoint) -> Part {
         let Some(plugin) = &self.plugin else { return Part::Bystander };
         let mut plugin = plugin.borrow_mut();
         let config = Rc::clone(plugin.config());
         let headers = self.get_http_request_headers_bytes();
         let method = headers.iter().find(|(name, _)| name == ":method").map(|(_, method)| method.as_slice());
-        if !endpoint.takes(method.unwrap_or_default()) {
+        if !endpoint.takes(method.unwrap_or_default()) || is_upgrade(&headers) {
             return Part::Bystander;
         }
         let head_bytes = head_bytes(&headers);
-        let source_address = hostcalls::get_property(vec!["source", "address"]).ok().flatten();
+        let request_id = headers.iter().find(|(name, _)| name == REQUEST_ID);
+        self.request_id = request_id.map(|(_, id)| id.clone()).unwrap_or_default();
         let request = Request {
             endpoint,
             path,
-            source_address: source_address.unwrap_or_default(),
+            source_address: source_address(),
             headers: headers.into_iter().filter(|(name, _)| config.keeps_header(name)).collect(),
             body: Vec::new(),
             lease: plugin.lease(),
@@ -76,30 +81,55 @@ impl Stream {
         }
     }
 
+    /// The status of the answer that is on its way.
+    fn status(&self) -> Option<u16> {
+        let status = self.get_http_response_header_bytes(":status")?;
+        std::str::from_utf8(&status).ok()?.parse().ok()
+    }
+
     /// Passes a callback of the stream to the capture, if there is one.
     fn advance(&mut self, callback: impl FnOnce(&mut Capture) -> CaptureStep) {
         let Part::Captures(capture) = &mut self.part else { return };
         let step = callback(capture);
+        let is_over = capture.is_over();
         self.settle(step);
+        if is_over {
+            self.part = Part::Bystander;
+        }
     }
 
     fn settle(&mut self, step: CaptureStep) {
         let Some(plugin) = &self.plugin else { return };
         match step {
-            CaptureStep::Nothing => return,
+            CaptureStep::Nothing => {}
             CaptureStep::HandOver(request, note) => {
                 plugin.borrow_mut().hand_over(self.context, request, note)
             }
             CaptureStep::Ignored(reason) => plugin.borrow_mut().ignore(self.context, reason),
+            CaptureStep::Redirected(request) => {
+                let key = stream_key(std::mem::take(&mut self.request_id));
+                plugin.borrow_mut().redirected(self.context, key, request);
+            }
         }
-        self.part = Part::Bystander;
     }
 
-    /// The collector has answered. An accepting answer that hands the request over may carry cookies of ours.
+    /// Goes on with the request of a stream that Envoy has redirected to this one.
+    fn follow_redirect(&mut self) -> Option<Part> {
+        self.get_http_request_header_bytes("x-envoy-original-url")?;
+        let key = stream_key(self.get_http_request_header_bytes(REQUEST_ID).unwrap_or_default());
+        let mut plugin = self.plugin.as_ref()?.borrow_mut();
+        let request = plugin.follow_redirect(&key)?;
+        self.request_id = key.request_id;
+        Some(Part::Captures(Capture::resume(request, plugin.config().relay_when)))
+    }
+
+    /// There is an answer to the request of a capture. An accepting one that hands the request over may carry cookies of ours.
     fn answered(&mut self, status: Option<u16>) {
         let (Part::Captures(capture), Some(plugin)) = (&mut self.part, &self.plugin) else { return };
-        match capture.answer(status) {
-            CaptureStep::HandOver(request, None) if status.is_some_and(|status| status < 400) => {
+        let by_route = CollectorAnswer::is_redirect(status) && CollectorAnswer::is_by_route(&code_details());
+        let answer = CollectorAnswer { status, by_route };
+        match capture.answer(answer) {
+            CaptureStep::HandOver(request, None) if answer.accepts() => {
                 let cookies = plugin.borrow_mut().hand_over_answered(self.context, request);
                 for cookie in cookies {
                     // Added, not set: the collector's own cookies stay.
@@ -107,7 +137,13 @@ impl Stream {
                 }
                 self.part = Part::Bystander;
             }
-            step => self.settle(step),
+            step => {
+                let is_over = capture.is_over();
+                self.settle(step);
+                if is_over {
+                    self.part = Part::Bystander;
+                }
+            }
         }
     }
 
@@ -142,12 +178,17 @@ impl Stream {
 impl Context for Stream {
     /// The stream has ended, whichever way. (`on_log` would be one more call for each request.)
     fn on_done(&mut self) -> bool {
-        self.advance(Capture::stream_ended);
-        if let (Part::Answers(_), Some(plugin)) = (&self.part, &self.plugin) {
-            plugin.borrow_mut().ignore(self.context, RequestIgnored::Aborted);
-        }
-        if let (Part::Waits, Some(plugin)) = (&self.part, &self.plugin) {
-            plugin.borrow_mut().abandon(self.context.context);
+        match (&self.part, &self.plugin) {
+            (Part::Captures(_), _) => {
+                let end = StreamEnd::from_details(&code_details());
+                self.advance(|capture| capture.stream_ended(end));
+            }
+            (Part::Answers(_), Some(plugin)) => {
+                let reason = StreamEnd::from_details(&code_details()).of_incomplete(None);
+                plugin.borrow_mut().ignore(self.context, reason);
+            }
+            (Part::Waits, Some(plugin)) => plugin.borrow_mut().abandon(self.context.context),
+            _ => {}
         }
         true
     }
@@ -157,6 +198,12 @@ impl Context for Stream {
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Some(path) = self.get_http_request_header_bytes(":path") else { return Action::Continue };
+        let expects_redirects =
+            self.plugin.as_ref().is_some_and(|plugin| plugin.borrow().expects_redirects());
+        if expects_redirects && let Some(part) = self.follow_redirect() {
+            self.part = part;
+            return Action::Continue;
+        }
         let found = self.plugin.as_ref().and_then(|plugin| plugin.borrow().config().endpoints.find(&path));
         let Some(endpoint) = found else { return Action::Continue };
         self.part = self.begin(path, endpoint);
@@ -173,7 +220,7 @@ impl HttpContext for Stream {
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match &mut self.part {
             Part::Bystander | Part::Waits => return Action::Continue,
-            Part::Captures(_) if size > 0 => {
+            Part::Captures(capture) if size > 0 && !capture.is_settled() => {
                 let chunk = self.get_http_request_body(0, size).unwrap_or_default();
                 self.advance(|capture| capture.body(chunk));
             }
@@ -191,10 +238,32 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if matches!(self.part, Part::Captures(_)) {
-            let status = self.get_http_response_header_bytes(":status");
-            self.answered(status.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok()));
+        match (&self.part, &self.plugin) {
+            (Part::Bystander, _) | (_, None) => {}
+            // Handed over before: whatever the answer is, there is one.
+            (Part::Captures(capture), _) if capture.is_settled() => self.part = Part::Bystander,
+            (Part::Captures(_), _) => self.answered(self.status()),
+            // Not our answer: Envoy or another filter has lost patience.
+            (Part::Answers(_), Some(plugin)) => {
+                let reason = StreamEnd::CutOff.of_incomplete(self.status());
+                plugin.borrow_mut().ignore(self.context, reason);
+                self.part = Part::Bystander;
+            }
         }
         Action::Continue
     }
+}
+
+/// How Envoy says that the stream was answered or has ended. Read only where that matters: it is a call into Envoy.
+fn code_details() -> Vec<u8> {
+    hostcalls::get_property(vec!["response", "code_details"]).ok().flatten().unwrap_or_default()
+}
+
+fn stream_key(request_id: Vec<u8>) -> StreamKey {
+    StreamKey { source_address: source_address(), request_id }
+}
+
+/// The client's address. It can be read as long as the stream lasts.
+fn source_address() -> Vec<u8> {
+    hostcalls::get_property(vec!["source", "address"]).ok().flatten().unwrap_or_default()
 }

@@ -12,6 +12,7 @@ use super::heartbeat::Heartbeat;
 use super::log_limit::{LineKind, LogLimiter};
 use super::messages::{BODY_HELD_BACK, SHARED_NAME};
 use super::metrics::Metrics;
+use super::redirects::{Redirects, StreamKey};
 use super::roots::{KnownRoot, RootTimer, Roots};
 use super::surroundings::CallbackHost;
 use super::turns::Turns;
@@ -38,6 +39,7 @@ pub struct Plugin<E> {
     turns: Turns,
     log_level_read: Option<Instant>,
     awaiting_body: AwaitingBody,
+    redirects: Redirects,
 }
 
 /// The context whose callback is running, and the root that it belongs to.
@@ -58,6 +60,9 @@ impl Current {
 
 /// How often the log level is read again, so that a change through Envoy's admin interface takes effect.
 const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
+
+/// How many streams of a kind one tick deals with, so that it never takes long. The next one follows at once.
+const STREAMS_PER_TICK: usize = 32;
 
 const MISCONFIGURED: &[u8] =
     br#"{"error":{"code":"GATEWAY_MISCONFIGURED","message":"the gateway cannot read request bodies"}}"#;
@@ -103,6 +108,7 @@ impl<E: Envoy> Plugin<E> {
             turns: Turns::default(),
             log_level_read: None,
             awaiting_body: AwaitingBody::default(),
+            redirects: Redirects::default(),
         }
     }
 
@@ -150,7 +156,7 @@ impl<E: Envoy> Plugin<E> {
 
     /// Whether no request and no delivery is held.
     pub fn is_idle(&self) -> bool {
-        self.relay.is_idle()
+        self.relay.is_idle() && self.redirects.is_empty()
     }
 
     /// Envoy creates a stream, in the callback of which this is.
@@ -203,6 +209,7 @@ impl<E: Envoy> Plugin<E> {
         let now = self.envoy.clock();
         self.read_log_level(now);
         self.give_up_on_bodies(now, root);
+        self.give_up_on_redirects(now);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
         self.answer_settled(root);
         self.count_held(now);
@@ -268,6 +275,24 @@ impl<E: Envoy> Plugin<E> {
         self.arm(stream, now);
     }
 
+    /// A stream has ended because Envoy follows a redirect of the collector's in another one. Its request comes along, unless it
+    /// was handed over.
+    pub fn redirected(&mut self, stream: Current, key: StreamKey, request: Option<Request>) {
+        let now = self.envoy.clock();
+        self.redirects.add(key, request, now);
+        self.arm(stream, now);
+    }
+
+    /// Whether a new stream may follow one that was redirected.
+    pub fn expects_redirects(&self) -> bool {
+        !self.redirects.is_empty()
+    }
+
+    /// Returns the request of the stream that a new one follows, or in its place `None` if it was handed over.
+    pub fn follow_redirect(&mut self, key: &StreamKey) -> Option<Option<Request>> {
+        self.redirects.take(key)
+    }
+
     /// A stream's request is not relayed.
     pub fn ignore(&mut self, stream: Current, reason: RequestIgnored) {
         self.step(stream, |_, host| host.request_ignored(reason));
@@ -289,8 +314,8 @@ impl<E: Envoy> Plugin<E> {
         let counts = self.metrics.next_due(now);
         let holds_any = self.relay.pending().any(|(_, held)| held > 0);
         let heartbeat = self.heartbeat.next_due(holds_any, now);
-        let due = [self.relay.next_due(), self.awaiting_body.next_due(), counts, heartbeat];
-        due.into_iter().flatten().min()
+        let streams = [self.awaiting_body.next_due(), self.redirects.next_due()];
+        [self.relay.next_due(), counts, heartbeat].into_iter().chain(streams).flatten().min()
     }
 
     /// Counts the deliveries that are held, if a second has passed since they were last counted.
@@ -351,7 +376,8 @@ impl<E: Envoy> Plugin<E> {
     /// Answers 500 to the streams whose body Envoy has and does not show, in a tick of `root`. A client that has sent nothing of
     /// its body yet is only slow: it may take as long as Envoy's own timeouts allow.
     fn give_up_on_bodies(&mut self, now: Instant, root: u32) {
-        while let Some(waiting) = self.awaiting_body.pop_timed_out(now) {
+        for _ in 0..STREAMS_PER_TICK {
+            let Some(waiting) = self.awaiting_body.pop_timed_out(now) else { return };
             if !self.envoy.set_effective_context(waiting.stream) {
                 continue;
             }
@@ -363,6 +389,16 @@ impl<E: Envoy> Plugin<E> {
                 self.awaiting_body.add(waiting, now);
             }
             self.envoy.set_effective_context(root);
+        }
+    }
+
+    /// Hands over the requests that were redirected to where this filter doesn't run. All that it has seen of the collector is an
+    /// answer below 400.
+    fn give_up_on_redirects(&mut self, now: Instant) {
+        for _ in 0..STREAMS_PER_TICK {
+            let Some(request) = self.redirects.pop_overdue(now) else { return };
+            self.metrics.note(Note::RedirectLost);
+            self.with_host(now, |relay, host| relay.hand_over(request, host));
         }
     }
 

@@ -158,3 +158,30 @@ fn two_filters_of_one_name_are_told_from_a_change_of_configuration_and_the_log_n
     }
     assert_eq!(world.envoy.lines.borrow().len(), 0);
 }
+
+#[test]
+fn a_redirect_that_no_stream_follows_is_handed_over_after_five_seconds_and_its_root_stays_until_then() {
+    let mut world = World::new();
+    world.redirect(1);
+    world.release(1);
+    assert!(world.roots.contains_key(&1));
+    world.wait(5 * SECOND - MS);
+    assert_eq!((world.callouts().len(), world.envoy.told(&["redirect_lost"])), (0, 0));
+    world.wait(10 * MS);
+    assert_eq!((world.callouts(), world.envoy.told(&["redirect_lost"])), (vec![1, 1], 1));
+    world.settle_all(Answer::status(200));
+    assert!(world.roots.is_empty());
+}
+
+#[test]
+fn a_redirect_that_a_stream_follows_is_that_streams() {
+    let mut world = World::new();
+    let first = world.redirect(1);
+    assert!(first.plugin.borrow().expects_redirects());
+    let next = world.stream(1);
+    let request = next.plugin.borrow_mut().follow_redirect(&redirect_key(&first)).flatten();
+    assert!(request.is_some() && !next.plugin.borrow().expects_redirects());
+    world.wait(60 * SECOND);
+    assert_eq!((world.callouts().len(), world.envoy.told(&["redirect_lost"])), (0, 0));
+    assert_eq!(world.next_alarm(), None);
+}

@@ -17,7 +17,7 @@ use super::*;
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
 use crate::endpoints::Endpoints;
-use crate::request::Request;
+use crate::request::{Lease, Request};
 use envoy::{Alarm, FakeEnvoy};
 
 pub const MS: Duration = Duration::from_millis(1);
@@ -53,6 +53,25 @@ pub fn configuration(names: &[&str]) -> Value {
     };
     let integrations: Vec<_> = names.iter().map(integration).collect();
     json!({"delivery": {"max_attempts": 3}, "integrations": integrations})
+}
+
+/// Returns a request with an order of its own: the same one would be a duplicate.
+fn purchase(order: u32, lease: Lease) -> Request {
+    let body = json!({"type": "track", "event": "Order Completed", "properties": {"order_id": order.to_string()},
+        "context": {"consent": {"marketing": true}}});
+    Request {
+        endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
+        path: b"/v1/t".to_vec(),
+        source_address: b"10.0.0.1:1234".to_vec(),
+        headers: Vec::new(),
+        body: body.to_string().into_bytes(),
+        lease,
+    }
+}
+
+/// What tells the stream that follows this one.
+pub fn redirect_key(stream: &Stream) -> StreamKey {
+    StreamKey { source_address: stream.current.context.to_string().into_bytes(), request_id: Vec::new() }
 }
 
 impl World {
@@ -133,20 +152,9 @@ impl World {
 
     /// A purchase is handed over by a stream.
     pub fn hand_over_from(&mut self, stream: &Stream) {
-        // An order of its own: the same one would be a duplicate.
-        let order = stream.current.context.to_string();
-        let body = json!({"type": "track", "event": "Order Completed", "properties": {"order_id": order},
-            "context": {"consent": {"marketing": true}}});
         self.callback(stream.current.context, |_| {
             let mut plugin = stream.plugin.borrow_mut();
-            let request = Request {
-                endpoint: Endpoints::new("").unwrap().find(b"/v1/t").unwrap(),
-                path: b"/v1/t".to_vec(),
-                source_address: b"10.0.0.1:1234".to_vec(),
-                headers: Vec::new(),
-                body: body.to_string().into_bytes(),
-                lease: plugin.lease(),
-            };
+            let request = purchase(stream.current.context, plugin.lease());
             plugin.hand_over(stream.current, request, None);
         });
     }
@@ -168,6 +176,17 @@ impl World {
             stream.plugin.borrow_mut().expect_body(stream.current, HEAD_BYTES, body_seen.clone());
         });
         (context, body_seen)
+    }
+
+    /// A stream of a root ends because Envoy follows a redirect of the collector's, with a purchase as its request.
+    pub fn redirect(&mut self, root: u32) -> Stream {
+        let stream = self.stream(root);
+        self.callback(stream.current.context, |_| {
+            let mut plugin = stream.plugin.borrow_mut();
+            let request = purchase(stream.current.context, plugin.lease());
+            plugin.redirected(stream.current, redirect_key(&stream), Some(request));
+        });
+        stream
     }
 
     /// A callout is answered to the root that sent it.

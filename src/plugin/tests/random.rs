@@ -11,6 +11,7 @@ enum Step {
     Configure(&'static [&'static str]),
     Release(Index),
     HandOver(Index),
+    Redirect(Index),
     Ignore(Index),
     ExpectBody(Index, u64),
     BodySeen(Index),
@@ -28,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => select(configurations.to_vec()).prop_map(Step::Configure),
         1 => index().prop_map(Step::Release),
         5 => index().prop_map(Step::HandOver),
+        1 => index().prop_map(Step::Redirect),
         1 => index().prop_map(Step::Ignore),
         2 => (index(), 0..2_u64).prop_map(|(at, arrived)| Step::ExpectBody(at, arrived)),
         1 => index().prop_map(Step::BodySeen),
@@ -51,6 +53,7 @@ fn take(world: &mut World, step: Step, next_root: &mut u32, bodies: &mut Vec<Bod
         }
         Step::Release(index) => world.release(root(world, index)?),
         Step::HandOver(index) => world.hand_over(root(world, index)?),
+        Step::Redirect(index) => _ = world.redirect(root(world, index)?),
         Step::Ignore(index) => world.ignore(root(world, index)?),
         Step::ExpectBody(index, arrived) => bodies.push(world.expect_body(root(world, index)?, arrived).1),
         Step::BodySeen(index) => {

@@ -100,3 +100,17 @@ fn no_answer_is_made_up_for_a_body_that_came_or_a_stream_that_is_gone() {
     assert_eq!(*world.envoy.replies.borrow(), []);
     assert_eq!(world.next_alarm(), None);
 }
+
+#[test]
+fn a_tick_looks_at_a_few_of_many_slow_streams_and_the_next_one_follows_at_once() {
+    let mut world = World::new();
+    let bodies: Vec<_> = (0..100).map(|_| world.expect_body(1, 1)).collect();
+    let mut answered = Vec::new();
+    world.wait(5 * SECOND);
+    for _ in 0..4 {
+        answered.push(world.envoy.replies.borrow().len());
+        world.wait(MS);
+    }
+    assert_eq!(answered, [32, 64, 96, 100]);
+    drop(bodies);
+}
