@@ -3,11 +3,9 @@
 
 mod support;
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use support::orders::{Books, FT, PS, configuration, dropped, flashtalking, order, podsights, settled};
-use support::{Collector, Flashtalking, Gateway, LIMIT, Options, Podsights, wait_until};
+use support::{Collector, Flashtalking, Gateway, LIMIT, Options, Podsights, drain, wait_until};
 
 /// Where the plugin configuration is in the filter's file.
 const CONFIGURATION: &str = "/resources/0/typed_config/config/configuration";
@@ -177,16 +175,6 @@ fn a_refused_configuration_at_the_start_harms_no_request_and_a_good_one_later_is
     assert!(gateway.reconfigure(configuration(&[podsights()], json!({}))));
     gateway.send(order(1));
     assert_eq!(settled(&gateway, PS, 1).delivered, 1);
-}
-
-/// Runs `scripts/drain`: the code that it ended with, and what it said.
-fn drain(admin: &str, deadline: u32, still: u32) -> (Option<i32>, String) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/drain");
-    let output = Command::new("sh")
-        .args([script, admin, &deadline.to_string(), &still.to_string()])
-        .output()
-        .expect("cannot run sh");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]

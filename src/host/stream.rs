@@ -43,6 +43,8 @@ impl Stream {
         let mut plugin = plugin.borrow_mut();
         let config = Rc::clone(plugin.config());
         let headers = self.get_http_request_headers_bytes();
+        #[cfg(feature = "crash-test")]
+        super::crash::if_asked(&headers);
         let method = headers.iter().find(|(name, _)| name == ":method").map(|(_, method)| method.as_slice());
         if !endpoint.takes(method.unwrap_or_default()) {
             return Part::Bystander;

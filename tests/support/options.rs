@@ -38,6 +38,7 @@ pub struct Options {
     edits_of_filter: Vec<Edit>,
     filter_file: Option<String>,
     module: Option<PathBuf>,
+    listener_port: u16,
 }
 
 impl Options {
@@ -48,8 +49,17 @@ impl Options {
             log_level: "info".into(),
             filter_log_level: "debug".into(),
             processor: None,
+            epoch: None,
+            arguments: vec![],
         };
-        Self { envoy, edits_of_envoy: vec![], edits_of_filter: vec![], filter_file: None, module: None }
+        Self {
+            envoy,
+            edits_of_envoy: vec![],
+            edits_of_filter: vec![],
+            filter_file: None,
+            module: None,
+            listener_port: 0,
+        }
     }
 
     /// The plugin configuration, in place of the shipped one.
@@ -86,6 +96,20 @@ impl Options {
     /// Worker threads, each with its own VM. 1 unless set.
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.envoy.concurrency = workers;
+        self
+    }
+
+    /// Further options of Envoy's command line.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.envoy.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Allows [`Gateway::restart_hot`](super::Gateway::restart_hot). The listener gets a port that is free now, since the
+    /// process that takes over has to ask for the same.
+    pub fn can_restart_hot(mut self) -> Self {
+        self.envoy.epoch = Some(0);
+        self.listener_port = free_port();
         self
     }
 
@@ -145,8 +169,9 @@ impl Options {
     /// might be taken by another test before it gets there.
     pub(super) fn apply(self, envoy_yaml: &Path, filter_yaml: &Path) -> (EnvoyOptions, Value) {
         let mut envoy = read(envoy_yaml);
-        for address in ["/admin/address", "/static_resources/listeners/0/address"] {
-            envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(0);
+        let ports = [("/admin/address", 0), ("/static_resources/listeners/0/address", self.listener_port)];
+        for (address, port) in ports {
+            envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(port);
         }
         self.edits_of_envoy.into_iter().for_each(|edit| edit(&mut envoy));
         std::fs::write(envoy_yaml, yaml(&envoy)).expect("cannot write");
@@ -156,6 +181,11 @@ impl Options {
         std::fs::write(filter_yaml, self.filter_file.unwrap_or_else(|| yaml(&filter))).expect("cannot write");
         (self.envoy, filter)
     }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("it is bound").port()
 }
 
 fn read(path: &Path) -> Value {
