@@ -8,6 +8,7 @@
 //!
 //! A read copies a shard out of Envoy and a write copies it back, so all deliveries of one event share one read and one write.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -227,7 +228,9 @@ impl ShardSnapshot {
     fn make_room(&mut self) {
         let mut kept: Vec<Entry> = entries(&self.shard).filter(|entry| self.is_fresh(*entry)).collect();
         if kept.len() >= MAX_ENTRIES {
-            let oldest = kept.iter().enumerate().min_by_key(|(_, entry)| entry.seen).map(|(at, _)| at);
+            // The farthest from now: where the clock was set back, what is newest isn't what is latest.
+            let age = |entry: &Entry| Reverse(entry.seen.abs_diff(self.now));
+            let oldest = kept.iter().enumerate().min_by_key(|(_, entry)| age(entry)).map(|(at, _)| at);
             kept.swap_remove(oldest.unwrap_or_default());
         }
         self.shard.truncate(HEADER.len());

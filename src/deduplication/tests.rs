@@ -174,6 +174,20 @@ fn a_full_shard_forgets_its_oldest_entry_only() {
 }
 
 #[test]
+fn a_full_shard_remembers_what_is_new_though_the_clock_was_set_back() {
+    let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
+    let mut shard = snapshot(Vec::new(), 1000, WINDOW as u32);
+    for n in 0..MAX_ENTRIES {
+        shard.insert(nth(n));
+    }
+    shard.now = 1000 - WINDOW as u32 / 2;
+    for n in MAX_ENTRIES..MAX_ENTRIES + 10 {
+        shard.insert(nth(n));
+    }
+    assert!((MAX_ENTRIES..MAX_ENTRIES + 10).all(|n| shard.knows(nth(n))));
+}
+
+#[test]
 fn a_full_shard_first_loses_all_that_has_expired() {
     let nth = |n: usize| Id { shard: 0, hash: n.to_le_bytes() };
     let mut shard = snapshot(Vec::new(), 0, WINDOW as u32);

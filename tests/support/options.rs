@@ -87,6 +87,12 @@ impl Options {
         })
     }
 
+    /// An environment variable of Envoy which the filter does not get to see.
+    pub fn process_env(mut self, name: &str, value: &str) -> Self {
+        self.envoy.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Takes an environment variable of Envoy away.
     pub fn without_env(mut self, name: &str) -> Self {
         self.envoy.environment.retain(|(other, _)| other != name);
