@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::orders::{Books, FT, PS, configuration, flashtalking, orders, podsights, settled};
-use support::{Gateway, LIMIT, Options, Podsights, drain, wait_until};
+use support::{Connection, Gateway, LIMIT, Options, Podsights, drain, wait_until};
 
 /// By which the second process counts what it does itself, and not some of what the first one did.
 const OWN_COUNTERS: &str = "--skip-hot-restart-parent-stats";
@@ -74,7 +74,8 @@ fn what_the_first_process_still_holds_at_its_end_is_lost() {
 #[test]
 fn a_drain_of_the_second_process_waits_for_its_own_deliveries_alone() {
     let mut gateway = holding_ten(LONG, &[OWN_COUNTERS]);
-    let _first = gateway.restart_hot();
+    let first = gateway.restart_hot();
+    assert!(Connection::open(first.admin).is_err(), "the first process still shows its counters");
     gateway.send(orders(10..13));
     gateway.wait_for(Podsights, 13);
     let admin = gateway.admin_address().to_string();
