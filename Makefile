@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm crash-test cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -27,7 +27,10 @@ setup: ## Install what is missing: Rust with the WebAssembly target, a linker, E
 wasm: setup ## Build the filter: dist/conversion-relay.wasm
 	@scripts/wasm
 
-test: wasm stand-in ## Run all tests, including those in the real Envoy
+crash-test: setup ## Build dist/crash-test.wasm, a module for the tests that a header makes crash
+	@scripts/wasm --crash-test
+
+test: wasm crash-test stand-in ## Run all tests, including those in the real Envoy
 	@scripts/cargo test --workspace
 
 fuzz: ## Fuzz whatever reads foreign input by libFuzzer (FUZZ_SECONDS=60 each; TARGET=request; UPDATE_DOCS=1)
@@ -95,7 +98,7 @@ image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (n
 release: wasm ## Write the release to dist/: the module, its SBOM, changelog section and checksums
 	@scripts/release
 
-compat: wasm stand-in ## Run the tests in each supported Envoy and print a table
+compat: wasm crash-test stand-in ## Run the tests in each supported Envoy and print a table
 	@scripts/compat
 
 test-compose: wasm stand-in ## Test docker-compose.yaml with a container engine (skipped if there is none)

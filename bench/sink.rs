@@ -115,6 +115,8 @@ pub fn quiet(processor: Option<usize>) -> EnvoyOptions {
         log_level: "warning".into(),
         filter_log_level: "warning".into(),
         processor,
+        epoch: None,
+        arguments: vec![],
     }
 }
 

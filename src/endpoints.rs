@@ -39,7 +39,8 @@ pub struct EndpointSettings {
     /// source with `deliver: true`, and `allow_on_headers_stop_iteration: true` in Envoy's plugin configuration.
     pub deliver: Option<DeliverSettings>,
     /// The maximum number of bytes that one worker holds of open requests, of requests whose events are not all processed, and of
-    /// events that were parsed early for the response. Beyond it requests pass unparsed (`overloaded`).
+    /// events that were parsed early for the response. Beyond it requests pass unparsed (`overloaded`). It and
+    /// `delivery.queue.max_bytes` together are at most 805306368, since a VM has 1 GiB.
     #[default(Whole::literal::<{ 32 << 20 }>())]
     pub max_captured_bytes: Whole<1024, { 512 << 20 }>,
 }

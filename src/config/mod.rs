@@ -59,6 +59,10 @@ pub struct Config {
     pub integrations: Vec<IntegrationSettings>,
 }
 
+/// The most bytes of requests and deliveries that a VM may be told to hold. Envoy gives it a gibibyte, and ends it when that is
+/// used up; the rest is for what is being worked on.
+const MAX_HELD_BYTES: usize = 768 << 20;
+
 /// A configuration ready to run.
 pub struct Compiled {
     /// The paths of tracking requests.
@@ -140,6 +144,14 @@ impl Compiled {
             let problem = "expected a source with deliver: true, whose key its senders use";
             return Err(Invalid::new("endpoints.deliver", problem));
         }
+        let limits = config.endpoints.limits();
+        let left = MAX_HELD_BYTES.saturating_sub(limits.captured_bytes);
+        if delivery.max_bytes > left {
+            let problem = format!(
+                "expected at most {left}, since with endpoints.max_captured_bytes it may be {MAX_HELD_BYTES}: a VM has 1 GiB"
+            );
+            return Err(Invalid::new("delivery.queue.max_bytes", problem));
+        }
         let endpoints = Endpoints::new(&config.endpoints.base_path)
             .map_err(|problem| Invalid::new("endpoints.base_path", problem))?;
         Ok(Self {
@@ -148,7 +160,7 @@ impl Compiled {
                 .with_deliver(config.endpoints.deliver.is_some()),
             reply: config.endpoints.reply,
             relay_when: config.endpoints.relay_when,
-            limits: config.endpoints.limits(),
+            limits,
             anonymous_id_cookies: config.identity.anonymous_id_cookies.clone(),
             client_from_context: config.identity.client_from_context,
             issue_anonymous_id,

@@ -237,6 +237,19 @@ fn two_integrations_that_would_count_an_event_twice_are_refused() {
 }
 
 #[test]
+fn what_requests_and_deliveries_may_take_together_leaves_a_vm_some_memory() {
+    let with = |captured: usize, queued: usize| {
+        let mut config = good();
+        config["endpoints"]["max_captured_bytes"] = json!(captured << 20);
+        config["delivery"]["queue"]["max_bytes"] = json!(queued << 20);
+        load(&config).map(|_| ()).map_err(|invalid| invalid.to_string())
+    };
+    assert!(with(512, 256).is_ok() && with(256, 512).is_ok());
+    let message = with(512, 257).unwrap_err();
+    assert!(message.starts_with("delivery.queue.max_bytes: expected at most 268435456"), "{message}");
+}
+
+#[test]
 fn a_protobuf_struct_as_envoy_passes_it_is_read_like_json() {
     use prost::Message;
     use prost_types::{ListValue, Struct, Value, value::Kind};

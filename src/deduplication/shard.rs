@@ -86,8 +86,9 @@ impl Shard {
     fn make_room(&mut self, terms: Terms) {
         let mut kept: Vec<Entry> = self.entries().filter(|entry| entry.is_fresh(terms)).collect();
         if kept.len() >= MAX_ENTRIES {
-            let age = |entry: &Entry| (entry.state == State::Held, entry.time);
-            let oldest = kept.iter().enumerate().min_by_key(|(_, entry)| age(entry)).map(|(at, _)| at);
+            // The farthest from now: where the clock was set back, what is newest isn't what is latest.
+            let age = |entry: &Entry| (entry.state == State::Delivered, entry.time.abs_diff(terms.now));
+            let oldest = kept.iter().enumerate().max_by_key(|(_, entry)| age(entry)).map(|(at, _)| at);
             kept.swap_remove(oldest.unwrap_or_default());
         }
         self.replace(kept);

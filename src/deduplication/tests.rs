@@ -229,6 +229,20 @@ fn a_full_shard_forgets_its_oldest_entry_only_and_of_what_is_held_none_before_wh
 }
 
 #[test]
+fn a_full_shard_remembers_what_is_new_though_the_clock_was_set_back() {
+    let nth = |n: usize| n.to_le_bytes();
+    let mut shard = Shard::default();
+    for n in 0..MAX_ENTRIES {
+        shard.insert(nth(n), 1000, State::Delivered, terms(1000));
+    }
+    let back = terms(1000 - WINDOW as u32 / 2);
+    for n in MAX_ENTRIES..MAX_ENTRIES + 10 {
+        shard.insert(nth(n), back.now, State::Delivered, back);
+    }
+    assert!((MAX_ENTRIES..MAX_ENTRIES + 10).all(|n| shard.find(nth(n), back).is_some()));
+}
+
+#[test]
 fn a_full_shard_first_loses_all_that_has_expired() {
     let nth = |n: usize| n.to_le_bytes();
     let mut shard = Shard::default();

@@ -4,6 +4,8 @@
 //! data from Envoy and pass it to the VM's [`Plugin`](crate::plugin::Plugin), which calls Envoy through
 //! [`hostcalls::Hostcalls`].
 
+#[cfg(feature = "crash-test")]
+mod crash;
 mod hostcalls;
 mod root;
 mod stream;

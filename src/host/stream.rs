@@ -49,6 +49,8 @@ impl Stream {
         let mut plugin = plugin.borrow_mut();
         let config = Rc::clone(plugin.config());
         let headers = self.get_http_request_headers_bytes();
+        #[cfg(feature = "crash-test")]
+        super::crash::if_asked(&headers);
         let method = headers.iter().find(|(name, _)| name == ":method").map(|(_, method)| method.as_slice());
         if !endpoint.takes(method.unwrap_or_default()) || is_upgrade(&headers) {
             return Part::Bystander;
@@ -239,7 +241,8 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         match (&self.part, &self.plugin) {
-            (Part::Bystander, _) | (_, None) => {}
+            // Of a stream that waits, `on_done` tells.
+            (Part::Bystander | Part::Waits, _) | (_, None) => {}
             // Handed over before: whatever the answer is, there is one.
             (Part::Captures(capture), _) if capture.is_settled() => self.part = Part::Bystander,
             (Part::Captures(_), _) => self.answered(self.status()),

@@ -1,11 +1,12 @@
 //! How a destination answers: like the real one, or as a test or a user has configured it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -20,6 +21,8 @@ pub struct Behaviour {
     /// Added to the answer's own headers, or put in their place.
     pub headers: BTreeMap<String, String>,
     pub body: Option<String>,
+    /// In place of `body`: this many zeros.
+    pub body_bytes: Option<usize>,
     pub delay_ms: u64,
     pub reset: Option<Reset>,
     /// 0 to 1: to which share of the requests it applies, spread evenly. The others are answered normally.
@@ -32,6 +35,12 @@ pub struct Behaviour {
     pub early: bool,
     /// Refuses connections (the collector, the webhook) or resets the TLS handshake (a vendor), and closes what is open.
     pub refuse: bool,
+    /// Says GOAWAY on each connection after this many requests, and answers what it has. HTTP/2 only.
+    pub goaway_after: Option<u64>,
+    /// Then answers nothing more, but closes the connection behind its GOAWAY.
+    pub goaway_abrupt: bool,
+    /// How many streams at once it allows on a connection that is made from now on. HTTP/2 only.
+    pub max_streams: Option<u32>,
 }
 
 /// Where an answer breaks off.
@@ -40,6 +49,10 @@ pub struct Behaviour {
 pub enum Reset {
     BeforeHeaders,
     MidResponse,
+    /// As `BeforeHeaders`, with the code that says that the request was not looked at. HTTP/2 only.
+    RefusedStream,
+    /// Midway like `MidResponse`, with the whole connection and whatever else is on it. HTTP/2 only.
+    Connection,
 }
 
 impl Default for Behaviour {
@@ -48,6 +61,7 @@ impl Default for Behaviour {
             status: None,
             headers: BTreeMap::new(),
             body: None,
+            body_bytes: None,
             delay_ms: 0,
             reset: None,
             share: 1.0,
@@ -55,6 +69,9 @@ impl Default for Behaviour {
             hold: false,
             early: false,
             refuse: false,
+            goaway_after: None,
+            goaway_abrupt: false,
+            max_streams: None,
         }
     }
 }
@@ -82,12 +99,12 @@ impl Behaviour {
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub body: Bytes,
     pub reset: Option<Reset>,
 }
 
 impl Reply {
-    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         Self { status, headers, body: body.into(), reset: None }
     }
@@ -108,6 +125,14 @@ impl Reply {
 
 /// A transparent GIF of one pixel.
 const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+/// How HTTP/2 connections are treated.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    pub max_streams: Option<u32>,
+    pub goaway_after: Option<u64>,
+    pub goaway_abrupt: bool,
+}
 
 /// A behaviour and how many requests it has seen.
 #[derive(Debug, Default)]
@@ -145,6 +170,16 @@ impl Behaviours {
         self.current.borrow().behaviour.refuse
     }
 
+    /// How it treats the connections of HTTP/2.
+    pub fn connections(&self) -> Connections {
+        let behaviour = &self.current.borrow().behaviour;
+        Connections {
+            max_streams: behaviour.max_streams,
+            goaway_after: behaviour.goaway_after,
+            goaway_abrupt: behaviour.goaway_abrupt,
+        }
+    }
+
     /// Resolves once connections are refused (`true`) or accepted (`false`), at once if they are already.
     pub async fn until_refusing(&self, refusing: bool) {
         let mut current = self.current.subscribe();
@@ -180,10 +215,23 @@ impl Behaviours {
     }
 }
 
+/// The same memory for all answers of this length: many at once are large.
+fn zeros(bytes: usize) -> Bytes {
+    static LONGEST: Mutex<Bytes> = Mutex::new(Bytes::new());
+    let mut longest = LONGEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if longest.len() < bytes {
+        *longest = vec![0; bytes].into();
+    }
+    longest.slice(..bytes)
+}
+
 fn altered(mut reply: Reply, behaviour: &Behaviour) -> Reply {
     reply.status = behaviour.status.unwrap_or(reply.status);
     if let Some(body) = &behaviour.body {
-        reply.body = body.clone().into_bytes();
+        reply.body = body.clone().into();
+    }
+    if let Some(bytes) = behaviour.body_bytes {
+        reply.body = zeros(bytes);
     }
     for (name, value) in &behaviour.headers {
         reply.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));

@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         bytes.extend(b"\r\n");
         let sent = match reply.reset {
             _ if bodiless => 0,
-            Some(Reset::MidResponse) => reply.body.len() / 2,
+            Some(Reset::MidResponse | Reset::Connection) => reply.body.len() / 2,
             _ => reply.body.len(),
         };
         bytes.extend(&reply.body[..sent]);

@@ -8,6 +8,7 @@ mod control;
 mod destination;
 mod gateway;
 mod http1;
+mod http2;
 mod journal;
 mod print;
 mod serve;
@@ -59,9 +60,11 @@ CONTROL
                                                   or webhook
   GET /requests/wait?to=D&count=N&timeout_ms=T    the same once there are N of them; 408 if there aren't in time
   DELETE /requests                                forget them
-  PUT /behaviour/D                                {status, headers, body, delay_ms, reset: before_headers|mid_response,
-                                                  share: 0..1, times: N, hold: bool, early: bool,
-                                                  refuse: bool}; {} as usual again
+  PUT /behaviour/D                                {status, headers, body, body_bytes: N, delay_ms,
+                                                  reset: before_headers|mid_response|refused_stream|connection,
+                                                  share: 0..1, times: N, hold: bool, early: bool, refuse: bool,
+                                                  goaway_after: N, goaway_abrupt: bool, max_streams: N};
+                                                  {} as usual again
   GET /tally[?ids=1]                              requests, answers by status, orders seen and seen repeatedly
 ";
 

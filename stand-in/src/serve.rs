@@ -1,13 +1,11 @@
 //! Connections: TCP for the collector and the webhook, TLS for the vendors with HTTP/2 or HTTP/1.1 in it.
 
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use h2::Reason;
-use h2::server::SendResponse;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -16,17 +14,15 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::behaviour::{Reply, Reset};
+use crate::behaviour::Reset;
 use crate::certificates::Authority;
 use crate::destination::{Destination, PerDestination};
 use crate::http1::{self, Http1};
+use crate::http2;
 use crate::stand_in::{Arrived, Peer, StandIn};
 use crate::tally::Ending;
 
 const BACKLOG: u32 = 4096;
-/// HTTP/2 streams of one connection; vendors' front ends allow about as many.
-const MAX_STREAMS: u32 = 1000;
-const WINDOW_BYTES: u32 = 1 << 20;
 
 /// A port that stays reserved while it is not listening, so that connections can be refused for a while.
 pub struct Port {
@@ -147,7 +143,7 @@ async fn vendor(stand_in: &Arc<StandIn>, vendors: &Vendors, stream: TcpStream) -
     let is_http2 = alpn.as_deref() == Some("h2");
     let peer = Peer { to, sni, alpn };
     if is_http2 {
-        http2_connection(stand_in.clone(), peer, stream).await;
+        http2::connection(stand_in.clone(), peer, stream).await;
     } else {
         http1_connection(stand_in.clone(), peer, stream).await;
     }
@@ -212,13 +208,13 @@ async fn http1_requests<S: Connection>(
                 () = connection.closed() => return Ok(()),
             },
         };
-        if reply.reset == Some(Reset::BeforeHeaders) {
+        if matches!(reply.reset, Some(Reset::BeforeHeaders | Reset::RefusedStream)) {
             pending.settle(Ending::Reset);
             connection.io.abort();
             return Ok(());
         }
         connection.respond(&reply).await?;
-        if reply.reset == Some(Reset::MidResponse) {
+        if reply.reset.is_some() {
             pending.settle(Ending::Reset);
             return Ok(());
         }
@@ -239,88 +235,4 @@ impl From<http1::Request> for Arrived {
         let http1::Request { method, path, version, headers, head, body } = request;
         Self { method, path, version, headers, head: Some(head), body }
     }
-}
-
-type Body = Cursor<Vec<u8>>;
-
-async fn http2_connection(stand_in: Arc<StandIn>, peer: Peer, stream: TlsStream<TcpStream>) {
-    let handshake = h2::server::Builder::new()
-        .initial_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_local_error_reset_streams(None) // resets on demand are no attack
-        .handshake::<_, Body>(stream);
-    let Ok(mut connection) = handshake.await else { return };
-    loop {
-        let next = tokio::select! {
-            () = stand_in.behaviour(peer.to).until_refusing(true) => return,
-            next = connection.accept() => next,
-        };
-        let (request, respond) = match next {
-            Some(Ok(next)) => next,
-            Some(Err(error)) if !error.is_io() => return eprintln!("{}: {error}", peer.to.name()),
-            _ => return,
-        };
-        let (stand_in, peer) = (stand_in.clone(), peer.clone());
-        tokio::spawn(async move {
-            match arrived(request).await {
-                Ok(request) => http2_answer(&stand_in, &peer, request, respond).await,
-                Err(_) => stand_in.tallies().of_mut(peer.to).abort(),
-            }
-        });
-    }
-}
-
-async fn arrived(request: http::Request<h2::RecvStream>) -> Result<Arrived, h2::Error> {
-    let (parts, mut stream) = request.into_parts();
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.data().await {
-        let chunk = chunk?;
-        stream.flow_control().release_capacity(chunk.len())?;
-        body.extend_from_slice(&chunk);
-    }
-    let mut headers: Vec<_> = parts
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-        .collect();
-    if let Some(authority) = parts.uri.authority() {
-        headers.insert(0, ("host".to_owned(), authority.as_str().into())); // :authority, under its HTTP/1 name
-    }
-    let path = parts.uri.path_and_query().map(|path| path.as_str().into()).unwrap_or_default();
-    Ok(Arrived { method: parts.method.to_string(), path, version: "HTTP/2", headers, head: None, body })
-}
-
-async fn http2_answer(stand_in: &StandIn, peer: &Peer, request: Arrived, mut respond: SendResponse<Body>) {
-    let pending = stand_in.receive(peer, request);
-    let reply = tokio::select! {
-        reply = pending.reply() => reply,
-        _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,
-    };
-    if reply.reset == Some(Reset::BeforeHeaders) {
-        pending.settle(Ending::Reset);
-        return respond.send_reset(Reason::INTERNAL_ERROR);
-    }
-    match http2_respond(&reply, respond).await {
-        Ok(()) if reply.reset.is_some() => pending.settle(Ending::Reset),
-        Ok(()) => pending.settle(Ending::Answered(reply.status)),
-        Err(error) => eprintln!("{}: cannot send the answer: {error:#}", peer.to.name()),
-    }
-}
-
-async fn http2_respond(reply: &Reply, mut respond: SendResponse<Body>) -> Result<()> {
-    let mut head = http::Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
-        head = head.header(name, value);
-    }
-    let mut stream = respond.send_response(head.body(())?, false)?;
-    if reply.reset == Some(Reset::MidResponse) {
-        let half = reply.body.len() / 2;
-        stream.send_data(Cursor::new(reply.body[..half].to_vec()), false)?;
-        // A reset overtakes what is not yet written: let the first half go.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        stream.send_reset(Reason::INTERNAL_ERROR);
-        return Ok(());
-    }
-    Ok(stream.send_data(Cursor::new(reply.body.clone()), true)?)
 }

@@ -22,11 +22,16 @@ pub struct EnvoyOptions {
     pub filter_log_level: String,
     /// The processor that all of it runs on; any if none is named.
     pub processor: Option<usize>,
+    /// Which process of a series it is, each of which takes over from the one before; `None`: no other takes over.
+    pub epoch: Option<u32>,
+    /// Further options of the command line.
+    pub arguments: Vec<String>,
 }
 
 pub struct Envoy {
     process: Child,
-    dir: PathBuf,
+    admin_file: PathBuf,
+    log_file: PathBuf,
     /// When it was told to start.
     pub begun: Instant,
     pub admin: SocketAddr,
@@ -37,24 +42,28 @@ impl Envoy {
     /// Starts Envoy with `config`, whose ports must be 0, and waits until it is ready.
     pub fn start(dir: &Path, config: &Path, options: &EnvoyOptions) -> Self {
         let begun = Instant::now();
+        let epoch = options.epoch.unwrap_or_default();
+        let [admin_file, log_file] = ["admin", "envoy.log"].map(|name| dir.join(format!("{epoch}-{name}")));
         let process = command(options.processor)
             .arg("-c")
             .arg(config)
-            .args(["--disable-hot-restart", "--concurrency", &options.concurrency.to_string()])
+            .args(hot_restart(dir, options.epoch))
+            .args(["--concurrency", &options.concurrency.to_string()])
             .args(["--log-level", &options.log_level])
             .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
+            .args(&options.arguments)
             .arg("--admin-address-path")
-            .arg(dir.join("admin"))
+            .arg(&admin_file)
             .env_clear() // what runs the tests must not reach the filter
             .envs(options.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             // Not by --log-path: Envoy writes to that every ten seconds only.
-            .stderr(Stdio::from(std::fs::File::create(dir.join("envoy.log")).expect("cannot write")))
+            .stderr(Stdio::from(std::fs::File::create(&log_file).expect("cannot write")))
             .spawn()
             .expect("cannot start Envoy");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { process, dir: dir.to_owned(), begun, admin: nowhere, listener: nowhere };
+        let mut envoy = Self { process, admin_file, log_file, begun, admin: nowhere, listener: nowhere };
         let ready = wait_until_every(START_POLL, START_LIMIT, || {
             assert!(envoy.is_running(), "Envoy ended at its start");
             envoy.is_ready()
@@ -69,7 +78,7 @@ impl Envoy {
     }
 
     fn is_ready(&mut self) -> bool {
-        let address = std::fs::read_to_string(self.dir.join("admin")).ok().and_then(|text| text.parse().ok());
+        let address = std::fs::read_to_string(&self.admin_file).ok().and_then(|text| text.parse().ok());
         let Some(address) = address else { return false };
         self.admin = address;
         // On a busy machine it can take long to compile the module, and Envoy doesn't answer meanwhile.
@@ -98,7 +107,7 @@ impl Envoy {
     }
 
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.dir.join("envoy.log")).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&std::fs::read(&self.log_file).unwrap_or_default()).into_owned()
     }
 
     /// The last lines of the log, for a test that failed, without the long list of extensions that Envoy starts with.
@@ -140,6 +149,22 @@ impl Drop for Envoy {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// The options by which one process finds the one before it, or is the first, or stands alone.
+fn hot_restart(dir: &Path, epoch: Option<u32>) -> Vec<String> {
+    let file = dir.join("base-id");
+    match epoch {
+        None => vec!["--disable-hot-restart".into()],
+        Some(0) => {
+            let file = file.to_str().expect("a path in UTF-8");
+            vec!["--use-dynamic-base-id".into(), "--base-id-path".into(), file.into()]
+        }
+        Some(epoch) => {
+            let id = std::fs::read_to_string(&file).expect("the first process wrote it").trim().to_owned();
+            vec!["--base-id".into(), id, "--restart-epoch".into(), epoch.to_string()]
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub struct Gateway {
     envoy: Envoy,
     stand_in: StandIn,
     dir: TempDir,
+    envoy_options: EnvoyOptions,
     /// The filter's file as it was at the start.
     filter: Value,
 }
@@ -54,7 +55,7 @@ impl Gateway {
         let stand_in = StandIn::start(&dir.0, &options.module_path());
         let (envoy_options, filter) = options.apply(&stand_in.ready);
         let envoy = Envoy::start(&dir.0, &stand_in.ready.envoy_yaml, &envoy_options);
-        Self { envoy, stand_in, dir, filter }
+        Self { envoy, stand_in, dir, envoy_options, filter }
     }
 
     /// The folder with the gateway's files: envoy.yaml, conversion-relay.yaml, ca.pem.
@@ -254,6 +255,15 @@ impl Gateway {
         self.envoy.signal("CONT");
     }
 
+    /// Starts another Envoy, which takes over from the one that runs, and waits until it serves. The gateway is then that other;
+    /// the one before is given back, and drains.
+    pub fn restart_hot(&mut self) -> Envoy {
+        let epoch = self.envoy_options.epoch.expect("Options::can_restart_hot");
+        self.envoy_options.epoch = Some(epoch + 1);
+        let next = Envoy::start(&self.dir.0, &self.stand_in.ready.envoy_yaml, &self.envoy_options);
+        std::mem::replace(&mut self.envoy, next)
+    }
+
     /// Ends Envoy as an operator would, by SIGTERM, and waits for it.
     pub fn terminate(&mut self) -> ExitStatus {
         self.envoy.signal("TERM");
@@ -265,6 +275,16 @@ impl Gateway {
 pub fn sum(page: &str, name: &str, labels: &[(&str, &str)]) -> u64 {
     let series = envoy::series(page, name).filter(|(has, _)| envoy::has_labels(has, labels));
     series.map(|(_, value)| value).sum::<f64>() as u64
+}
+
+/// Runs `scripts/drain`: the code that it ended with, and what it said.
+pub fn drain(admin: &str, deadline: u32, still: u32) -> (Option<i32>, String) {
+    let output = std::process::Command::new("sh")
+        .arg(root().join("scripts/drain"))
+        .args([admin, &deadline.to_string(), &still.to_string()])
+        .output()
+        .expect("cannot run sh");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Asks again and again whether `condition` holds. False if it still doesn't after `limit`.

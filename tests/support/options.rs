@@ -41,6 +41,7 @@ pub struct Options {
     filter_file: Option<String>,
     module: Option<PathBuf>,
     with_webhook: bool,
+    listener_port: u16,
 }
 
 impl Options {
@@ -51,6 +52,8 @@ impl Options {
             log_level: "info".into(),
             filter_log_level: "debug".into(),
             processor: None,
+            epoch: None,
+            arguments: vec![],
         };
         Self {
             envoy,
@@ -59,6 +62,7 @@ impl Options {
             filter_file: None,
             module: None,
             with_webhook: false,
+            listener_port: 0,
         }
     }
 
@@ -87,6 +91,12 @@ impl Options {
         })
     }
 
+    /// An environment variable of Envoy which the filter does not get to see.
+    pub fn process_env(mut self, name: &str, value: &str) -> Self {
+        self.envoy.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Takes an environment variable of Envoy away.
     pub fn without_env(mut self, name: &str) -> Self {
         self.envoy.environment.retain(|(other, _)| other != name);
@@ -96,6 +106,20 @@ impl Options {
     /// Worker threads, each with its own VM. 1 unless set.
     pub fn concurrency(mut self, workers: u32) -> Self {
         self.envoy.concurrency = workers;
+        self
+    }
+
+    /// Further options of Envoy's command line.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.envoy.arguments.extend(arguments.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Allows [`Gateway::restart_hot`](super::Gateway::restart_hot). The listener gets a port that is free now, since the
+    /// process that takes over has to ask for the same.
+    pub fn can_restart_hot(mut self) -> Self {
+        self.envoy.epoch = Some(0);
+        self.listener_port = free_port();
         self
     }
 
@@ -165,8 +189,9 @@ impl Options {
         if self.with_webhook {
             add_cluster(&mut envoy, "webhook", *webhook);
         }
-        for address in ["/admin/address", "/static_resources/listeners/0/address"] {
-            envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(0);
+        let ports = [("/admin/address", 0), ("/static_resources/listeners/0/address", self.listener_port)];
+        for (address, port) in ports {
+            envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(port);
         }
         self.edits_of_envoy.into_iter().for_each(|edit| edit(&mut envoy));
         std::fs::write(envoy_yaml, yaml(&envoy)).expect("cannot write");
@@ -186,6 +211,11 @@ fn add_cluster(envoy: &mut Value, name: &str, address: SocketAddr) {
         "load_assignment": {"cluster_name": name, "endpoints": endpoints}});
     let clusters = envoy.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     clusters.expect("clusters").push(cluster);
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("it is bound").port()
 }
 
 fn read(path: &Path) -> Value {
