@@ -169,7 +169,7 @@ impl SeenIds {
                 let (bytes, cas) = store.get(&key);
                 let mut shard = Shard(bytes.unwrap_or_default());
                 for (id, is_delivered) in ends {
-                    shard.remove(id.hash);
+                    shard.release(id.hash);
                     if *is_delivered {
                         shard.insert(id.hash, terms.now, State::Delivered, terms);
                     }

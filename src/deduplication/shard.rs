@@ -75,10 +75,11 @@ impl Shard {
         self.push(Entry { hash, time, state });
     }
 
-    /// Takes out every entry of an id.
-    pub fn remove(&mut self, hash: [u8; 8]) {
-        if self.entries().any(|entry| entry.hash == hash) {
-            let kept = self.entries().filter(|entry| entry.hash != hash).collect();
+    /// Forgets that an id is held. When it was delivered before, by whatever clock, stays known.
+    pub fn release(&mut self, hash: [u8; 8]) {
+        let is_it = |entry: &Entry| entry.hash == hash && entry.state == State::Held;
+        if self.entries().any(|entry| is_it(&entry)) {
+            let kept = self.entries().filter(|entry| !is_it(entry)).collect();
             self.replace(kept);
         }
     }

@@ -188,19 +188,31 @@ fn what_is_held_is_known_until_its_lease_ends_and_what_was_delivered_for_the_win
 #[test]
 fn the_ends_of_one_shard_share_a_write_and_survive_another_workers() {
     let (memory, store) = (memory(), Shared::default());
-    let takers = ["Podsights", "Flashtalking"].map(|name| id("m").for_integration(name));
+    let takers = ["Podsights", "Flashtalking", "Webhook"].map(|name| id("m").for_integration(name));
     for taker in takers {
         hold(&memory, taker, 1000, &store);
     }
     let writes =
         |store: &Shared| store.values.borrow().values().map(|(_, writes)| *writes).collect::<Vec<_>>();
-    assert_eq!(writes(&store), [2]);
-    memory.conclude(takers.map(|taker| (taker, true)).into(), 1001, &store);
     assert_eq!(writes(&store), [3]);
+    memory.conclude(vec![(takers[0], true), (takers[1], true)], 1001, &store);
+    assert_eq!(writes(&store), [4]);
     store.races.set(MAX_WRITE_ATTEMPTS - 1);
-    memory.conclude(vec![(takers[0], false)], 1002, &store);
+    memory.conclude(vec![(takers[2], false)], 1002, &store);
     let states = takers.map(|taker| state(&memory, taker, 1003, &store));
-    assert_eq!(states, [None, Some(State::Delivered)]);
+    assert_eq!(states, [Some(State::Delivered), Some(State::Delivered), None]);
+}
+
+#[test]
+fn what_was_delivered_by_one_clock_stays_known_beside_what_is_by_another() {
+    let (memory, store) = (memory(), Shared::default());
+    for now in [10_000, 5_000] {
+        assert!(hold(&memory, id("m"), now, &store), "{now}");
+        memory.conclude(vec![(id("m"), true)], now, &store);
+    }
+    for now in [10_000, 5_000] {
+        assert_eq!(state(&memory, id("m"), now, &store), Some(State::Delivered));
+    }
 }
 
 #[test]
@@ -296,7 +308,9 @@ proptest! {
         prop_assert!(shard.0.len() <= SHARD_BYTES);
         prop_assert_eq!(shard.find(*b"12345678", terms).is_some(), window > 0);
         prop_assert!(had_header || shard.0.len() == HEADER.len() + shard::ENTRY_BYTES);
-        shard.remove(*b"12345678");
-        prop_assert_eq!(shard.find(*b"12345678", terms), None);
+        shard.insert(*b"87654321", terms.now.saturating_add(1), State::Held, terms);
+        prop_assert!(shard.0.len() <= SHARD_BYTES);
+        shard.release(*b"87654321");
+        prop_assert_eq!(shard.find(*b"87654321", terms), None);
     }
 }
