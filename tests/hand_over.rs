@@ -1,4 +1,4 @@
-//! A change of configuration while deliveries are queued and in flight, and the drain before the end.
+//! A change of configuration while deliveries are queued and in flight, the drain before the end, and a start after it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -247,4 +247,28 @@ fn a_drain_that_gave_up_goes_on_waiting_when_it_is_run_again() {
 fn a_drain_that_never_began_says_so_with_a_code_of_its_own() {
     let (code, said) = drain("127.0.0.1:1", 1, 1);
     assert!(code == Some(2) && said.contains("nothing was drained"), "{said}");
+}
+
+#[test]
+fn a_gateway_that_was_killed_comes_back_on_its_port_with_the_newest_file_and_without_what_it_held() {
+    let file = |key: &str| configuration(&[podsights_with(key)], json!({}));
+    let mut gateway = Gateway::start(Options::new().fixed_port().configuration(file("before")));
+    let address = gateway.address();
+    gateway.behave(Podsights, json!({"status": 503}));
+    gateway.send(order("held"));
+    gateway.wait_for(Podsights, 1);
+    assert!(gateway.reconfigure(file("after")));
+
+    gateway.kill();
+    assert!(std::net::TcpStream::connect(address).is_err(), "it still listens");
+    gateway.behave(Podsights, json!({}));
+    gateway.forget_requests();
+    gateway.restart();
+
+    assert_eq!(gateway.address(), address);
+    gateway.send(order("new"));
+    assert_eq!(settled(&gateway, PS, 1).delivered, 1, "its counters begin anew");
+    let bodies: Vec<Value> = gateway.requests(Podsights).iter().map(|request| request.json()).collect();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert_eq!((&bodies[0]["key"], &bodies[0]["order_id"]), (&json!("after"), &json!("new")));
 }

@@ -13,10 +13,12 @@
 #[path = "../../stand-in/src/destination.rs"]
 mod destination;
 pub mod documents;
+pub mod engine;
 mod envoy;
 mod http;
 mod options;
 pub mod orders;
+mod ports;
 mod stand_in;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights};
+pub use engine::DurableEngine;
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};
@@ -252,6 +255,17 @@ impl Gateway {
 
     pub fn resume(&self) {
         self.envoy.signal("CONT");
+    }
+
+    /// Ends Envoy where it is, by SIGKILL: whatever it held in memory is gone.
+    pub fn kill(&mut self) {
+        self.envoy.kill();
+    }
+
+    /// Starts Envoy again after [`Gateway::kill`] or [`Gateway::terminate`], on the same port and with the filter's file as it is
+    /// now. Its counters begin anew. Only a gateway with [`Options::fixed_port`] can be started again.
+    pub fn restart(&mut self) {
+        self.envoy.restart();
     }
 
     /// Ends Envoy as an operator would, by SIGTERM, and waits for it.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::envoy::EnvoyOptions;
+use super::ports::fixed_port;
 use super::root;
 
 /// The pixel key that the filter finds in its environment, unless a test sets another.
@@ -38,6 +39,7 @@ pub struct Options {
     edits_of_filter: Vec<Edit>,
     filter_file: Option<String>,
     module: Option<PathBuf>,
+    port: u16,
 }
 
 impl Options {
@@ -49,7 +51,14 @@ impl Options {
             filter_log_level: "debug".into(),
             processor: None,
         };
-        Self { envoy, edits_of_envoy: vec![], edits_of_filter: vec![], filter_file: None, module: None }
+        Self {
+            envoy,
+            edits_of_envoy: vec![],
+            edits_of_filter: vec![],
+            filter_file: None,
+            module: None,
+            port: 0,
+        }
     }
 
     /// The plugin configuration, in place of the shipped one.
@@ -127,6 +136,12 @@ impl Options {
         self
     }
 
+    /// A port that stays the gateway's while Envoy is down, for [`super::Gateway::restart`].
+    pub fn fixed_port(mut self) -> Self {
+        self.port = fixed_port();
+        self
+    }
+
     pub(super) fn module(&self) -> PathBuf {
         let named =
             std::env::var_os("CONVERSION_RELAY_WASM").filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -141,12 +156,12 @@ impl Options {
     }
 
     /// Makes the changes in the files that the stand-in wrote, and gives the filter's file as it would be without
-    /// [`Options::filter_file`]. Envoy is to choose its ports itself: one chosen for it
+    /// [`Options::filter_file`]. Envoy is to choose its ports itself, but for [`Options::fixed_port`]: one chosen for it
     /// might be taken by another test before it gets there.
     pub(super) fn apply(self, envoy_yaml: &Path, filter_yaml: &Path) -> (EnvoyOptions, Value) {
         let mut envoy = read(envoy_yaml);
-        for address in ["/admin/address", "/static_resources/listeners/0/address"] {
-            envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(0);
+        for (address, port) in [("/admin/address", 0), ("/static_resources/listeners/0/address", self.port)] {
+            envoy.pointer_mut(address).expect("an address")["socket_address"]["port_value"] = json!(port);
         }
         self.edits_of_envoy.into_iter().for_each(|edit| edit(&mut envoy));
         std::fs::write(envoy_yaml, yaml(&envoy)).expect("cannot write");
