@@ -206,6 +206,25 @@ fn the_engine_takes_events_from_those_with_its_token_only_and_only_what_it_can_s
     assert!(wait_until(PUSH_LIMIT, || receiver.pushes().len() == 1));
 }
 
+#[test]
+fn every_document_of_the_page_about_durability_can_be_read() {
+    let page = include_str!("../docs/durability.md");
+    let blocks = page.split("\n```").skip(1).step_by(2);
+    let mut count = 0;
+    for (language, text) in blocks.filter_map(|block| block.split_once('\n')) {
+        match language {
+            "yaml" => text.split("\n---\n").for_each(|document| {
+                let read: Result<serde_json::Value, _> = serde_saphyr::from_str(document);
+                assert!(read.is_ok_and(|value| !value.is_null()), "{document}");
+            }),
+            "json" => drop(serde_json::from_str::<serde_json::Value>(text).unwrap()),
+            other => assert_eq!(other, "text"),
+        }
+        count += 1;
+    }
+    assert!(count >= 10, "the page has {count} blocks");
+}
+
 fn random_below(limit: u64) -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish() % limit
