@@ -1,4 +1,4 @@
-//! A change of configuration while deliveries are queued and in flight.
+//! A change of configuration while deliveries are queued and in flight, and a start after the end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
@@ -175,4 +175,28 @@ fn a_refused_configuration_at_the_start_harms_no_request_and_a_good_one_later_is
     assert!(gateway.reconfigure(configuration(&[podsights()], json!({}))));
     gateway.send(order(1));
     assert_eq!(settled(&gateway, PS, 1).delivered, 1);
+}
+
+#[test]
+fn a_gateway_that_was_killed_comes_back_on_its_port_with_the_newest_file_and_without_what_it_held() {
+    let file = |key: &str| configuration(&[podsights_with(key)], json!({}));
+    let mut gateway = Gateway::start(Options::new().fixed_port().configuration(file("before")));
+    let address = gateway.address();
+    gateway.behave(Podsights, json!({"status": 503}));
+    gateway.send(order("held"));
+    gateway.wait_for(Podsights, 1);
+    assert!(gateway.reconfigure(file("after")));
+
+    gateway.kill();
+    assert!(std::net::TcpStream::connect(address).is_err(), "it still listens");
+    gateway.behave(Podsights, json!({}));
+    gateway.forget_requests();
+    gateway.restart();
+
+    assert_eq!(gateway.address(), address);
+    gateway.send(order("new"));
+    assert_eq!(settled(&gateway, PS, 1).delivered, 1, "its counters begin anew");
+    let bodies: Vec<Value> = gateway.requests(Podsights).iter().map(|request| request.json()).collect();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    assert_eq!((&bodies[0]["key"], &bodies[0]["order_id"]), (&json!("after"), &json!("new")));
 }

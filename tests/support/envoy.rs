@@ -15,6 +15,7 @@ const START_POLL: Duration = Duration::from_millis(1);
 const TAIL_LINES: usize = 60;
 
 /// How Envoy is started.
+#[derive(Clone)]
 pub struct EnvoyOptions {
     pub environment: Vec<(String, String)>,
     pub concurrency: u32,
@@ -28,10 +29,18 @@ pub struct EnvoyOptions {
     pub arguments: Vec<String>,
 }
 
+impl EnvoyOptions {
+    /// A file that each process of a series has one of.
+    fn file(&self, dir: &Path, name: &str) -> PathBuf {
+        dir.join(format!("{}-{name}", self.epoch.unwrap_or_default()))
+    }
+}
+
 pub struct Envoy {
     process: Child,
-    admin_file: PathBuf,
-    log_file: PathBuf,
+    dir: PathBuf,
+    config: PathBuf,
+    options: EnvoyOptions,
     /// When it was told to start.
     pub begun: Instant,
     pub admin: SocketAddr,
@@ -39,38 +48,46 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy with `config`, whose ports must be 0, and waits until it is ready.
+    /// Starts Envoy with `config` and waits until it is ready. Its ports are 0, so that nobody else has them, or kept free.
     pub fn start(dir: &Path, config: &Path, options: &EnvoyOptions) -> Self {
-        let begun = Instant::now();
-        let epoch = options.epoch.unwrap_or_default();
-        let [admin_file, log_file] = ["admin", "envoy.log"].map(|name| dir.join(format!("{epoch}-{name}")));
-        let process = command(options.processor)
-            .arg("-c")
-            .arg(config)
-            .args(hot_restart(dir, options.epoch))
-            .args(["--concurrency", &options.concurrency.to_string()])
-            .args(["--log-level", &options.log_level])
-            .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
-            .args(&options.arguments)
-            .arg("--admin-address-path")
-            .arg(&admin_file)
-            .env_clear() // what runs the tests must not reach the filter
-            .envs(options.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // Not by --log-path: Envoy writes to that every ten seconds only.
-            .stderr(Stdio::from(std::fs::File::create(&log_file).expect("cannot write")))
-            .spawn()
-            .expect("cannot start Envoy");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { process, admin_file, log_file, begun, admin: nowhere, listener: nowhere };
-        let ready = wait_until_every(START_POLL, START_LIMIT, || {
-            assert!(envoy.is_running(), "Envoy ended at its start");
-            envoy.is_ready()
-        });
-        assert!(ready, "Envoy is not ready after {START_LIMIT:?}");
+        let mut envoy = Self {
+            begun: Instant::now(),
+            process: spawn(dir, config, options),
+            dir: dir.to_owned(),
+            config: config.to_owned(),
+            options: options.clone(),
+            admin: nowhere,
+            listener: nowhere,
+        };
+        envoy.wait_until_ready();
         envoy.listener = envoy.listening_on();
         envoy
+    }
+
+    /// Ends it by SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("cannot kill Envoy");
+        self.wait();
+    }
+
+    /// Starts it again after its end, on the listener's port of before, and waits until it is ready.
+    pub fn restart(&mut self) {
+        assert!(!self.is_running(), "Envoy still runs");
+        let before = self.listener;
+        self.begun = Instant::now();
+        self.process = spawn(&self.dir, &self.config, &self.options);
+        self.wait_until_ready();
+        self.listener = self.listening_on();
+        assert_eq!(self.listener, before, "the port isn't fixed: see Options::fixed_port");
+    }
+
+    fn wait_until_ready(&mut self) {
+        let ready = wait_until_every(START_POLL, START_LIMIT, || {
+            assert!(self.is_running(), "Envoy ended at its start");
+            self.is_ready()
+        });
+        assert!(ready, "Envoy is not ready after {START_LIMIT:?}");
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -78,7 +95,9 @@ impl Envoy {
     }
 
     fn is_ready(&mut self) -> bool {
-        let address = std::fs::read_to_string(&self.admin_file).ok().and_then(|text| text.parse().ok());
+        let address = std::fs::read_to_string(self.options.file(&self.dir, "admin"))
+            .ok()
+            .and_then(|text| text.parse().ok());
         let Some(address) = address else { return false };
         self.admin = address;
         // On a busy machine it can take long to compile the module, and Envoy doesn't answer meanwhile.
@@ -107,7 +126,8 @@ impl Envoy {
     }
 
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log_file).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.options.file(&self.dir, "envoy.log")).unwrap_or_default())
+            .into_owned()
     }
 
     /// The last lines of the log, for a test that failed, without the long list of extensions that Envoy starts with.
@@ -150,6 +170,31 @@ impl Drop for Envoy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts the process. Its log is written behind that of the one before.
+fn spawn(dir: &Path, config: &Path, options: &EnvoyOptions) -> Child {
+    let [admin, log] = ["admin", "envoy.log"].map(|name| options.file(dir, name));
+    // Not by --log-path: Envoy writes to that every ten seconds only.
+    let log = std::fs::File::options().create(true).append(true).open(log).expect("cannot write");
+    let _ = std::fs::remove_file(&admin); // it names the port of the Envoy before, which may be another's by now
+    command(options.processor)
+        .arg("-c")
+        .arg(config)
+        .args(hot_restart(dir, options.epoch))
+        .args(["--concurrency", &options.concurrency.to_string()])
+        .args(["--log-level", &options.log_level])
+        .args(["--component-log-level", &format!("wasm:{}", options.filter_log_level)])
+        .args(&options.arguments)
+        .arg("--admin-address-path")
+        .arg(admin)
+        .env_clear() // what runs the tests must not reach the filter
+        .envs(options.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(log))
+        .spawn()
+        .expect("cannot start Envoy")
 }
 
 /// The options by which one process finds the one before it, or is the first, or stands alone.

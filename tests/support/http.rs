@@ -143,10 +143,21 @@ impl Connection {
 
     /// Sends a request and reads the answer.
     pub fn send(&mut self, request: &Request) -> Response {
+        self.try_send(request).unwrap_or_else(|error| panic!("no answer: {error}\n{request:?}"))
+    }
+
+    /// Sends a request and reads the answer.
+    ///
+    /// # Errors
+    /// If the server goes away before it has answered.
+    pub fn try_send(&mut self, request: &Request) -> std::io::Result<Response> {
         // A server may answer and close before it has read everything, so a failed write isn't the end.
         let written = self.stream.get_mut().write_all(&request.bytes());
-        self.try_read_answer(&request.method)
-            .unwrap_or_else(|error| panic!("no answer: {error} (written: {written:?})\n{request:?}"))
+        let describe = |error: std::io::Error| match &written {
+            Ok(()) => error,
+            Err(unwritten) => std::io::Error::new(error.kind(), format!("{error} (written: {unwritten})")),
+        };
+        self.try_read_answer(&request.method).map_err(describe)
     }
 
     /// Reads one answer.

@@ -13,10 +13,12 @@
 #[path = "../../stand-in/src/destination.rs"]
 mod destination;
 pub mod documents;
+pub mod engine;
 mod envoy;
 mod http;
 mod options;
 pub mod orders;
+mod ports;
 mod stand_in;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Webhook};
+pub use engine::DurableEngine;
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};
@@ -262,6 +265,17 @@ impl Gateway {
         self.envoy_options.epoch = Some(epoch + 1);
         let next = Envoy::start(&self.dir.0, &self.stand_in.ready.envoy_yaml, &self.envoy_options);
         std::mem::replace(&mut self.envoy, next)
+    }
+
+    /// Ends Envoy where it is, by SIGKILL: whatever it held in memory is gone.
+    pub fn kill(&mut self) {
+        self.envoy.kill();
+    }
+
+    /// Starts Envoy again after [`Gateway::kill`] or [`Gateway::terminate`], on the same port and with the filter's file as it is
+    /// now. Its counters begin anew. Only a gateway with [`Options::fixed_port`] can be started again.
+    pub fn restart(&mut self) {
+        self.envoy.restart();
     }
 
     /// Ends Envoy as an operator would, by SIGTERM, and waits for it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::envoy::EnvoyOptions;
+use super::ports::fixed_port;
 use super::root;
 use super::stand_in::Ready;
 
@@ -119,7 +120,7 @@ impl Options {
     /// process that takes over has to ask for the same.
     pub fn can_restart_hot(mut self) -> Self {
         self.envoy.epoch = Some(0);
-        self.listener_port = free_port();
+        self.listener_port = fixed_port();
         self
     }
 
@@ -166,6 +167,12 @@ impl Options {
         self
     }
 
+    /// A port that stays the gateway's while Envoy is down, for [`super::Gateway::restart`].
+    pub fn fixed_port(mut self) -> Self {
+        self.listener_port = fixed_port();
+        self
+    }
+
     /// The module that Envoy will load.
     pub fn module_path(&self) -> PathBuf {
         let named =
@@ -181,7 +188,7 @@ impl Options {
     }
 
     /// Makes the changes in the files that the stand-in wrote, and gives the filter's file as it would be without
-    /// [`Options::filter_file`]. Envoy is to choose its ports itself: one chosen for it
+    /// [`Options::filter_file`]. Envoy is to choose its ports itself, but for [`Options::fixed_port`]: one chosen for it
     /// might be taken by another test before it gets there.
     pub(super) fn apply(self, ready: &Ready) -> (EnvoyOptions, Value) {
         let Ready { envoy_yaml, filter_yaml, webhook, .. } = ready;
@@ -211,11 +218,6 @@ fn add_cluster(envoy: &mut Value, name: &str, address: SocketAddr) {
         "load_assignment": {"cluster_name": name, "endpoints": endpoints}});
     let clusters = envoy.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
     clusters.expect("clusters").push(cluster);
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }
 
 fn read(path: &Path) -> Value {
