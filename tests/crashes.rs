@@ -10,6 +10,8 @@ use support::orders::{Books, FT, PS, configuration, flashtalking, order, orders,
 use support::{Gateway, LIMIT, Options, Podsights, Request, root, wait_until};
 
 const CRASH: &str = "x-conversion-relay-crash";
+/// The action of the route of `/v1/`.
+const ROUTE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes/0/route";
 
 fn gateway() -> Gateway {
     let module = root().join("dist/crash-test.wasm");
@@ -94,4 +96,32 @@ fn the_released_module_knows_no_header_that_makes_it_crash() {
     };
     assert!(knows("dist/crash-test.wasm"), "else this test would see nothing");
     assert!(!knows("dist/conversion-relay.wasm"));
+}
+
+#[test]
+fn a_request_that_a_vm_held_when_it_died_is_ended_by_envoys_idle_timeout_and_delivered_when_it_comes_again() {
+    let module = root().join("dist/crash-test.wasm");
+    let mut file = configuration(&[podsights()], json!({"timeout": "1s"}));
+    file["endpoints"] = json!({"deliver": {"within": "1s"}});
+    file["sources"] = json!([{"id": "queue", "keys": ["k_queue"], "deliver": true}]);
+    let options = Options::new().use_module(module).configuration(file).edit_envoy(|envoy| {
+        envoy.pointer_mut(ROUTE).unwrap()["idle_timeout"] = json!("2s");
+    });
+    let gateway = Gateway::start(options);
+    let push = || {
+        let event = json!({"event": "Order Completed", "messageId": "m", "properties": {"order_id": "1"}});
+        Request::post("/v1/deliver", event.to_string()).header("x-write-key", "k_queue")
+    };
+    gateway.behave(Podsights, json!({"hold": true}));
+    let mut held = gateway.connect();
+    held.write(push().bytes());
+    gateway.wait_for(Podsights, 1);
+
+    assert_eq!(gateway.send(push().header(CRASH, "panic")).status, 503);
+    gateway.behave(Podsights, json!({}));
+
+    assert!(held.read().status >= 500, "no new VM knows anything of it");
+    // Until within + timeout + 1 s are over the dead VM may still have it.
+    assert!(wait_until(LIMIT, || gateway.send(push()).status == 200));
+    assert_eq!(gateway.vm_restarts(), 1);
 }
