@@ -1,5 +1,7 @@
 //! Which requests are tracking requests: the paths that existing clients use.
 
+mod deliver;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,8 @@ use smart_default::SmartDefault;
 
 use crate::event::EventType;
 use crate::event::envelope::Form;
-use crate::settings::{HOUR, MINUTE, SECOND, Time, Whole, YEAR};
+use crate::settings::{HOUR, SECOND, Time, Whole, YEAR};
+pub use deliver::{DeliverLimits, DeliverSettings};
 
 /// Which requests are tracking requests, and how much of them is buffered.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
@@ -43,36 +46,6 @@ pub struct EndpointSettings {
     /// `delivery.queue.max_bytes` together are at most 805306368, since a VM has 1 GiB.
     #[default(Whole::literal::<{ 32 << 20 }>())]
     pub max_captured_bytes: Whole<1024, { 512 << 20 }>,
-}
-
-/// The route that is answered once what it carries is delivered.
-#[derive(Clone, Debug, Deserialize, SmartDefault)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-#[cfg_attr(feature = "schema", schemars(rename = "Deliver"))]
-pub struct DeliverSettings {
-    /// How long a request waits for its deliveries. What is not settled by then is given back to the sender, which gets 503.
-    #[default(Time::literal::<{ 8 * SECOND }>())]
-    pub within: Time<SECOND, { 5 * MINUTE }>,
-    /// The maximum number of requests that wait in one worker. A further one gets 429.
-    #[default(Whole::literal::<256>())]
-    pub max_open: Whole<1, 10_000>,
-}
-
-/// The limits of the acknowledged route.
-#[derive(Clone, Copy, Debug)]
-pub struct DeliverLimits {
-    /// How long a request waits.
-    pub within: Duration,
-    /// Requests that wait at once, in one worker.
-    pub max_open: usize,
-}
-
-impl DeliverSettings {
-    /// Returns the limits that the relay keeps.
-    pub fn limits(&self) -> DeliverLimits {
-        DeliverLimits { within: self.within.get(), max_open: self.max_open.get() }
-    }
 }
 
 /// Who answers tracking requests.
