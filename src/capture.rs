@@ -4,7 +4,7 @@
 //! ever delays or changes the stream.
 //!
 //! Whatever answers in the collector's place, because a route or a filter of the gateway says so, counts as the collector; but a
-//! redirect by a route is no acceptance, for the client asks again elsewhere. How streams end was measured: see decision 23.
+//! redirect by a route is no acceptance, for the client asks again elsewhere. How streams end was measured: see decision 24.
 
 #[cfg(test)]
 mod tests;

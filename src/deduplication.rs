@@ -132,7 +132,7 @@ impl SeenIds {
     pub fn recall(&self, id: Id, now: u64, store: &impl Store) -> ShardSnapshot {
         let mut snapshot = ShardSnapshot {
             key: String::new(),
-            terms: Terms { now: seconds(now), window: self.window_seconds, lease: self.lease_seconds },
+            terms: self.terms(now),
             shard: Shard::default(),
             cas: None,
             added: Vec::new(),
@@ -160,7 +160,7 @@ impl SeenIds {
         if !self.is_on() {
             return;
         }
-        let terms = Terms { now: seconds(now), window: self.window_seconds, lease: self.lease_seconds };
+        let terms = self.terms(now);
         ends.sort_unstable_by_key(|(id, _)| id.shard);
         for ends in ends.chunk_by(|(one, _), (other, _)| one.shares_shard(*other)) {
             let Some((first, _)) = ends.first() else { continue };
@@ -179,6 +179,10 @@ impl SeenIds {
                 }
             }
         }
+    }
+
+    fn terms(&self, now: u64) -> Terms {
+        Terms { now: seconds(now), window: self.window_seconds, lease: self.lease_seconds }
     }
 
     fn key(&self, shard: usize) -> String {

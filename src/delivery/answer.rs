@@ -74,8 +74,8 @@ impl<'a> Answer<'a> {
     /// Returns the answer as it is after a wait of `took`. One that ended before it was complete tells not why: if the wait was as
     /// long as `timeout`, Envoy gave up waiting for the rest of it. Envoy's clock and the filter's differ by some milliseconds.
     pub(super) fn after(self, took: Duration, timeout: Duration) -> Self {
-        let waited = took >= timeout.mul_f64(0.9);
-        if self == Self::Unusable && waited { Self::Timeout } else { self }
+        let gave_up = self == Self::Unusable && took >= timeout.mul_f64(0.9);
+        if gave_up { Self::Timeout } else { self }
     }
 
     /// Whether the vendor may have received the request, and counted the conversion.

@@ -126,11 +126,8 @@ impl<P> Lane<P> {
 
     /// Ends what is queued because the integration is no longer configured.
     pub fn drop_queue<E: Ends<P>>(&mut self, ends: &mut E) {
-        while let Some(delivery) = self.queue.pop_oldest() {
-            self.end(delivery, Outcome::Dropped(DropReason::Removed), ends);
-        }
-        while let Some(delivery) = self.queue.pop_first_wait() {
-            self.end(delivery, Outcome::GivenBack, ends);
+        while let Some(delivery) = self.queue.pop_oldest().or_else(|| self.queue.pop_first_wait()) {
+            self.end_undelivered(delivery, DropReason::Removed, ends);
         }
     }
 
@@ -276,7 +273,9 @@ impl<P> Lane<P> {
                 self.answered(cx);
                 self.end(flight.attempted(), Outcome::Delivered, cx.ledger);
             }
-            _ if self.is_retired() => self.end_retired(flight.counting(answer), cx.ledger),
+            _ if self.is_retired() => {
+                self.end_undelivered(flight.counting(answer), DropReason::Removed, cx.ledger);
+            }
             Verdict::Rejected => {
                 self.answered(cx);
                 self.end(flight.attempted(), Outcome::Dropped(DropReason::Rejected), cx.ledger);
@@ -344,22 +343,22 @@ impl<P> Lane<P> {
         }
     }
 
-    /// Ends what the integration can no longer be sent, because it is no longer configured.
-    fn end_retired<E: Ends<P>>(&self, delivery: Delivery<P>, ends: &mut E) {
-        let outcome = match delivery.waits_until {
-            Some(_) => Outcome::GivenBack,
-            None => Outcome::Dropped(DropReason::Removed),
-        };
-        self.end(delivery, outcome, ends);
-    }
-
     /// Ends a delivery without the vendor having it. That is a loss, unless its sender waits and will send it again.
     fn lose<E: Ends<P>>(&self, delivery: Delivery<P>, reason: DropReason, ends: &mut E) {
-        if delivery.waits_until.is_some() {
-            return self.end(delivery, Outcome::GivenBack, ends);
+        let is_lost = delivery.waits_until.is_none();
+        self.end_undelivered(delivery, reason, ends);
+        if is_lost {
+            ends.notice(self.reference(), Notice::Lost(reason));
         }
-        self.end(delivery, Outcome::Dropped(reason), ends);
-        ends.notice(self.reference(), Notice::Lost(reason));
+    }
+
+    /// Gives a delivery back to its sender if that waits, or else drops it.
+    fn end_undelivered<E: Ends<P>>(&self, delivery: Delivery<P>, reason: DropReason, ends: &mut E) {
+        let outcome = match delivery.waits_until {
+            Some(_) => Outcome::GivenBack,
+            None => Outcome::Dropped(reason),
+        };
+        self.end(delivery, outcome, ends);
     }
 
     /// Counts the end of a delivery, and lets go of it.
