@@ -93,11 +93,7 @@ impl Stream {
     fn advance(&mut self, callback: impl FnOnce(&mut Capture) -> CaptureStep) {
         let Part::Captures(capture) = &mut self.part else { return };
         let step = callback(capture);
-        let is_over = capture.is_over();
         self.settle(step);
-        if is_over {
-            self.part = Part::Bystander;
-        }
     }
 
     fn settle(&mut self, step: CaptureStep) {
@@ -112,6 +108,9 @@ impl Stream {
                 let key = stream_key(std::mem::take(&mut self.request_id));
                 plugin.borrow_mut().redirected(self.context, key, request);
             }
+        }
+        if matches!(&self.part, Part::Captures(capture) if capture.is_over()) {
+            self.part = Part::Bystander;
         }
     }
 
@@ -139,13 +138,7 @@ impl Stream {
                 }
                 self.part = Part::Bystander;
             }
-            step => {
-                let is_over = capture.is_over();
-                self.settle(step);
-                if is_over {
-                    self.part = Part::Bystander;
-                }
-            }
+            step => self.settle(step),
         }
     }
 
