@@ -253,7 +253,7 @@ impl FakeHost {
         found.map(|(.., counts)| *counts).unwrap_or_default()
     }
 
-    /// Checks that of every integration matched = delivered + dropped + dry_run + pending, where pending is what the
+    /// Checks that of every integration matched = delivered + dropped + dry_run + given_back + pending, where pending is what the
     /// relay holds. The error lists the integrations whose counts do not balance.
     pub fn check_counts(&self, relay: &Relay) -> Result<(), String> {
         for (name, vendor, counts) in &self.counts {

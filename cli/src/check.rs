@@ -133,7 +133,7 @@ fn sharing_of(
     match shared {
         Shared::Plugin => problems.push(format!(
             "{at}: the filters {first} and {second} are one plugin {name:?} in one VM, because they have the same name, vm_id, \
-             code and environment: the configuration that is loaded last is in force for both. Give each a name and a vm_id \
+             code and environment: they share counters and deduplication. Give each a name and a vm_id \
              of its own"
         )),
         Shared::Memory => notes.push(format!(

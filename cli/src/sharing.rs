@@ -15,7 +15,7 @@ use super::document::Found;
 /// What two filters have in common and should not.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shared {
-    /// The plugin itself: the configuration that is loaded last is in force for both.
+    /// The plugin itself, with its counters and what it remembers. Each request still goes out by its own filter's configuration.
     Plugin,
     /// What is remembered of messages and orders.
     Memory,

@@ -326,18 +326,18 @@ fn with_local_filter() -> (String, String) {
     (envoy, local)
 }
 
+/// Checks that gateway with the shipped filter and this one beside it.
+fn check_both(name: &str, envoy: &str, local: &str) -> (Option<i32>, String) {
+    let relay = shipped("conversion-relay.yaml");
+    let files =
+        [("envoy.yaml", envoy), ("conversion-relay.yaml", &relay), ("conversion-relay-local.yaml", local)];
+    Folder::new(name, &files).check()
+}
+
 #[test]
 fn every_filter_of_a_gateway_is_checked() {
-    let relay = shipped("conversion-relay.yaml");
     let (envoy, local) = with_local_filter();
-    let check = |name: &str, local: &str| {
-        let files = [
-            ("envoy.yaml", envoy.as_str()),
-            ("conversion-relay.yaml", &relay),
-            ("conversion-relay-local.yaml", local),
-        ];
-        Folder::new(name, &files).check()
-    };
+    let check = |name: &str, local: &str| check_both(name, &envoy, local);
     let (code, printed) = check("both", &local);
     assert_eq!(code, Some(0), "{printed}");
     for filter in ["The filter conversion-relay in ", "The filter conversion-relay-local in "] {
@@ -362,16 +362,8 @@ fn every_filter_of_a_gateway_is_checked() {
 
 #[test]
 fn filters_that_would_be_one_plugin_are_refused_and_such_as_share_their_memory_are_noted() {
-    let relay = shipped("conversion-relay.yaml");
     let (envoy, local) = with_local_filter();
-    let check = |name: &str, local: &str| {
-        let files = [
-            ("envoy.yaml", envoy.as_str()),
-            ("conversion-relay.yaml", &relay),
-            ("conversion-relay-local.yaml", local),
-        ];
-        Folder::new(name, &files).check()
-    };
+    let check = |name: &str, local: &str| check_both(name, &envoy, local);
     // Only the resource's name is that of its entry in http_filters; the plugin's own two names were forgotten.
     let forgotten = local
         .replace("        name: conversion-relay-local ", "        name: conversion-relay ")
