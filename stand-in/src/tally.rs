@@ -31,7 +31,7 @@ pub struct Tally {
     ids: HashMap<String, Hits>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Hits {
     received: u32,
     accepted: u32,
@@ -80,7 +80,7 @@ impl Tally {
         }
     }
 
-    /// The counts; with `ids` also how often each order id was received.
+    /// The counts; with `ids` also how often each order id was received, accepted and counted.
     pub fn json(&self, ids: bool) -> Value {
         let count = |wanted: fn(&Hits) -> bool| self.ids.values().filter(|hits| wanted(hits)).count();
         let mut json = json!(self);
@@ -93,7 +93,7 @@ impl Tally {
             "counted_repeatedly": count(|hits| hits.counted > 1),
         });
         if ids {
-            json["ids"] = self.ids.iter().map(|(id, hits)| (id.clone(), json!(hits.received))).collect();
+            json["ids"] = self.ids.iter().map(|(id, hits)| (id.clone(), json!(hits))).collect();
         }
         json
     }
@@ -158,7 +158,8 @@ mod tests {
         assert_eq!(json["orders"]["distinct"], 2);
         assert_eq!(json["orders"]["repeated"], 1);
         assert_eq!(json["orders"]["accepted_repeatedly"], 1);
-        assert_eq!(json["ids"], json!({"A &": 2, "B": 1}));
+        let hits = |count: u32| json!({"received": count, "accepted": count, "counted": count});
+        assert_eq!(json["ids"], json!({"A &": hits(2), "B": hits(1)}));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod orders;
 mod ports;
 mod stand_in;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,7 +34,7 @@ pub use engine::DurableEngine;
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};
-pub use stand_in::Received;
+pub use stand_in::{Hits, Received};
 
 use stand_in::StandIn;
 
@@ -121,9 +122,10 @@ impl Gateway {
         self.stand_in.tally(false)[to.name()].take()
     }
 
-    /// How often each order id was received.
-    pub fn orders(&self, to: Destination) -> Value {
-        self.stand_in.tally(true)[to.name()]["ids"].take()
+    /// How often `to` has received, accepted and counted each order, by its id.
+    pub fn orders(&self, to: Destination) -> HashMap<String, Hits> {
+        let ids = self.stand_in.tally(true)[to.name()]["ids"].take();
+        serde_json::from_value(ids).expect("the stand-in's tally")
     }
 
     // --- as the operator ---

@@ -74,6 +74,16 @@ fn bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D
     BASE64_STANDARD.decode(encoded.unwrap_or_default()).map_err(serde::de::Error::custom)
 }
 
+/// How often a vendor has met one order id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Hits {
+    pub received: u32,
+    /// Answered 2xx or 3xx.
+    pub accepted: u32,
+    /// Received and not refused: accepted, or the answer was lost on its way.
+    pub counted: u32,
+}
+
 /// What the stand-in says once it serves.
 #[derive(Debug, Deserialize)]
 pub struct Ready {
