@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use receiver::Receiver;
 use support::engine::{DELIVER_KEY, QUEUE_TOKEN, WORKERS};
-use support::{Connection, DurableEngine, LIMIT, Request, TempDir, wait_until};
+use support::{Connection, DurableEngine, EngineOptions, LIMIT, Request, TempDir, wait_until};
 
 /// Longer than the pause of the engine's after a 503.
 const PUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -27,15 +27,15 @@ fn start(receiver: &Receiver) -> (DurableEngine, TempDir) {
     (DurableEngine::start(&dir.0, &receiver.url()), dir)
 }
 
-fn always(_: usize, _: &str) -> u16 {
+fn always(_: usize, _: &str, _: &str) -> u16 {
     200
 }
 
-fn never(_: usize, _: &str) -> u16 {
+fn never(_: usize, _: &str, _: &str) -> u16 {
     503
 }
 
-fn three_of_ten_fail(count: usize, _: &str) -> u16 {
+fn three_of_ten_fail(count: usize, _: &str, _: &str) -> u16 {
     if count % 10 < 3 { 503 } else { 200 }
 }
 
@@ -134,7 +134,7 @@ fn nothing_that_was_answered_2xx_is_lost_across_sigkills_at_random_moments() {
 
 #[test]
 fn an_event_that_is_refused_for_good_is_pushed_once_and_holds_nobody_up() {
-    let receiver = Receiver::start(|_, body| match body {
+    let receiver = Receiver::start(|_, _, body| match body {
         "malformed" => 400,
         "too large" => 413,
         "refused" => 422,
@@ -152,6 +152,31 @@ fn an_event_that_is_refused_for_good_is_pushed_once_and_holds_nobody_up() {
     assert!(wait_until(PUSH_LIMIT, || receiver.accepted().len() == 2 * WORKERS));
     assert!(wait_until(LIMIT, || (engine.queued(), engine.dropped()) == (0, 3)));
     assert_eq!(receiver.pushes().len(), 2 * WORKERS + 3);
+}
+
+#[test]
+fn an_integration_that_is_down_neither_holds_up_nor_repeats_what_goes_to_another_with_a_destination_of_its_own()
+ {
+    let receiver =
+        Receiver::start(|_, target, _| if target.ends_with("?integration=Down") { 503 } else { 200 });
+    let dir = TempDir::new();
+    let engine = EngineOptions::new().one_destination_each(["Down", "Up"]).start(&dir.0, &receiver.url());
+    let events = 5 * WORKERS;
+
+    for id in 0..events {
+        assert_eq!(engine.post(&format!("{id}")).unwrap().status, 202);
+    }
+
+    let at_up = || {
+        let pushes = receiver.pushes();
+        pushes.iter().filter(|push| push.target.ends_with("?integration=Up")).count()
+    };
+    assert!(wait_until(PUSH_LIMIT, || engine.queued() == events as u64), "{} are left", engine.queued());
+    assert_eq!(at_up(), events);
+
+    receiver.behave(always);
+    assert!(wait_until(PUSH_LIMIT, || engine.queued() == 0));
+    assert_eq!(at_up(), events, "none of them twice");
 }
 
 #[test]

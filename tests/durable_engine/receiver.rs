@@ -6,12 +6,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Decides the status of an answer by how many requests came before, and by the body.
-pub type Behaviour = fn(count: usize, body: &str) -> u16;
+/// Decides the status of an answer by how many requests came before, and by the request's target and body.
+pub type Behaviour = fn(count: usize, target: &str, body: &str) -> u16;
 
 #[derive(Clone)]
 pub struct Push {
     pub status: u16,
+    /// The path, with its query.
+    pub target: String,
     pub body: String,
     /// With names in lower case.
     pub headers: HashMap<String, String>,
@@ -76,6 +78,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
+        let target = line.split(' ').nth(1).expect("a request line").to_owned();
         let mut headers = HashMap::new();
         loop {
             line.clear();
@@ -92,8 +95,8 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let body = String::from_utf8(body).expect("events are UTF-8");
         let status = {
             let mut state = state.lock().unwrap();
-            let status = (state.behaviour)(state.pushes.len(), &body);
-            state.pushes.push(Push { status, body, headers });
+            let status = (state.behaviour)(state.pushes.len(), &target, &body);
+            state.pushes.push(Push { status, target, body, headers });
             status
         };
         (&*stream).write_all(format!("HTTP/1.1 {status} Status\r\ncontent-length: 0\r\n\r\n").as_bytes())?;

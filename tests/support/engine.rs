@@ -1,5 +1,5 @@
 //! A durable engine between two gateways: syslog-ng with the shipped deploy/syslog-ng/syslog-ng.conf. It takes events by HTTP,
-//! answers 202 once they are on disk, and pushes them to an address until it answers 2xx.
+//! answers 202 once they are on disk, and pushes them to a gateway until it answers 2xx.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -22,6 +22,79 @@ pub const WORKERS: usize = 4;
 const BUFFER_SIZE: u64 = 24 * 1024 * 1024;
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// How an engine is started. It has its address before it runs, for a gateway that is told of it at its own start.
+pub struct EngineOptions {
+    address: SocketAddr,
+    integrations: Option<[&'static str; 2]>,
+}
+
+impl EngineOptions {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], fixed_port())), integrations: None }
+    }
+
+    /// Where events will be posted to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A destination for each of these integrations, in place of one for all.
+    pub fn one_destination_each(self, integrations: [&'static str; 2]) -> Self {
+        Self { integrations: Some(integrations), ..self }
+    }
+
+    /// Starts an engine with its files in `dir`/engine, which pushes to `deliver_url`, and waits until it takes events.
+    pub fn start(self, dir: &Path, deliver_url: &str) -> DurableEngine {
+        let dir = dir.join("engine");
+        std::fs::create_dir_all(dir.join("buffer")).expect("cannot make a folder");
+        std::fs::write(dir.join("syslog-ng.conf"), self.configuration(&dir, deliver_url))
+            .expect("cannot write");
+        let mut engine = DurableEngine { process: spawn(&dir), dir, address: self.address };
+        engine.wait_until_it_takes_events();
+        engine
+    }
+
+    /// The shipped configuration, with the addresses, the folder and the destinations of this test.
+    fn configuration(&self, dir: &Path, deliver_url: &str) -> String {
+        let shipped = root().join("deploy/syslog-ng/syslog-ng.conf");
+        let shipped = std::fs::read_to_string(shipped).expect("cannot read the shipped configuration");
+        let values = [
+            ("listen", self.address.to_string()),
+            ("deliver_url", deliver_url.to_owned()),
+            ("buffer_dir", dir.join("buffer").display().to_string()),
+            ("buffer_size", BUFFER_SIZE.to_string()),
+        ];
+        let set = |text: String, (name, value): &(&str, String)| {
+            let (before, rest) = text.split_once(&format!("\n@define {name} ")).expect("it is defined");
+            let (_, after) = rest.split_once('\n').expect("more lines");
+            format!("{before}\n@define {name} \"{value}\"\n{after}")
+        };
+        let text = values.iter().fold(shipped, set);
+        match self.integrations {
+            None => text,
+            Some(integrations) => with_one_destination_each(&text, integrations),
+        }
+    }
+}
+
+/// The configuration as its comments tell users to change it, with the names of these integrations.
+fn with_one_destination_each(text: &str, integrations: [&str; 2]) -> String {
+    let of_all = |line: &&str| {
+        line.starts_with("destination d_gateway ") || line.trim_start() == "destination(d_gateway);"
+    };
+    assert_eq!(text.lines().filter(of_all).count(), 2, "the lines of the one destination");
+    let lines: Vec<String> =
+        text.lines().filter(|line| !of_all(line)).map(|line| line.replacen("#| ", "", 1) + "\n").collect();
+    ["Flashtalking%20purchases", "Podsights%20Production"].iter().zip(integrations).fold(
+        lines.concat(),
+        |text, (shipped, name)| {
+            assert!(text.contains(shipped), "the shipped configuration has {shipped}");
+            text.replace(shipped, name)
+        },
+    )
+}
+
 pub struct DurableEngine {
     process: Child,
     dir: PathBuf,
@@ -29,16 +102,9 @@ pub struct DurableEngine {
 }
 
 impl DurableEngine {
-    /// Starts an engine with its files in `dir`/engine, which pushes to `deliver_url`, and waits until it takes events.
+    /// As [`EngineOptions::start`], with one destination for all integrations.
     pub fn start(dir: &Path, deliver_url: &str) -> Self {
-        let dir = dir.join("engine");
-        std::fs::create_dir_all(dir.join("buffer")).expect("cannot make a folder");
-        let address = SocketAddr::from(([127, 0, 0, 1], fixed_port()));
-        std::fs::write(dir.join("syslog-ng.conf"), configuration(&dir, address, deliver_url))
-            .expect("cannot write");
-        let mut engine = Self { process: spawn(&dir), dir, address };
-        engine.wait_until_it_takes_events();
-        engine
+        EngineOptions::new().start(dir, deliver_url)
     }
 
     /// Where events are posted to.
@@ -84,12 +150,14 @@ impl DurableEngine {
     fn statistic(&self, name: &str) -> u64 {
         let all = self.control("STATS\n").expect("the engine's control socket doesn't answer");
         // dst.http;d_gateway#0;http,http://127.0.0.1:8088/v1/deliver;a;queued;3
-        let of_destination = all.lines().filter(|line| line.starts_with("dst.http;d_gateway"));
-        let value = of_destination
+        let of_destinations = all.lines().filter(|line| line.starts_with("dst.http;d_"));
+        let values: Vec<u64> = of_destinations
             .filter_map(|line| line.rsplit_once(';'))
-            .find(|(series, _)| series.ends_with(&format!(";{name}")))
-            .and_then(|(_, value)| value.parse().ok());
-        value.unwrap_or_else(|| panic!("no {name} in:\n{all}"))
+            .filter(|(series, _)| series.ends_with(&format!(";{name}")))
+            .filter_map(|(_, value)| value.parse().ok())
+            .collect();
+        assert!(!values.is_empty(), "no {name} in:\n{all}");
+        values.iter().sum()
     }
 
     fn control(&self, command: &str) -> std::io::Result<String> {
@@ -137,24 +205,6 @@ impl Drop for DurableEngine {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// The shipped configuration, with the addresses and the folder of this test.
-fn configuration(dir: &Path, address: SocketAddr, deliver_url: &str) -> String {
-    let shipped = root().join("deploy/syslog-ng/syslog-ng.conf");
-    let shipped = std::fs::read_to_string(shipped).expect("cannot read the shipped configuration");
-    let values = [
-        ("listen", address.to_string()),
-        ("deliver_url", deliver_url.to_owned()),
-        ("buffer_dir", dir.join("buffer").display().to_string()),
-        ("buffer_size", BUFFER_SIZE.to_string()),
-    ];
-    let set = |text: String, (name, value): &(&str, String)| {
-        let (before, rest) = text.split_once(&format!("\n@define {name} ")).expect("it is defined");
-        let (_, after) = rest.split_once('\n').expect("more lines");
-        format!("{before}\n@define {name} \"{value}\"\n{after}")
-    };
-    values.iter().fold(shipped, set)
 }
 
 fn spawn(dir: &Path) -> Child {

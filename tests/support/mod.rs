@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Webhook};
-pub use engine::DurableEngine;
+pub use engine::{DurableEngine, EngineOptions};
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
 pub use options::{Configuration, Options, PODSIGHTS_KEY, yaml};

@@ -42,6 +42,7 @@ pub struct Options {
     filter_file: Option<String>,
     module: Option<PathBuf>,
     with_webhook: bool,
+    clusters: Vec<(String, SocketAddr)>,
     listener_port: u16,
 }
 
@@ -63,6 +64,7 @@ impl Options {
             filter_file: None,
             module: None,
             with_webhook: false,
+            clusters: vec![],
             listener_port: 0,
         }
     }
@@ -149,6 +151,12 @@ impl Options {
         Self { with_webhook: true, ..self }
     }
 
+    /// A cluster that leads to this address, in plain HTTP/1.1.
+    pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
+        self.clusters.push((name.to_owned(), address));
+        self
+    }
+
     /// Any other change of envoy.yaml, after the addresses were replaced.
     pub fn edit_envoy(mut self, edit: impl FnOnce(&mut Value) + 'static) -> Self {
         self.edits_of_envoy.push(Box::new(edit));
@@ -195,6 +203,9 @@ impl Options {
         let mut envoy = read(envoy_yaml);
         if self.with_webhook {
             add_cluster(&mut envoy, "webhook", *webhook);
+        }
+        for (name, address) in &self.clusters {
+            add_cluster(&mut envoy, name, *address);
         }
         let ports = [("/admin/address", 0), ("/static_resources/listeners/0/address", self.listener_port)];
         for (address, port) in ports {
