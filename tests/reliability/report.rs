@@ -21,10 +21,25 @@ impl Claims {
     pub const LOSES_ANSWERS: Self = Self { overflows: false, loses_answers: true };
 }
 
+/// What a row shows where the counters of one process aren't all: the gateway is killed, or an engine pushes again.
+pub struct Totals {
+    pub conversions: u64,
+    /// Deliveries that a vendor has accepted, each counted once.
+    pub delivered: u64,
+    /// What did not arrive, by its reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Orders that a vendor may have counted twice.
+    pub twice: u64,
+    pub recovery: Option<Duration>,
+    pub peak_bytes: u64,
+}
+
 pub struct Report {
     name: &'static str,
     conversions: u64,
     vendors: Vec<OfVendor>,
+    delivered: u64,
+    twice: u64,
     dropped: BTreeMap<String, u64>,
     recovery: Option<Duration>,
     peak_bytes: u64,
@@ -96,10 +111,14 @@ impl Report {
                 dropped.insert(reason.to_owned(), count);
             }
         }
+        let vendors: Vec<OfVendor> =
+            [FT, PS].map(|integration| OfVendor::of(gateway, &page, integration)).into();
         Self {
             name,
             conversions,
-            vendors: [FT, PS].map(|integration| OfVendor::of(gateway, &page, integration)).into(),
+            delivered: vendors.iter().map(|vendor| vendor.books.delivered).sum(),
+            twice: vendors.iter().map(|vendor| vendor.twice).sum(),
+            vendors,
             dropped,
             recovery,
             peak_bytes: gateway.peak_rss(),
@@ -109,18 +128,42 @@ impl Report {
         }
     }
 
+    /// Of a row that holds its numbers against its claims itself, and says in [`Report::broken`] what does not hold.
+    pub fn of_totals(name: &'static str, totals: Totals) -> Self {
+        let Totals { conversions, delivered, dropped, twice, recovery, peak_bytes } = totals;
+        Self {
+            conversions,
+            delivered,
+            dropped,
+            twice,
+            recovery,
+            peak_bytes,
+            broken: vec![],
+            ..Self::broken(name)
+        }
+    }
+
     /// Of a row that could not be run to its end; what went wrong is on the terminal.
     pub fn broken(name: &'static str) -> Self {
         Self {
             name,
             conversions: 0,
             vendors: Vec::new(),
+            delivered: 0,
+            twice: 0,
             dropped: BTreeMap::new(),
             recovery: None,
             peak_bytes: 0,
             remark: None,
             claims: Claims::STRICT,
             broken: vec!["it did not run to its end".into()],
+        }
+    }
+
+    /// Notes a claim of the row's own where it does not hold.
+    pub fn claim(&mut self, holds: bool, text: String) {
+        if !holds {
+            self.broken.push(text);
         }
     }
 
@@ -170,7 +213,6 @@ impl Report {
     }
 
     fn line(&self) -> String {
-        let total = |of: fn(&OfVendor) -> u64| self.vendors.iter().map(of).sum::<u64>();
         let dropped: Vec<String> =
             self.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         let dropped = if dropped.is_empty() { "0".to_owned() } else { dropped.join(", ") };
@@ -180,8 +222,8 @@ impl Report {
             "| {} | {} | {} | {dropped} | {} | {recovery} | {} MB |\n",
             self.name,
             self.conversions,
-            total(|vendor| vendor.books.delivered),
-            total(|vendor| vendor.twice),
+            self.delivered,
+            self.twice,
             self.peak_bytes / 1_000_000,
         )
     }

@@ -1,0 +1,14 @@
+//! The rows that are about crashes and long outages: with nothing but the queue in memory, and with a durable engine,
+//! syslog-ng, that pushes to the acknowledged route.
+
+mod kills;
+mod lanes;
+mod ledger;
+mod senders;
+
+use crate::rows::{Row, row};
+
+pub const ROWS: &[Row] = &[
+    row("ten SIGKILLs without hand-off", kills::without_hand_off),
+    row("one vendor down for a minute, behind the engine", lanes::one_down),
+];
