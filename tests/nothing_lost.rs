@@ -1,38 +1,45 @@
-//! Nothing is lost with a durable engine in front: syslog-ng pushes to the acknowledged route, vendors fail, and the gateway and the
-//! engine are killed by SIGKILL at random moments.
+//! Nothing is lost with a durable engine, syslog-ng, that pushes to the acknowledged route: vendors fail, and the gateway, its
+//! filter and the engine are killed at random moments.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod support;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::HashSet;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::engine::{DELIVER_KEY, WORKERS};
-use support::orders::{Books, FT, PS, configuration, flashtalking, podsights};
-use support::{Connection, DurableEngine, Flashtalking, Gateway, Options, Podsights, wait_until};
+use support::hand_off::{self, QUEUE, handing_off};
+use support::ledger::{Arrived, Ledger};
+use support::orders::{FT, PS, configuration, flashtalking, order_event, podsights};
+use support::senders::Senders;
+use support::{DurableEngine, Flashtalking, Gateway, Options, Podsights, root, wait_until};
 
-const SENDERS: usize = 3;
 const KILLS: usize = 6;
-/// Beyond the pause of a second that the engine makes after each 503, and the lease of what a killed gateway held.
+/// Orders a second: the pace of a busy shop.
+const RATE: u64 = 100;
+/// Beyond the pause of a second that the engine makes after each 503, and the lease of what a killed filter held.
 const SETTLE: Duration = Duration::from_secs(60);
+/// The action of the route of `/v1/`.
+const ROUTE: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes/0/route";
 
-fn gateway() -> Gateway {
-    let mut file = configuration(&[flashtalking(), podsights()], json!({"timeout": "1s"}));
-    file["endpoints"] = json!({"deliver": {"within": "3s"}});
-    file["sources"] = json!([{"id": "engine", "keys": [DELIVER_KEY], "deliver": true}]);
-    Gateway::start(Options::new().configuration(file).fixed_port().concurrency(2).filter_log_level("info"))
+fn options(file: Value) -> Options {
+    Options::new().configuration(file).fixed_port().filter_log_level("info")
+}
+
+/// The gateway answers a client once the engine has its event.
+fn answering_when_accepted() -> Value {
+    let hand_off = json!({"integration": "To the queue", "answer_when": "accepted", "within": "3s"});
+    let endpoints = json!({"reply": "local", "hand_off": hand_off, "deliver": {"within": "2s"}});
+    handing_off(endpoints, json!({"timeout": "1s"}))
 }
 
 /// A CloudEvent with an order of this id.
-fn cloud_event(id: &str) -> String {
-    let event = json!({
-        "type": "track", "event": "Order Completed", "messageId": format!("m-{id}"), "anonymousId": "a",
-        "properties": {"order_id": id, "revenue": 5, "currency": "USD"},
-    });
-    json!({"specversion": "1.0", "id": id, "source": "shop", "type": "order", "data": event}).to_string()
+fn cloud_event(id: u64) -> String {
+    let event = order_event(id);
+    json!({"specversion": "1.0", "id": id.to_string(), "source": "shop", "type": "order", "data": event})
+        .to_string()
 }
 
 /// A number below the limit, by the moment.
@@ -41,71 +48,144 @@ fn random_below(limit: u64) -> u64 {
     u64::from(now.subsec_nanos()) / 1000 % limit
 }
 
-#[test]
-fn every_order_that_the_engine_took_reaches_both_vendors_whoever_is_killed() {
-    let mut gateway = gateway();
-    let mut engine = DurableEngine::start(gateway.dir(), &format!("http://{}/v1/deliver", gateway.address()));
+fn three_of_ten_fail(gateway: &Gateway) {
     for vendor in [Flashtalking, Podsights] {
         gateway.behave(vendor, json!({"status": 503, "share": 0.3}));
     }
-    let address = engine.address();
-    let (accepted, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
-    let unanswered = AtomicUsize::new(0);
-    // Each sends an order until the engine has answered 202.
-    let send = |sender: usize| {
-        for number in 0.. {
-            let id = format!("{sender}-{number}");
-            loop {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Ok(mut connection) = Connection::open(address) else { continue };
-                match connection.try_send(&DurableEngine::request(&cloud_event(&id))) {
-                    Ok(answer) if answer.status == 202 => break,
-                    Ok(answer) => assert_eq!(answer.status, 503),
-                    Err(_) => drop(unanswered.fetch_add(1, Ordering::Relaxed)),
-                }
-            }
-            accepted.lock().unwrap().push(id);
-            thread::sleep(Duration::from_millis(20)); // the pace of a busy shop
+}
+
+/// Kills the gateway and the engine in turn, at moments that nothing depends on.
+fn kill_in_turn(gateway: &mut Gateway, engine: &mut DurableEngine) {
+    for kill in 0..KILLS {
+        // The one thing here that is no condition.
+        thread::sleep(Duration::from_millis(200 + random_below(600)));
+        if kill % 2 == 0 {
+            gateway.kill();
+            gateway.restart();
+        } else {
+            engine.kill();
+            engine.restart();
         }
-    };
-    thread::scope(|scope| {
-        (0..SENDERS).for_each(|sender| drop(scope.spawn(move || send(sender))));
-        for kill in 0..KILLS {
-            // The one thing here that is no condition: a moment that nothing depends on.
-            thread::sleep(Duration::from_millis(200 + random_below(600)));
-            if kill % 2 == 0 {
-                gateway.kill();
-                gateway.restart();
-            } else {
-                engine.kill();
-                engine.restart();
-            }
-        }
-        over.store(true, Ordering::Relaxed);
-    });
+    }
+}
+
+/// Fails unless each of these orders is at both vendors, at most `in_flight` of them twice, and the engine has nothing left.
+fn all_arrived(gateway: &Gateway, engine: &DurableEngine, orders: &HashSet<u64>, in_flight: u64) {
+    assert!(orders.len() > 100, "the clients hardly got through: {}", orders.len());
     for vendor in [Flashtalking, Podsights] {
         gateway.behave(vendor, json!({}));
     }
-
-    let accepted = accepted.into_inner().unwrap();
-    // At a kill each lane of the engine has one request at the gateway, and each sender one at the engine.
-    let in_flight = (WORKERS * KILLS) as u64 + unanswered.load(Ordering::Relaxed) as u64;
-    for (vendor, name) in [(Flashtalking, FT), (Podsights, PS)] {
-        let mut lost: Vec<String> = Vec::new();
+    for vendor in [Flashtalking, Podsights] {
+        let mut arrived = Arrived::default();
         wait_until(SETTLE, || {
-            let orders = gateway.orders(vendor);
-            let has = |id: &String| orders.get(id).is_some_and(|hits| hits.accepted > 0);
-            lost = accepted.iter().filter(|id| !has(id)).cloned().collect();
-            lost.is_empty()
+            arrived = Arrived::at(gateway, vendor, orders);
+            arrived.accepted == orders.len() as u64
         });
-        assert!(lost.is_empty(), "{vendor:?} has not {lost:?} of {}", accepted.len());
+        assert_eq!(arrived.accepted, orders.len() as u64, "{vendor:?} has not {:?}", arrived.missing);
         assert!(wait_until(SETTLE, || engine.queued() == 0), "{} are left", engine.queued());
-        let twice = gateway.tally(vendor)["orders"]["accepted_repeatedly"].as_u64().unwrap();
+        let twice = Arrived::at(gateway, vendor, orders).twice;
         assert!(twice <= in_flight, "{vendor:?} has {twice} twice, {in_flight} were in flight at a kill");
-        assert!(wait_until(SETTLE, || Books::of(&gateway, name).matched > 0));
-        println!("{vendor:?}: {} orders, {twice} twice, of at most {in_flight}", accepted.len());
+        println!("{vendor:?}: {} orders, {twice} twice, of at most {in_flight}", orders.len());
     }
     assert_eq!(engine.dropped(), 0);
+}
+
+fn pending(gateway: &Gateway, integration: &str) -> u64 {
+    Ledger::of(gateway, integration).pending()
+}
+
+#[test]
+fn every_order_that_the_engine_took_reaches_both_vendors_whoever_is_killed() {
+    let mut file = configuration(&[flashtalking(), podsights()], json!({"timeout": "1s"}));
+    file["endpoints"] = json!({"deliver": {"within": "3s"}});
+    file["sources"] = json!([{"id": "engine", "keys": [DELIVER_KEY], "deliver": true}]);
+    let mut gateway = Gateway::start(options(file).concurrency(2));
+    let mut engine = DurableEngine::start(gateway.dir(), &format!("http://{}/v1/deliver", gateway.address()));
+    three_of_ten_fail(&gateway);
+    let request = |id| DurableEngine::request(&cloud_event(id));
+    let senders = Senders { address: engine.address(), request: &request, rate: RATE, least: 0, again: true };
+
+    let (sent, ()) = senders.send(|| kill_in_turn(&mut gateway, &mut engine));
+
+    // At a kill each lane of the engine has one request at the gateway, and each sender one at the engine.
+    let in_flight = (WORKERS * KILLS) as u64 + sent.unanswered;
+    all_arrived(&gateway, &engine, &sent.accepted(), in_flight);
+    for integration in [FT, PS] {
+        assert!(wait_until(SETTLE, || pending(&gateway, integration) == 0));
+    }
+}
+
+#[test]
+fn every_order_that_a_gateway_handed_off_before_it_answered_200_reaches_both_vendors_whoever_is_killed() {
+    let (mut gateway, mut engine) = hand_off::start(options(answering_when_accepted()).concurrency(2));
+    three_of_ten_fail(&gateway);
+    let senders = Senders {
+        address: gateway.address(),
+        request: &|id| hand_off::order(id),
+        rate: RATE,
+        least: 0,
+        again: true,
+    };
+
+    let (sent, ()) = senders.send(|| kill_in_turn(&mut gateway, &mut engine));
+
+    // At a kill of the gateway, each lane of the engine has one request there. And an order that is sent again because its
+    // answer was lost, or was 503, can be in the engine twice.
+    let in_flight = (WORKERS * KILLS) as u64 + sent.unanswered + sent.refused();
+    all_arrived(&gateway, &engine, &sent.accepted(), in_flight);
+    for integration in [QUEUE, FT, PS] {
+        assert!(wait_until(SETTLE, || pending(&gateway, integration) == 0));
+        let ledger = Ledger::of(&gateway, integration);
+        assert!(ledger.matched > 0, "{integration}: {ledger:?}");
+    }
+}
+
+#[test]
+fn every_order_that_was_answered_200_reaches_both_vendors_though_the_filter_dies_while_it_holds_requests() {
+    let module = root().join("dist/crash-test.wasm");
+    let options = options(answering_when_accepted()).use_module(module).edit_envoy(|envoy| {
+        envoy.pointer_mut(ROUTE).unwrap()["idle_timeout"] = json!("3s");
+    });
+    let (gateway, engine) = hand_off::start(options);
+    three_of_ten_fail(&gateway);
+    let active = || gateway.stat("http.gateway.downstream_rq_active").unwrap_or_default();
+    let senders = Senders {
+        address: gateway.address(),
+        request: &|id| hand_off::order(id),
+        rate: RATE,
+        least: 200,
+        again: true,
+    };
+
+    let mut held = Vec::new();
+    let (sent, ()) = senders.send(|| {
+        for crash in 0..KILLS {
+            thread::sleep(Duration::from_millis(200 + random_below(600)));
+            // Slow for a moment, so that the engine's requests are held when the filter dies.
+            gateway.behave(Podsights, json!({"delay_ms": 500}));
+            assert!(wait_until(SETTLE, || active() >= WORKERS as u64), "no requests are held");
+            held.push(active());
+            let crashes = gateway.vm_restarts();
+            let request =
+                hand_off::order(format!("crash-{crash}")).header("x-conversion-relay-crash", "panic");
+            assert_eq!(gateway.send(request).status, 503);
+            three_of_ten_fail(&gateway);
+            assert!(wait_until(SETTLE, || gateway.vm_restarts() > crashes), "there is no new VM");
+        }
+    });
+
+    println!("requests that were held at the crashes: {held:?}");
+    let in_flight = (WORKERS * KILLS) as u64;
+    all_arrived(&gateway, &engine, &sent.accepted(), in_flight);
+    // Envoy's counters outlive the VM, so what it held stays pending in them for ever, and nothing else does.
+    let of_dead_vms = held.iter().sum::<u64>();
+    for integration in [QUEUE, FT, PS] {
+        let lost = pending(&gateway, integration);
+        assert!(lost <= of_dead_vms, "{integration}: {lost} pending, {of_dead_vms} requests were held");
+        let before = Ledger::of(&gateway, integration);
+        let id = format!("after-{integration}");
+        assert_eq!(gateway.send(hand_off::order(id)).status, 200);
+        assert!(wait_until(SETTLE, || Ledger::of(&gateway, integration).delivered > before.delivered));
+        assert!(wait_until(SETTLE, || pending(&gateway, integration) == lost));
+    }
 }

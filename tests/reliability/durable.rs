@@ -3,8 +3,7 @@
 
 mod kills;
 mod lanes;
-mod ledger;
-mod senders;
+mod outcome;
 
 use crate::rows::{Row, row};
 

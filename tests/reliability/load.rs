@@ -79,8 +79,7 @@ pub fn under_load<T>(gateway: &Gateway, pace: &Pace, meanwhile: impl FnOnce() ->
     (accepted.into_inner(), result)
 }
 
-/// Calls its function when it is dropped.
-pub struct OnDrop<F: FnMut()>(pub F);
+struct OnDrop<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {

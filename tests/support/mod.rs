@@ -15,10 +15,13 @@ mod destination;
 pub mod documents;
 pub mod engine;
 mod envoy;
+pub mod hand_off;
 mod http;
+pub mod ledger;
 mod options;
 pub mod orders;
 mod ports;
+pub mod senders;
 mod stand_in;
 
 use std::collections::HashMap;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::ledger::{Ledger, Outcome};
-use super::senders::Senders;
+use super::outcome::Outcome;
 use crate::load::Pace;
 use crate::report::Report;
 use crate::rows::{SETTLE, Say, behave, options};
+use crate::support::ledger::Ledger;
 use crate::support::orders::{FT, PS, order};
+use crate::support::senders::Senders;
 use crate::support::{Gateway, wait_until};
 
 const KILLS: u32 = 10;
@@ -34,8 +35,9 @@ pub fn without_hand_off(name: &'static str, pace: &Pace, say: Say) -> Report {
     let mut gateway = Gateway::start(options(json!({})).fixed_port());
     behave(&gateway, &json!({"status": 503, "share": 0.3}));
     let (mut looks, mut peak_bytes) = (Vec::new(), 0);
-    let senders = Senders { address: gateway.address(), request: &|id| order(id), again: false };
-    let (sent, ()) = senders.send(pace, || {
+    let (rate, least) = (pace.rate, pace.least);
+    let senders = Senders { address: gateway.address(), request: &|id| order(id), rate, least, again: false };
+    let (sent, ()) = senders.send(|| {
         std::thread::sleep(pace.healthy);
         for _ in 0..KILLS {
             peak_bytes = gateway.peak_rss().max(peak_bytes);

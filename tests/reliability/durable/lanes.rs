@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::ledger::{Ledger, Outcome};
-use super::senders::{Answer, Senders, Sent};
+use super::outcome::Outcome;
 use crate::load::Pace;
 use crate::report::Report;
 use crate::rows::Say;
 use crate::support::engine::DELIVER_KEY;
+use crate::support::ledger::Ledger;
 use crate::support::orders::{FT, PS, configuration, flashtalking, order_event, podsights};
+use crate::support::senders::{Answer, Senders, Sent};
 use crate::support::{
     Collector, DurableEngine, EngineOptions, Flashtalking, Gateway, Options, Podsights, wait_until,
 };
@@ -44,9 +45,10 @@ pub fn one_down(name: &'static str, pace: &Pace, say: Say) -> Report {
     let engine = EngineOptions::new().one_destination_each([FT, PS]).start(gateway.dir(), &url);
     let zero = clock(&gateway);
     let few = pace.rate / 10;
+    let (rate, least) = (pace.rate, pace.least);
     let request = |order| DurableEngine::request(&cloud_event(order));
-    let senders = Senders { address: engine.address(), request: &request, again: false };
-    let (sent, (outage, recovery)) = senders.send(pace, || {
+    let senders = Senders { address: engine.address(), request: &request, rate, least, again: false };
+    let (sent, (outage, recovery)) = senders.send(|| {
         std::thread::sleep(pace.healthy);
         say("Flashtalking goes down");
         let down = Instant::now();

@@ -6,8 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::load::{OnDrop, Pace};
-use crate::support::{Connection, Request};
+use super::{Connection, Request};
 
 /// Connections of clients: enough for answers that wait for a disk.
 const CLIENTS: usize = 8;
@@ -42,20 +41,28 @@ impl Sent {
     pub fn accepted(&self) -> HashSet<u64> {
         self.answers.iter().filter(|answer| answer.accepts()).map(|answer| answer.order).collect()
     }
+
+    /// How many answers were no acceptance.
+    pub fn refused(&self) -> u64 {
+        self.answers.iter().filter(|answer| !answer.accepts()).count() as u64
+    }
 }
 
 /// Where orders go, and what is done with one that is not accepted.
 pub struct Senders<'a> {
     pub address: SocketAddr,
     pub request: &'a (dyn Fn(u64) -> Request + Sync),
+    /// Orders a second, as long as the server takes them.
+    pub rate: u64,
+    /// How many are to be accepted at least.
+    pub least: u64,
     /// Whether an order is sent until it is accepted. If not, each is sent once.
     pub again: bool,
 }
 
 impl Senders<'_> {
-    /// Sends orders at the rate of `pace` while `meanwhile` runs, and on until there are enough. Orders that are to be sent
-    /// again are, after that.
-    pub fn send<T>(&self, pace: &Pace, meanwhile: impl FnOnce() -> T) -> (Sent, T) {
+    /// Sends orders while `meanwhile` runs, and on until there are enough. What has begun by then is brought to its end.
+    pub fn send<T>(&self, meanwhile: impl FnOnce() -> T) -> (Sent, T) {
         let (next, accepted) = (AtomicU64::new(0), AtomicU64::new(0));
         let (unanswered, stop) = (AtomicU64::new(0), AtomicBool::new(false));
         let abandoned = AtomicBool::new(false); // where `meanwhile` panics, with a server that may never come back
@@ -65,7 +72,7 @@ impl Senders<'_> {
             let mut link = Link { address: self.address, connection: None, abandoned: &abandoned };
             loop {
                 let order = next.fetch_add(1, Ordering::Relaxed);
-                let due = begun + Duration::from_secs(1).mul_f64(order as f64 / pace.rate as f64);
+                let due = begun + Duration::from_secs(1).mul_f64(order as f64 / self.rate as f64);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 if stop.load(Ordering::Relaxed) {
                     return;
@@ -97,7 +104,7 @@ impl Senders<'_> {
                 abandoned.store(std::thread::panicking(), Ordering::Relaxed);
             });
             let result = meanwhile();
-            while accepted.load(Ordering::Relaxed) < pace.least {
+            while accepted.load(Ordering::Relaxed) < self.least {
                 std::thread::sleep(Duration::from_millis(50));
             }
             result
@@ -132,5 +139,13 @@ impl Link<'_> {
             self.connection = Some(connection);
         }
         Some(response.status)
+    }
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
