@@ -21,7 +21,7 @@ use conversion_relay::endpoints::Endpoints;
 use conversion_relay::event::envelope::{Envelope, Form};
 use conversion_relay::event::projection::Projection;
 use conversion_relay::event::{Event, Fields};
-use conversion_relay::identity::{Client, CookieName, Cookies, Keys, anonymous_id, email, remember};
+use conversion_relay::identity::{Client, CookieName, Cookies, anonymous_id, email, remember};
 use conversion_relay::json::Json;
 use conversion_relay::privacy::scrub;
 use conversion_relay::settings::Secret;
@@ -150,7 +150,7 @@ fn identity(criterion: &mut Criterion) {
     bench("digest of an email", &mut || _ = black_box(email::hash(black_box("Jane.Doe@example.com"))));
     let url = "https://shop.example.com/checkout/done?step=3&utm_source=newsletter";
     bench("no email in a URL", &mut || _ = black_box(scrub(black_box(url))));
-    let keys = Keys::new(&[Secret::new("a secret of thirty-two bytes, yes")]).expect("a secret");
+    let keys = remember::keys(&[Secret::new("a secret of thirty-two bytes, yes")]).expect("a secret");
     let seal = || remember::seal(&keys, id, &digest, 2_000_000_000, [7; 24]);
     bench("an email sealed in a cookie", &mut || _ = black_box(seal()));
     let sealed = seal().expect("sealed");

@@ -155,6 +155,16 @@ impl SeenIds {
         snapshot.keep(store)
     }
 
+    /// Holds `id` for `lease` from now on. Fails with what is known of it already, perhaps from another worker just now.
+    pub fn try_hold(&self, id: Id, lease: Duration, now: u64, store: &impl Store) -> Result<(), State> {
+        let mut snapshot = self.recall(id, now, store);
+        if let Some(state) = snapshot.state(id) {
+            return Err(state);
+        }
+        snapshot.hold(id, lease);
+        if snapshot.keep(store) { Ok(()) } else { Err(State::Held) }
+    }
+
     /// Records the ends of what was held, at `now` in Unix seconds: `true` for what was delivered; any other end forgets the id. Those
     /// of one shard share a read and a write.
     pub fn conclude(&self, mut ends: Vec<(Id, bool)>, now: u64, store: &impl Store) {

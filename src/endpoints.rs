@@ -1,6 +1,7 @@
 //! Which requests are tracking requests: the paths that existing clients use.
 
 mod deliver;
+mod hand_off;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::event::EventType;
 use crate::event::envelope::Form;
 use crate::settings::{HOUR, SECOND, Time, Whole, YEAR};
 pub use deliver::{DeliverLimits, DeliverSettings};
+pub use hand_off::{AnswerWhen, HandOffLimits, HandOffSettings};
 
 /// Which requests are tracking requests, and how much of them is buffered.
 #[derive(Clone, Debug, Deserialize, SmartDefault)]
@@ -41,6 +43,8 @@ pub struct EndpointSettings {
     /// The [acknowledged route](requests.md#deliveries-that-are-acknowledged), `POST /v1/deliver`, for senders that keep an event until it is delivered. Absent: off. Needs a
     /// source with `deliver: true`, and `allow_on_headers_stop_iteration: true` in Envoy's plugin configuration.
     pub deliver: Option<DeliverSettings>,
+    /// [Hand-off](durability.md#hand-off): a durable queue stands between the clients' events and the vendors. Absent: off. Needs `secrets`.
+    pub hand_off: Option<HandOffSettings>,
     /// The maximum number of bytes that one worker holds of open requests, of requests whose events are not all processed, and of
     /// events that were parsed early for the response. Beyond it requests pass unparsed (`overloaded`). It and
     /// `delivery.queue.max_bytes` together are at most 805306368, since a VM has 1 GiB.

@@ -12,6 +12,7 @@ pub mod accounting;
 pub(crate) mod codec;
 pub mod json;
 pub(crate) mod rank;
+pub(crate) mod seal;
 pub mod settings;
 pub mod timestamp;
 pub(crate) mod url;

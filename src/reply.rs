@@ -5,7 +5,11 @@
 
 mod acknowledgement;
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use crate::accounting::RequestIgnored;
+use acknowledgement::retry_after;
 pub use acknowledgement::{Acknowledgement, Settled, SettledDelivery};
 
 /// The answer to a tracking request.
@@ -20,13 +24,18 @@ pub enum Reply {
     TooLarge,
     /// The worker has reached its limits: the client should retry.
     Overloaded,
+    /// The queue that the events are handed off to has not accepted them: the client should retry after so many seconds.
+    Unavailable {
+        /// At least one.
+        retry_after: u64,
+    },
 }
 
 /// An answer as it is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rendered {
     pub status: u32,
-    pub headers: Vec<(&'static str, &'static str)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     pub body: &'static [u8],
 }
 
@@ -34,11 +43,17 @@ pub struct Rendered {
 const RETRY_AFTER: &str = "2";
 
 impl Reply {
+    /// The answer to a client whose events are not accepted within the time that it waits. `pause`: how long the queue is not asked.
+    pub fn unavailable(pause: Duration) -> Self {
+        Self::Unavailable { retry_after: retry_after(pause) }
+    }
+
     pub fn render(self, is_pixel: bool) -> Rendered {
         if is_pixel {
-            return Rendered { status: 200, headers: PIXEL_HEADERS.to_vec(), body: PIXEL };
+            let headers = PIXEL_HEADERS.map(|(name, value)| (name, Cow::Borrowed(value))).into();
+            return Rendered { status: 200, headers, body: PIXEL };
         }
-        let mut headers = vec![("content-type", "application/json")];
+        let mut headers = vec![("content-type", Cow::Borrowed("application/json"))];
         let (status, body): (u32, &'static str) = match self {
             Reply::Success => (200, r#"{"success":true}"#),
             Reply::Malformed => (
@@ -54,10 +69,17 @@ impl Reply {
                 r#"{"error":{"code":"PAYLOAD_TOO_LARGE","message":"too many bytes or events in one request: send smaller batches"}}"#,
             ),
             Reply::Overloaded => {
-                headers.push(("retry-after", RETRY_AFTER));
+                headers.push(("retry-after", Cow::Borrowed(RETRY_AFTER)));
                 (
                     429,
                     r#"{"error":{"code":"RATE_LIMITED","message":"too busy: try again after Retry-After seconds"}}"#,
+                )
+            }
+            Reply::Unavailable { retry_after } => {
+                headers.push(("retry-after", Cow::Owned(retry_after.to_string())));
+                (
+                    503,
+                    r#"{"error":{"code":"UNAVAILABLE","message":"not accepted yet: send it again after Retry-After seconds"}}"#,
                 )
             }
         };
@@ -101,6 +123,7 @@ mod tests {
             (Reply::Unauthorized, 401),
             (Reply::TooLarge, 413),
             (Reply::Overloaded, 429),
+            (Reply::unavailable(Duration::from_millis(1500)), 503),
         ];
         for (reply, status) in replies {
             let rendered = reply.render(false);
@@ -111,7 +134,7 @@ mod tests {
             let retry_after = rendered.headers.iter().find(|(name, _)| *name == "retry-after");
             assert_eq!(
                 retry_after.map(|(_, seconds)| seconds.parse::<u32>().is_ok()),
-                (status == 429).then_some(true)
+                [429, 503].contains(&status).then_some(true)
             );
         }
     }

@@ -24,6 +24,18 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request of which nothing has arrived.
+    pub fn empty(endpoint: Endpoint, lease: Lease) -> Self {
+        Self {
+            endpoint,
+            path: Vec::new(),
+            source_address: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            lease,
+        }
+    }
+
     /// Leases what the path and the headers take up; false, and nothing leased, where there isn't that much left.
     pub fn lease_head(&mut self) -> bool {
         let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
@@ -48,9 +60,14 @@ impl Request {
 
     /// The values of a parameter of the query, decoded.
     pub fn query_values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, str>> {
+        self.query_pairs().filter(move |(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// All parameters of the query by their names, decoded.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         let at = self.path.iter().position(|byte| *byte == b'?');
         let query = at.and_then(|at| self.path.get(at.saturating_add(1)..)).unwrap_or_default();
-        form_urlencoded::parse(query).filter(move |(known, _)| known == name).map(|(_, value)| value)
+        form_urlencoded::parse(query)
     }
 }
 

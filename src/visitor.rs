@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use crate::event::{Event, Fields};
 use crate::identity::client::EventContext;
-use crate::identity::{Client, CookieName, Cookies, EmailHash, Keys, anonymous_id, email, remember};
+use crate::identity::{Client, CookieName, Cookies, EmailHash, anonymous_id, email, remember};
 use crate::json::Kind;
 use crate::left_out::Reason;
 use crate::request::has_control;
+use crate::seal::Keys;
 
 /// Returns what an event itself says about its client. `signed`: whether the request's signature was verified. `passed_on`: whether
 /// the request is of somebody who passes the event on.
@@ -104,6 +105,14 @@ impl<'a> Visitor<'a> {
                 remember::open(keys, self.anonymous_id.as_deref()?, value, now)
             }
         })
+    }
+
+    /// Returns the email of an identify event in the same request.
+    pub fn identified_email(&self) -> Option<EmailHash> {
+        match self.remembered {
+            RememberedEmail::Identified(email) => Some(email),
+            RememberedEmail::None | RememberedEmail::Sealed { .. } => None,
+        }
     }
 
     /// Whether the visitor has a cookie for its email. Where there is no [`email`](Visitor::email), it couldn't be read.

@@ -1,6 +1,8 @@
 //! The plugin configuration as a whole: read, checked and compiled once, so that nothing is computed per event that can be
 //! decided in advance. Each section is defined in the module that it configures.
 
+mod carried;
+mod hand_off;
 mod integration;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -21,11 +23,16 @@ use crate::endpoints::{
     CaptureLimits, DeliverLimits, DeliverSettings, EndpointSettings, Endpoints, RelayWhen, ReplyFrom,
 };
 use crate::event::Fields;
+use crate::event::cloud_events;
 use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
-use crate::settings::{Document, Invalid};
+use crate::mapping::path::RequestPart;
+use crate::settings::{Document, Invalid, Secret};
 use crate::sources::{SourceIndex, SourceSettings, Sources};
+pub use carried::Carried;
+use carried::CookieReaders;
+pub use hand_off::HandOff;
 use integration::Compiler;
 pub use integration::{Integration, IntegrationSettings, label};
 
@@ -55,6 +62,12 @@ pub struct Config {
     /// How deliveries are queued, sent and retried.
     #[serde(default)]
     pub delivery: DeliverySettings,
+    /// Secrets as `${NAME}`, each 32 bytes or more, such as `openssl rand -base64 32` prints, for what the filter gives to others to
+    /// keep: with each CloudEvent goes, sealed, what the gateway knows of the client's request. The first seals, all open: to rotate,
+    /// put a new one first, and remove the old one once no queue holds anything that it has sealed. All gateways of a fleet need the
+    /// same secrets. Without secrets nothing goes along.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
     /// The destinations at vendors. If the list is empty, nothing is delivered.
     pub integrations: Vec<IntegrationSettings>,
 }
@@ -99,6 +112,10 @@ pub struct Compiled {
     pub delivery: delivery::Limits,
     /// The acknowledged route; `None`: off.
     pub deliver: Option<DeliverLimits>,
+    /// Hand-off; `None`: off.
+    pub hand_off: Option<HandOff>,
+    /// What goes along with an event that a queue passes on.
+    pub carried: Carried,
     /// The enabled ones, in the order of the configuration. A lane of the delivery engine has the same index.
     pub integrations: Vec<Integration>,
     /// Paths of secrets in plain text; each causes a warning.
@@ -144,6 +161,15 @@ impl Compiled {
             let problem = "expected a source with deliver: true, whose key its senders use";
             return Err(Invalid::new("endpoints.deliver", problem));
         }
+        let has_secrets = !config.secrets.is_empty();
+        let hand_off = HandOff::compile(&config.endpoints, has_secrets, &config.integrations, &integrations)?;
+        let readers = CookieReaders {
+            consent: &consent,
+            anonymous_ids: &config.identity.anonymous_id_cookies,
+            remember_email: remember_email.as_ref(),
+        };
+        let carried = Carried::compile(&config.secrets, &readers, &integrations)
+            .map_err(|error| Invalid::new("secrets", error.to_string()))?;
         let limits = config.endpoints.limits();
         let left = MAX_HELD_BYTES.saturating_sub(limits.captured_bytes);
         if delivery.max_bytes > left {
@@ -165,7 +191,12 @@ impl Compiled {
             client_from_context: config.identity.client_from_context,
             issue_anonymous_id,
             remember_email,
-            kept_headers: kept_headers(sources.as_ref(), &consent, &integrations),
+            kept_headers: kept_headers(
+                sources.as_ref(),
+                &consent,
+                &integrations,
+                config.endpoints.deliver.is_some(),
+            ),
             sources,
             consent,
             deduplication_window: config.deduplication.window.get(),
@@ -175,22 +206,32 @@ impl Compiled {
             fields,
             delivery,
             deliver: config.endpoints.deliver.as_ref().map(DeliverSettings::limits),
+            hand_off,
+            carried,
             integrations,
             plain_secrets: Vec::new(),
         })
     }
 
-    /// Returns how long a delivery can take, from its offer to its end. `waits`: whether its sender waits for it.
-    pub fn lease(&self, waits: bool) -> Duration {
-        match self.deliver.filter(|_| waits) {
-            Some(deliver) => deliver.within.saturating_add(self.delivery.after_timeout()),
+    /// Returns how long a delivery can take, from its offer to its end. `within`: how long its sender waits, if one does.
+    pub fn lease(&self, within: Option<Duration>) -> Duration {
+        match within {
+            Some(within) => within.saturating_add(self.delivery.after_timeout()),
             None => self.delivery.lease(),
         }
     }
 
     /// Returns the longest time that any delivery can take.
     pub fn longest_lease(&self) -> Duration {
-        self.lease(true).max(self.lease(false))
+        let deliver = self.deliver.map(|deliver| deliver.within);
+        let hand_off = self.hand_off.and_then(|hand_off| Some(hand_off.limits?.within));
+        self.lease(None).max(self.lease(deliver)).max(self.lease(hand_off))
+    }
+
+    /// Whether a part of a client's request goes along with an event that a queue passes on. A header's name is in lowercase.
+    pub fn carries(&self, part: RequestPart<'_>) -> bool {
+        let is_read = |name| self.integrations.iter().any(|one| one.destination.reads_cookie(name));
+        self.carried.has(part) || matches!(part, RequestPart::Cookie(name) if is_read(name))
     }
 
     /// Returns the enabled integration of that name.
@@ -233,6 +274,7 @@ fn kept_headers(
     sources: Option<&Sources>,
     consent: &ConsentRules,
     integrations: &[Integration],
+    takes_cloud_events: bool,
 ) -> Vec<Box<str>> {
     let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
     let mut keep = |name: &str| {
@@ -242,8 +284,13 @@ fn kept_headers(
     };
     consent.headers().for_each(&mut keep);
     sources.into_iter().flat_map(Sources::headers).for_each(&mut keep);
+    cloud_events::HEADERS.into_iter().filter(|_| takes_cloud_events).for_each(&mut keep);
     for integration in integrations {
-        integration.plan.headers(&mut keep);
+        integration.plan.request_parts(&mut |part| {
+            if let RequestPart::Header(name) = part {
+                keep(name);
+            }
+        });
     }
     kept
 }

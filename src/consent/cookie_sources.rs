@@ -52,7 +52,7 @@ impl CookieSources {
     }
 
     /// The name of each cookie, with its source.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &dyn ConsentSource)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &dyn ConsentSource)> {
         self.0.iter().map(|named| (&*named.cookie, named.source.get()))
     }
 }

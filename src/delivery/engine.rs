@@ -242,6 +242,11 @@ impl<P: Parcel> Engine<P> {
         lanes.map(|(_, lane)| lane.held().deliveries).any(|held| held >= share.deliveries)
     }
 
+    /// Whether the lane has its full share of deliveries.
+    pub fn is_lane_full(&self, lane: LaneId) -> bool {
+        self.pending(lane) >= self.limits.share(self.order.len()).deliveries
+    }
+
     /// Whether any delivery that is queued or in flight is such a one.
     pub fn any(&self, mut is_it: impl FnMut(&P) -> bool) -> bool {
         self.lanes.iter().any(|(_, lane)| lane.parcels().any(&mut is_it)) || self.flights.parcels().any(is_it)

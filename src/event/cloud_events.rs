@@ -11,6 +11,12 @@ use super::envelope::{Envelope, Form, Unreadable};
 use crate::codec;
 use crate::json::{Json, Kind, place};
 
+/// The `type` of this filter's CloudEvents that hold an event.
+pub const EVENT: &str = "conversion_relay.event";
+
+/// The attribute of these in which the filter keeps, sealed, what a gateway knew of the request that carried the event.
+pub const RELAY: &str = "relay";
+
 /// A pushed body with the events in it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unwrapped<'b> {
@@ -18,7 +24,29 @@ pub struct Unwrapped<'b> {
     pub text: Cow<'b, str>,
     /// The events.
     pub envelope: Envelope,
+    /// What stood around each of them.
+    pub wrappers: Vec<Wrapper>,
 }
+
+/// The CloudEvent around an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wrapper {
+    /// Whether it is one of this filter's.
+    pub is_ours: bool,
+    /// Its attribute [`RELAY`], if that is a text.
+    pub relay: Option<String>,
+}
+
+impl Wrapper {
+    /// Returns what the headers of a request say in the binary mode, where `header` returns the value of a header.
+    pub fn of_headers<'h>(header: impl Fn(&str) -> Option<&'h [u8]>) -> Self {
+        let text = |name| header(name).and_then(|value| std::str::from_utf8(value).ok());
+        Self { is_ours: text("ce-type") == Some(EVENT), relay: text("ce-relay").map(str::to_owned) }
+    }
+}
+
+/// The request headers of the binary mode that are read, in lowercase.
+pub const HEADERS: [&str; 2] = ["ce-type", "ce-relay"];
 
 /// Takes the events out of a pushed body: one event, a batch of events in any form, a CloudEvent, a list of them, or either in a Pub/Sub
 /// message. In the binary mode of CloudEvents the body is the event itself.
@@ -32,16 +60,18 @@ pub fn unwrap(body: &str, max_events: usize) -> Result<Unwrapped<'_>, Unreadable
 fn events(text: Cow<'_, str>, max_events: usize) -> Result<Unwrapped<'_>, Unreadable> {
     let mut envelope = Envelope::open(&text, Form::Either, max_events)?;
     let mut decoded: Vec<(usize, String)> = Vec::new();
-    for (at, item) in envelope.items.iter_mut().enumerate() {
+    let mut wrappers = vec![Wrapper::default(); envelope.items.len()];
+    for (at, (item, wrapper)) in envelope.items.iter_mut().zip(&mut wrappers).enumerate() {
         let Some(json) = text.get(item.clone()).map(Json::known) else { continue };
-        match data(json) {
-            Some(Data::Json(data)) => *item = place(&text, data.as_str()),
-            Some(Data::Encoded(data)) => decoded.push((at, data)),
-            None => {}
+        let Some((found, data)) = cloud_event(json) else { continue };
+        *wrapper = found;
+        match data {
+            Data::Json(data) => *item = place(&text, data.as_str()),
+            Data::Encoded(data) => decoded.push((at, data)),
         }
     }
     if decoded.is_empty() {
-        return Ok(Unwrapped { text, envelope });
+        return Ok(Unwrapped { text, envelope, wrappers });
     }
     // What was encoded goes behind the text.
     let mut text = text.into_owned();
@@ -52,7 +82,7 @@ fn events(text: Cow<'_, str>, max_events: usize) -> Result<Unwrapped<'_>, Unread
             *item = Range { start: begin, end: text.len() };
         }
     }
-    Ok(Unwrapped { text: Cow::Owned(text), envelope })
+    Ok(Unwrapped { text: Cow::Owned(text), envelope, wrappers })
 }
 
 /// The data of a CloudEvent.
@@ -62,24 +92,28 @@ enum Data<'a> {
     Encoded(String),
 }
 
-/// Returns the data of a CloudEvent; `None` for an item that is none. One without data has `null`.
-fn data(item: Json<'_>) -> Option<Data<'_>> {
+/// Returns a CloudEvent with its data; `None` for an item that is none. One without data has `null`.
+fn cloud_event(item: Json<'_>) -> Option<(Wrapper, Data<'_>)> {
     if item.kind() != Kind::Object {
         return None;
     }
     let (mut is_cloud_event, mut data, mut encoded) = (false, None, None);
+    let mut wrapper = Wrapper::default();
     for (key, value) in item.members() {
         match &*key {
             "specversion" => is_cloud_event = value.kind() == Kind::String,
+            "type" => wrapper.is_ours = value.text().is_some_and(|text| text == EVENT),
+            RELAY => wrapper.relay = value.text().map(Cow::into_owned),
             "data" => data = Some(value),
             "data_base64" => encoded = Some(value),
             _ => {}
         }
     }
-    is_cloud_event.then(|| match (data, encoded) {
+    let data = match (data, encoded) {
         (Some(data), _) => Data::Json(data),
         (None, encoded) => Data::Encoded(encoded.and_then(decode).unwrap_or_else(|| "null".to_owned())),
-    })
+    };
+    is_cloud_event.then_some((wrapper, data))
 }
 
 /// Returns what a Pub/Sub message holds: `Some(None)` if it can't be read, `None` if the body is no such message.
@@ -113,7 +147,7 @@ mod tests {
     use super::*;
 
     fn items(body: &str) -> Result<Vec<String>, Unreadable> {
-        let Unwrapped { text, envelope } = unwrap(body, 3)?;
+        let Unwrapped { text, envelope, .. } = unwrap(body, 3)?;
         Ok(envelope.items.into_iter().map(|item| text[item].to_owned()).collect())
     }
 
@@ -160,6 +194,22 @@ mod tests {
         assert_eq!(items(event).unwrap(), [event], "an event with a member of that name");
     }
 
+    #[test]
+    fn what_the_filter_itself_has_put_around_an_event_is_known() {
+        let wrapper = |text: &str| unwrap(text, 3).unwrap().wrappers.remove(0);
+        let ours = r#"{"specversion":"1.0","type":"conversion_relay.event","relay":"v1.x","data":{}}"#;
+        assert_eq!(wrapper(ours), Wrapper { is_ours: true, relay: Some("v1.x".to_owned()) });
+        let others = r#"{"specversion":"1.0","type":"shop.order","relay":7,"data":{}}"#;
+        assert_eq!(wrapper(others), Wrapper::default());
+        assert_eq!(wrapper(r#"{"type":"conversion_relay.event","relay":"v1.x"}"#), Wrapper::default());
+        let header = |name: &str| match name {
+            "ce-type" => Some(EVENT.as_bytes()),
+            "ce-relay" => Some(&b"v1.x"[..]),
+            _ => None,
+        };
+        assert_eq!(Wrapper::of_headers(header), wrapper(ours));
+    }
+
     proptest! {
         #[test]
         fn whatever_is_pushed_every_item_is_json(
@@ -168,7 +218,7 @@ mod tests {
             let version = if specversion { "specversion" } else { "x" };
             let wrapped = format!(r#"[{{"{version}":"1","data_base64":"{}"}}]"#, BASE64_STANDARD.encode(&data));
             for body in [body, wrapped] {
-                if let Ok(Unwrapped { text, envelope }) = unwrap(&body, 100) {
+                if let Ok(Unwrapped { text, envelope, .. }) = unwrap(&body, 100) {
                     for item in envelope.items {
                         prop_assert!(Json::parse(&text[item]).is_ok());
                     }

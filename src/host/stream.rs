@@ -149,23 +149,20 @@ impl Stream {
         let Part::Answers(answering) = std::mem::replace(&mut self.part, Part::Bystander) else {
             return Action::Continue;
         };
-        let (is_pixel, is_acknowledged) = (answering.is_pixel(), answering.is_acknowledged());
+        let is_pixel = answering.is_pixel();
         let complete = answering.complete(|size| self.get_http_request_body(0, size).unwrap_or_default());
-        let (reply, cookies) = match complete {
-            Ok(request) if is_acknowledged => {
-                if !plugin.borrow_mut().deliver(self.context, request) {
+        match complete {
+            Ok(request) => {
+                if !plugin.borrow_mut().answer(self.context, request) {
                     self.part = Part::Waits;
                 }
-                return Action::Pause;
             }
-            Ok(request) => plugin.borrow_mut().answer(self.context, request),
             Err(reason) => {
                 plugin.borrow_mut().ignore(self.context, reason);
-                (Reply::from(reason), Vec::new())
+                let envoy = *plugin.borrow().envoy();
+                plugin::send_reply(&envoy, Reply::from(reason), is_pixel, &[]);
             }
-        };
-        let envoy = *plugin.borrow().envoy();
-        plugin::send_reply(&envoy, reply.render(is_pixel), &cookies);
+        }
         Action::Pause
     }
 }

@@ -15,6 +15,5 @@ pub mod settings;
 pub use client::{Client, ClientFromContext};
 pub use cookies::Cookies;
 pub use email::EmailHash;
-pub use remember::Keys;
 pub use set_cookie::{CookieDomain, CookieName, SetCookie};
 pub use settings::{IssueAnonymousId, RememberEmail};

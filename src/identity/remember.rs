@@ -6,74 +6,29 @@
 //! There is no store: every gateway with the same secret can decrypt it.
 
 use super::EmailHash;
+use crate::seal::{InvalidSecrets, Keys, NONCE};
 use crate::settings::Secret;
 use base64::engine::{Engine, general_purpose::URL_SAFE_NO_PAD};
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use sha2::{Digest, Sha256};
-use std::fmt;
 
-/// Prefixed to a secret when the key is derived, and to the anonymous id in the associated data: a secret that is also used
-/// elsewhere gives another key, and nothing else that is encrypted under this key can be mistaken for an email.
+/// What the key is derived for, and a part of what each cookie is bound to.
 const PURPOSE: &[u8] = b"conversion-relay remember_email v1\0";
 
 const VERSION: u8 = 1;
-const MIN_SECRET: usize = 32;
-const NONCE: usize = 24;
 const TAG: usize = 16;
 const PLAIN: usize = 1 + 8 + 32;
 const SEALED: usize = NONCE + PLAIN + TAG;
 /// The length of the cookie's value, in characters. Every value has the same length.
 const VALUE: usize = (SEALED * 4).div_ceil(3);
 
-/// The keys of the cookie: the first encrypts, all decrypt. So a secret is rotated by putting the new one first.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Keys(Vec<[u8; 32]>);
-
-/// Why a list of secrets is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSecrets {
-    /// There is no secret.
-    #[error("expected at least one secret")]
-    Empty,
-    /// The index of the first one that is too short. Its text is not shown.
-    #[error("expected at least 32 bytes in secret {0}")]
-    TooShort(usize),
-}
-
-impl Keys {
-    /// From the configured texts, newest first, each 32 bytes or more (such as `openssl rand -base64 32` prints).
-    pub fn new(secrets: &[Secret]) -> Result<Self, InvalidSecrets> {
-        if secrets.is_empty() {
-            return Err(InvalidSecrets::Empty);
-        }
-        let mut keys = Vec::new();
-        for (index, secret) in secrets.iter().enumerate() {
-            let text = secret.expose().as_bytes();
-            if text.len() < MIN_SECRET {
-                return Err(InvalidSecrets::TooShort(index));
-            }
-            // The secret is long and random, so a plain hash is all that deriving takes.
-            keys.push(Sha256::new().chain_update(PURPOSE).chain_update(text).finalize().into());
-        }
-        Ok(Self(keys))
-    }
-
-    fn ciphers(&self) -> impl Iterator<Item = XChaCha20Poly1305> {
-        self.0.iter().map(|key| XChaCha20Poly1305::new(key.into()))
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Keys(***)")
-    }
+/// Returns the keys of the cookie, from the configured secrets, newest first, each 32 bytes or more.
+pub fn keys(secrets: &[Secret]) -> Result<Keys, InvalidSecrets> {
+    Keys::derive(PURPOSE, secrets)
 }
 
 /// The cookie's value for this visitor, encrypted under the first secret.
 ///
 /// `expires_at` is Unix time in seconds. `nonce` is random and used only once: with 24 bytes random nonces don't collide, so
-/// no state is needed. Never `None` with secrets from [`Keys::new`]: the cipher only refuses texts of gigabytes.
+/// no state is needed. Never `None` with [`keys`]: the cipher only refuses texts of gigabytes.
 pub fn seal(
     keys: &Keys,
     anonymous_id: &str,
@@ -85,10 +40,7 @@ pub fn seal(
     plain.push(VERSION);
     plain.extend_from_slice(&expires_at.to_be_bytes());
     plain.extend_from_slice(&email.digest());
-    let aad = associated_data(anonymous_id);
-    let cipher = keys.ciphers().next()?;
-    let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: &plain, aad: &aad }).ok()?;
-    Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+    Some(URL_SAFE_NO_PAD.encode(keys.seal(&plain, &associated_data(anonymous_id), nonce)?))
 }
 
 /// The email digest in a cookie's value. `None` if it is forged, damaged, expired at `now` (Unix time in seconds), or encrypted
@@ -97,12 +49,7 @@ pub fn open(keys: &Keys, anonymous_id: &str, value: &[u8], now: u64) -> Option<E
     if value.len() != VALUE {
         return None;
     }
-    let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
-    let (nonce, sealed) = bytes.split_first_chunk::<NONCE>()?;
-    let aad = associated_data(anonymous_id);
-    let plain = keys
-        .ciphers()
-        .find_map(|cipher| cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok())?;
+    let plain = keys.open(&URL_SAFE_NO_PAD.decode(value).ok()?, &associated_data(anonymous_id))?;
     let (version, rest) = plain.split_first()?;
     let (expires_at, digest) = rest.split_first_chunk::<8>()?;
     if *version != VERSION || u64::from_be_bytes(*expires_at) <= now {
@@ -126,7 +73,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn keys(texts: &[&str]) -> Keys {
-        Keys::new(&secrets(texts)).unwrap()
+        super::keys(&secrets(texts)).unwrap()
     }
 
     fn secrets(texts: &[&str]) -> Vec<Secret> {
@@ -203,13 +150,6 @@ mod tests {
     fn the_email_digest_cannot_be_read_from_the_cookie() {
         let bytes = URL_SAFE_NO_PAD.decode(sealed(NEW)).unwrap();
         assert!(!bytes.windows(8).any(|window| window == &jane().digest()[..8]));
-    }
-
-    #[test]
-    fn a_secret_has_at_least_32_bytes_and_is_never_shown() {
-        assert_eq!(Keys::new(&secrets(&[NEW, &NEW[1..]])), Err(InvalidSecrets::TooShort(1)));
-        assert_eq!(Keys::new(&[]), Err(InvalidSecrets::Empty));
-        assert_eq!(format!("{:?}", keys(&[NEW])), "Keys(***)");
     }
 
     proptest! {

@@ -5,9 +5,10 @@ use serde_inline_default::serde_inline_default;
 use smart_default::SmartDefault;
 
 use super::client::ClientFromContext;
-use super::remember::Keys;
+use super::remember;
 use super::set_cookie::{CookieDomain, CookieName, SetCookie};
 use crate::consent::{Requirement, Vocabulary};
+use crate::seal::Keys;
 use crate::settings::{DAY, Invalid, SECOND, Secret, Time};
 
 /// How the visitor of an event is identified.
@@ -116,7 +117,8 @@ impl IdentitySettings {
             let problem = "expected another cookie than those of identity.anonymous_id_cookies";
             return Err(invalid("cookie", problem.to_owned()));
         }
-        let keys = Keys::new(&settings.secrets).map_err(|error| invalid("secrets", error.to_string()))?;
+        let keys =
+            remember::keys(&settings.secrets).map_err(|error| invalid("secrets", error.to_string()))?;
         let cookie = SetCookie::new(settings.cookie.clone(), None, settings.max_age.get());
         let cookie = cookie.map_err(|error| invalid("cookie", error.to_string()))?;
         Ok(Some(RememberEmail { cookie, keys }))

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::path::RequestPart;
 use super::targets::Targets;
 use super::value::Value;
 use super::{Rule, Subject};
@@ -58,10 +59,10 @@ impl Fields {
         self.0.iter().flat_map(|(name, node)| node.targets(name)).collect()
     }
 
-    /// Calls `read` with the name of each request header that any of these mappings reads.
-    pub(super) fn headers(&self, read: &mut dyn FnMut(&str)) {
+    /// Calls `read` with each part of the request that any of these mappings reads.
+    pub(super) fn request_parts(&self, read: &mut dyn FnMut(RequestPart<'_>)) {
         for (_, node) in &self.0 {
-            node.headers(read);
+            node.request_parts(read);
         }
     }
 
@@ -153,11 +154,11 @@ impl Node {
         }
     }
 
-    fn headers(&self, read: &mut dyn FnMut(&str)) {
+    fn request_parts(&self, read: &mut dyn FnMut(RequestPart<'_>)) {
         match self {
-            Node::Leaf(rule) => rule.headers(read),
-            Node::Branch(fields) => fields.headers(read),
-            Node::List(item) => item.headers(read),
+            Node::Leaf(rule) => rule.request_parts(read),
+            Node::Branch(fields) => fields.request_parts(read),
+            Node::List(item) => item.request_parts(read),
         }
     }
 

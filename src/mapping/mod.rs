@@ -25,7 +25,7 @@ use crate::event::projection::{Projection, Slots};
 use crate::json::Kind;
 use crate::left_out::{LeftOut, Omissions, Reason, Target, number_quoted, text_quoted};
 use crate::privacy::is_dropped;
-use path::Source;
+use path::{RequestPart, Source};
 use transform::Transform;
 use value::Value;
 
@@ -163,13 +163,9 @@ impl Rule {
         }
     }
 
-    /// Calls `read` with the name of each request header that this rule reads.
-    fn headers(&self, read: &mut dyn FnMut(&str)) {
-        for source in self.sources() {
-            if let Source::Header(name) = source {
-                read(name);
-            }
-        }
+    /// Calls `read` with each part of the request that this rule reads.
+    fn request_parts(&self, read: &mut dyn FnMut(RequestPart<'_>)) {
+        self.sources().iter().filter_map(Source::request_part).for_each(read);
     }
 }
 

@@ -41,6 +41,17 @@ pub enum Source {
     ClientUserAgent,
 }
 
+/// A part of a request that a source reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestPart<'a> {
+    /// The header of this name, in lowercase.
+    Header(&'a str),
+    /// The cookie of this name.
+    Cookie(&'a str),
+    /// The parameter of the query of this name.
+    Query(&'a str),
+}
+
 /// One step into a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -129,6 +140,16 @@ impl Source {
         };
         let (slot, rest) = field(&[first], below, projection);
         Ok(Source::Field(slot, rest))
+    }
+
+    /// Returns the part of the request that this source is; `None`: it is none of the request.
+    pub fn request_part(&self) -> Option<RequestPart<'_>> {
+        match self {
+            Source::Header(name) => Some(RequestPart::Header(name)),
+            Source::Cookie(name) => Some(RequestPart::Cookie(name)),
+            Source::Query(name) => Some(RequestPart::Query(name)),
+            _ => None,
+        }
     }
 
     /// The value of this source, `None` where it is absent, an error where there is something that is no value.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::Fields;
+use super::path::RequestPart;
 use crate::event::names::{Dialects, canonical_name, snake_case};
 use crate::rank::Rank;
 
@@ -85,10 +86,16 @@ impl Plan {
         }
     }
 
-    /// Calls `read` with the name, in lowercase, of each request header that any mapping reads; some of them repeatedly.
-    pub fn headers(&self, read: &mut dyn FnMut(&str)) {
+    /// Returns what to do with an event of any name, by the mappings for events that no document names; `None` without these. The
+    /// event ranks as given.
+    pub fn any<'p>(&'p self, name: &'p str, rank: Rank) -> Option<Planned<'p>> {
+        Some(Planned { vendor_event: Cow::Borrowed(name), rank, fields: self.others.as_ref()? })
+    }
+
+    /// Calls `read` with each part of the request that any mapping reads; some of them repeatedly.
+    pub fn request_parts(&self, read: &mut dyn FnMut(RequestPart<'_>)) {
         for fields in self.entries.iter().filter_map(|entry| entry.fields.as_ref()).chain(&self.others) {
-            fields.headers(read);
+            fields.request_parts(read);
         }
     }
 

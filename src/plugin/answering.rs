@@ -4,7 +4,8 @@ use super::awaiting_body::BodySeen;
 use super::envoy::Envoy;
 use crate::accounting::RequestIgnored;
 use crate::endpoints::Carrier;
-use crate::reply::{Acknowledgement, Rendered};
+use crate::relay::Answered;
+use crate::reply::{Acknowledgement, Reply};
 use crate::request::Request;
 
 /// A request that the filter will answer.
@@ -13,7 +14,6 @@ pub struct Answering {
     request: Option<Request>,
     refusal: Option<RequestIgnored>,
     is_pixel: bool,
-    is_acknowledged: bool,
     body_seen: BodySeen,
     head_bytes: u64,
     /// Bytes of the body that Envoy has buffered.
@@ -25,18 +25,12 @@ impl Answering {
     /// Begins with the request's headers, which take up `head_bytes`. `most_bytes`: the largest body that is read.
     pub fn begin(mut request: Request, head_bytes: u64, most_bytes: usize) -> Self {
         let is_pixel = request.endpoint.carrier == Carrier::Query;
-        let is_acknowledged = request.endpoint.acknowledged;
         let (request, refusal) = match request.lease_head() {
             true => (Some(request), None),
             false => (None, Some(RequestIgnored::Overloaded)),
         };
         let body_seen = BodySeen::default();
-        Self { request, refusal, is_pixel, is_acknowledged, body_seen, head_bytes, buffered: 0, most_bytes }
-    }
-
-    /// Whether the request is answered once what it carries is delivered.
-    pub fn is_acknowledged(&self) -> bool {
-        self.is_acknowledged
+        Self { request, refusal, is_pixel, body_seen, head_bytes, buffered: 0, most_bytes }
     }
 
     /// Whether the request is a pixel, which is answered with an image.
@@ -82,15 +76,23 @@ pub fn head_bytes(headers: &[(String, Vec<u8>)]) -> u64 {
     u64::try_from(sizes.fold(0, usize::saturating_add)).unwrap_or(u64::MAX)
 }
 
+/// Sends an answer, which ends the stream.
+pub fn send(envoy: &impl Envoy, answered: &Answered, is_pixel: bool) {
+    match answered {
+        Answered::Reply { reply, cookies } => send_reply(envoy, *reply, is_pixel, cookies),
+        Answered::Acknowledgement(answer) => send_acknowledgement(envoy, answer),
+    }
+}
+
 /// Sends an answer with these values of `set-cookie` headers, which ends the stream.
-pub fn send_reply(envoy: &impl Envoy, rendered: Rendered, cookies: &[String]) {
+pub fn send_reply(envoy: &impl Envoy, reply: Reply, is_pixel: bool, cookies: &[String]) {
+    let rendered = reply.render(is_pixel);
     let cookies = cookies.iter().map(|cookie| ("set-cookie", cookie.as_str()));
-    let headers = rendered.headers.into_iter().chain(cookies).collect();
+    let headers = rendered.headers.iter().map(|(name, value)| (*name, &**value)).chain(cookies).collect();
     envoy.send_local_reply(rendered.status, headers, rendered.body);
 }
 
-/// Sends an answer of the acknowledged route, which ends the stream.
-pub fn send_acknowledgement(envoy: &impl Envoy, answer: &Acknowledgement) {
+fn send_acknowledgement(envoy: &impl Envoy, answer: &Acknowledgement) {
     let retry_after = answer.retry_after.map(|seconds| seconds.to_string());
     let headers = [("content-type", "application/json")].into_iter();
     let headers =

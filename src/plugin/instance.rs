@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::answering::{send_acknowledgement, send_reply};
+use super::answering::send;
 use super::awaiting_body::{AwaitingBody, BodySeen, Waiting};
 use super::envoy::Envoy;
 use super::heartbeat::Heartbeat;
@@ -19,8 +19,8 @@ use super::turns::Turns;
 use crate::accounting::{IntegrationRef, Ledger, Note, RequestIgnored};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
-use crate::relay::{Answered, Relay};
-use crate::reply::Reply;
+use crate::endpoints::{Carrier, Endpoint};
+use crate::relay::Relay;
 use crate::request::{Lease, Request};
 
 /// The relay of one plugin, with its metrics and its timer.
@@ -237,18 +237,15 @@ impl<E: Envoy> Plugin<E> {
         self.step(stream, |relay, host| relay.hand_over_answered(request, host))
     }
 
-    /// Returns the answer to a stream's client, and the values of its `set-cookie` headers.
-    pub fn answer(&mut self, stream: Current, request: Request) -> (Reply, Vec<String>) {
-        self.step(stream, |relay, host| relay.answer(request, host))
-    }
-
-    /// A stream hands over a request of the acknowledged route. Returns whether it was answered at once; otherwise it waits.
-    pub fn deliver(&mut self, stream: Current, request: Request) -> bool {
-        let answered = self.step(stream, |relay, host| relay.deliver(request, stream.context, host));
-        match &answered {
-            None => {}
-            Some(Answered::Reply(reply)) => send_reply(&self.envoy, reply.render(false), &[]),
-            Some(Answered::Acknowledgement(answer)) => send_acknowledgement(&self.envoy, answer),
+    /// A stream hands over a request that nobody else answers. Returns whether it was answered at once; otherwise it waits.
+    pub fn answer(&mut self, stream: Current, request: Request) -> bool {
+        let Endpoint { acknowledged, carrier, .. } = request.endpoint;
+        let answered = self.step(stream, |relay, host| match acknowledged {
+            true => relay.deliver(request, stream.context, host),
+            false => relay.answer(request, stream.context, host),
+        });
+        if let Some(answered) = &answered {
+            send(&self.envoy, answered, carrier == Carrier::Query);
         }
         answered.is_some()
     }
@@ -260,9 +257,9 @@ impl<E: Envoy> Plugin<E> {
 
     /// Answers the waiting streams whose requests are settled, in a callback of the context `current`.
     fn answer_settled(&mut self, current: u32) {
-        while let Some((stream, answer)) = self.relay.take_settled() {
+        while let Some((stream, answered)) = self.relay.take_settled() {
             if self.envoy.set_effective_context(stream) {
-                send_acknowledgement(&self.envoy, &answer);
+                send(&self.envoy, &answered, false);
                 self.envoy.set_effective_context(current);
             }
         }

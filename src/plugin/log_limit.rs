@@ -16,9 +16,10 @@ pub enum LineKind {
     Rejected,
     Lost,
     SharedName,
+    UnknownSecret,
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// When a line of each kind was last written.

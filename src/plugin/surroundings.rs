@@ -6,7 +6,7 @@ use log::Level;
 
 use super::envoy::Envoy;
 use super::log_limit::{LineKind, LogLimiter};
-use super::messages::{DryRunLine, NoticeLine, PRIVATE_CLIENT_IP};
+use super::messages::{DryRunLine, NoticeLine, PRIVATE_CLIENT_IP, UNKNOWN_SECRET};
 use super::metrics::Metrics;
 use crate::accounting::{
     CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome, Refusal,
@@ -125,6 +125,9 @@ impl<E: Envoy> Ledger for CallbackHost<'_, E> {
         self.metrics.note(note);
         if note == Note::PrivateClientIp && self.log.is_first(LineKind::PrivateClientIp, self.now) {
             self.envoy.log(Level::Warn, format_args!("{PRIVATE_CLIENT_IP}"));
+        }
+        if note == Note::UnknownSecret && self.log.allows(LineKind::UnknownSecret, self.now) {
+            self.envoy.log(Level::Error, format_args!("{UNKNOWN_SECRET}"));
         }
     }
 }

@@ -5,30 +5,30 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::asked::Asked;
-use super::bots::{self, Judged};
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
 use super::line::{Line, cachebuster};
 use super::orders::Orders;
+use super::origin::Origin;
 use super::outbound::Outbound;
-use super::parsed_request::{Sender, seconds};
+use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
 use super::shipment::{Held, Shipment};
+use super::wanted::{Wanted, handed_off, judge, permitted, wanted};
+use super::whole::{origin, whole};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
-use crate::config::{Compiled, Integration};
-use crate::consent::{EventConsent, EventIntegrations};
+use crate::config::Integration;
+use crate::consent::EventConsent;
 use crate::deduplication::{Id, ShardSnapshot, State};
 use crate::delivery::{LaneId, Offer};
-use crate::event::names::Dialects;
 use crate::event::{Event, EventType};
-use crate::identity::{Client, Cookies, EmailHash};
-use crate::json::Json;
+use crate::identity::{Client, EmailHash};
 use crate::left_out::LeftOut;
 use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::sources::SourceIndex;
-use crate::vendors::{Attempt, Content, Parcel, Purpose, Whole};
+use crate::vendors::{Attempt, Content, Parcel, Whole};
 use crate::visitor::{self, RememberedEmail, Visitor};
 
 /// What becomes known about the visitors of a request while its events are run.
@@ -38,6 +38,15 @@ pub struct Known {
     pub issued_id: Option<String>,
     /// The emails of the identify events so far, by anonymous id.
     identified: HashMap<Box<str>, EmailHash>,
+}
+
+impl Known {
+    /// What the gateway of the client has found out.
+    pub fn of(origin: &Origin) -> Self {
+        let id = origin.anonymous_id.as_deref().map(Box::from);
+        let identified = id.zip(origin.email()).into_iter().collect();
+        Self { issued_id: origin.anonymous_id.clone(), identified }
+    }
 }
 
 /// Counts an event that no integration is offered, the one at index `at` of its request.
@@ -65,8 +74,8 @@ pub fn relay<'r>(
     host: &mut impl Host,
 ) {
     let (config, source) = (reading.config, *source);
-    let asked = Asked { sender: reading.opened.sender.as_ref(), event: at, source };
-    let mut wanted = wanted(&event.name, source, asked.sender, config);
+    let asked = Asked { sender: reading.opened.sender.as_deref(), event: at, source };
+    let wanted = wanted(&event.name, source, asked.sender, reading);
     // Whoever wants it or not, an identify is for later events too.
     let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
     if wanted.is_empty() && !identifies {
@@ -86,25 +95,19 @@ pub fn relay<'r>(
     if wanted.is_empty() {
         return ignore(EventIgnored::Unmapped, at, reading, line, host);
     }
-    let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
-    let integrations = EventIntegrations::read(integrations);
-    let is_stale = reading.age(event).is_some_and(|age| age > config.limits.event_age);
-    wanted.retain(|Wanted { integration, .. }| {
-        host.delivery(integration.reference(), Outcome::Matched);
-        let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
-        let permitted = permitted(integration, &integrations, &consent, cookies, host).and(fresh);
-        let ended = |reason| asked.ended(integration, Outcome::Dropped(reason), line.waiting, host);
-        permitted.map_err(ended).is_ok()
-    });
-    if wanted.is_empty() {
-        return;
-    }
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
     let policy = policy.unwrap_or(config.client_from_context);
-    if bots::judge(&context, reading, policy, host) == Judged::Dropped {
-        for Wanted { integration, .. } in wanted {
-            asked.ended(integration, Outcome::Dropped(DropReason::Bot), line.waiting, host);
+    let judged = judge(wanted, event, &consent, &context, policy, reading, host);
+    let hand_off = handed_off(&event.name, &judged, reading);
+    let is_handed_off = hand_off.is_some();
+    let mut wanted = match hand_off {
+        Some(hand_off) => {
+            host.delivery(hand_off.integration.reference(), Outcome::Matched);
+            vec![hand_off]
         }
+        None => permitted(judged, asked, line, host),
+    };
+    if wanted.is_empty() {
         return;
     }
     let message = Message::of(event, source, reading, line, host);
@@ -119,7 +122,9 @@ pub fn relay<'r>(
         return;
     }
     let client = Client::of_event(&context, reading.client(), policy);
-    note_client(&client, host);
+    if !is_handed_off {
+        note_client(&client, host);
+    }
     let visitor = Visitor::of(event, &config.fields, client, cookies, &config.anonymous_id_cookies);
     let visitor = visitor.with_issued_id(issued_id);
     let remembered = remembered(&visitor, &known.identified, &consent, reading);
@@ -150,9 +155,10 @@ fn send(
             asked.repeated(integration, known, DropReason::DuplicateOrder, line, host);
             continue;
         }
-        let whole = integration
-            .sends_whole_events
-            .then(|| whole(subject.event, reading, line.plugin, line.cachebusters.u128(..)));
+        let whole = integration.sends_whole_events.then(|| {
+            let origin = origin(subject, integration, asked, reading, host);
+            whole(subject, origin, reading, line.plugin, line.cachebusters.u128(..))
+        });
         let parcel = pack(integration, &planned, values, whole, subject, host);
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
@@ -165,6 +171,7 @@ fn send(
         if let Some(place) = &place {
             line.waiting.started(place);
         }
+        let within = asked.sender.map(|sender| sender.within);
         let waits_until = asked.sender.map(|sender| sender.until);
         let shipment = Shipment { parcel, held, place };
         let offer = Offer { parcel: shipment, rank: planned.rank, waits_until };
@@ -172,7 +179,7 @@ fn send(
             Outbound { config: reading.config, cachebusters: line.cachebusters, host, ended: line.ended };
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
         if line.engine.offer(LaneId(at), offer, line.now, &mut outbound).is_ok() {
-            let lease = reading.config.lease(waits_until.is_some());
+            let lease = reading.config.lease(within);
             message.hold(integration, lease);
             if let Some(order) = order {
                 orders.hold(order, lease);
@@ -206,34 +213,6 @@ fn remembered<'r>(
     }
 }
 
-/// An integration that sends this event.
-struct Wanted<'c> {
-    /// Its place in the configuration.
-    at: usize,
-    integration: &'c Integration,
-    planned: Planned<'c>,
-}
-
-/// The integrations that send an event of this name, listen to its source, and are those that its sender names.
-#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-fn wanted<'c>(
-    name: &str,
-    source: Option<SourceIndex>,
-    sender: Option<&Sender>,
-    config: &'c Compiled,
-) -> Vec<Wanted<'c>> {
-    let dialects = Dialects::of(name);
-    let mut wanted = Vec::new();
-    for (at, integration) in config.integrations.iter().enumerate() {
-        let listens = (integration.source.is_none() || integration.source == source)
-            && sender.is_none_or(|sender| sender.wants(&integration.name));
-        if let Some(planned) = integration.plan.find(name, &dialects).filter(|_| listens) {
-            wanted.push(Wanted { at, integration, planned });
-        }
-    }
-    wanted
-}
-
 /// What is known of an event's messageId. None without one: nothing tells the event from another one like it.
 struct Message(Option<(Id, ShardSnapshot)>);
 
@@ -249,7 +228,7 @@ impl Message {
             return Self(None);
         };
         let id = Id::of(&[reading.config.source_id(source).as_bytes(), message_id.as_bytes()]);
-        Self(Some((id, line.messages.recall(id, seconds(reading.opened.received_at), host))))
+        Self(Some((id, line.messages.recall(id, seconds(reading.opened.arrived_at), host))))
     }
 
     /// Returns the id under which the event is held and remembered for the integration.
@@ -276,30 +255,6 @@ impl Message {
             known.keep(host);
         }
     }
-}
-
-/// Whether an event may go to an integration. Decided before anything of it is mapped.
-fn permitted(
-    integration: &Integration,
-    integrations: &EventIntegrations<'_>,
-    consent: &EventConsent<'_, '_>,
-    cookies: &Cookies<'_>,
-    host: &mut impl Host,
-) -> Result<(), DropReason> {
-    if integrations.disables(integration.names()) {
-        return Err(DropReason::DisabledByEvent);
-    }
-    let decision = match integration.destination.purpose() {
-        Purpose::Advertising => {
-            consent.for_delivery(integration.requirement, integration.vendor.tcf_vendor())
-        }
-        Purpose::Own => consent.for_own_system(integration.requirement),
-    };
-    if host.explains() {
-        host.decided(&integration.name, &decision.basis.to_string());
-    }
-    decision.outcome?;
-    if integration.destination.opted_out(cookies) { Err(DropReason::OptedOut) } else { Ok(()) }
 }
 
 fn note_client(client: &Client<'_>, host: &mut impl Host) {
@@ -335,17 +290,6 @@ fn pack<'a>(
     let Subject { visitor, cookies, .. } = *subject;
     let content = Content { event: &planned.vendor_event, values, visitor, cookies, whole };
     integration.destination.parcel(content, &mut |left_out| note_left_out(&left_out, integration, host))
-}
-
-/// The whole event, for an integration that sends it. `random` is for an event without a messageId.
-#[cold] // most configurations have none
-fn whole<'a>(event: &Event<'a>, reading: &'a Reading<'_>, plugin: &'a str, random: u128) -> Whole<'a> {
-    Whole {
-        event: reading.whole(event),
-        message_id: event.text_or_number(reading.config.fields.message_id),
-        plugin,
-        random,
-    }
 }
 
 fn note_left_out(left_out: &LeftOut<'_>, integration: &Integration, host: &mut impl Host) {

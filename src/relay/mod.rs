@@ -2,6 +2,7 @@
 //!
 //! It lives as long as the VM, through every change of configuration.
 
+mod answering;
 mod asked;
 mod bots;
 mod cookies;
@@ -9,35 +10,36 @@ mod event_run;
 mod host;
 mod line;
 mod orders;
+mod origin;
 mod outbound;
 mod parsed_request;
+mod passed_on;
 mod reading;
 mod run;
 mod shipment;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod wanted;
+mod whole;
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::accounting::{EventIgnored, IntegrationRef, Outcome, RequestIgnored};
+use crate::accounting::{IntegrationRef, Outcome};
 use crate::config::Compiled;
-use crate::deduplication::SeenIds;
 use crate::delivery::{Answer, End, Engine, Instant, LaneConfig, LaneId, Token};
-use crate::reply::{Acknowledgement, Reply};
 use crate::request::{Budget, Request};
-use crate::sources;
 pub use host::Host;
 use line::Line;
 use outbound::Outbound;
-use parsed_request::{ParseFailure, ParsedRequest, Sender, seconds};
+use parsed_request::{ParsedRequest, seconds};
 use run::Run;
-use shipment::{Concluded, Shipment};
+use shipment::{Concluded, Memories, Shipment};
+pub use waiting::Answered;
 use waiting::Waiting;
 
 /// The most events that one call of [`Relay::work`] reads, so that other traffic of the worker never waits long.
@@ -58,12 +60,7 @@ pub struct Relay {
     /// The plugin's: its part of the data that all VMs share is kept under it.
     name: String,
     config: Rc<Compiled>,
-    /// Deliveries by source, integration and messageId.
-    messages: SeenIds,
-    /// Deliveries by source, integration, the vendor's event and order id.
-    orders: SeenIds,
-    /// Signatures of servers' requests.
-    signatures: SeenIds,
+    memories: Memories,
     /// Requests handed over and not yet read to their end.
     inbox: VecDeque<Work>,
     /// When the inbox is worked on next.
@@ -74,21 +71,12 @@ pub struct Relay {
     /// The ends that deduplication has not been told yet, and when it is told.
     concluded: Concluded,
     concluded_due: Instant,
-    /// The requests of the acknowledged route.
+    /// The requests that wait for the ends of their deliveries.
     waiting: Waiting,
     budget: Budget,
     rng: Rng,
     /// Cachebusters come from a generator of their own: the engine has the other one in hand when they are needed.
     cachebusters: Rng,
-}
-
-/// An answer to a request that nobody else answers.
-#[derive(Debug)]
-pub enum Answered {
-    /// As to any tracking request.
-    Reply(Reply),
-    /// As on the acknowledged route.
-    Acknowledgement(Acknowledgement),
 }
 
 /// A request on its way through the stages.
@@ -106,9 +94,7 @@ impl Relay {
     pub fn new(name: String, config: Rc<Compiled>, seed: u64, host: &mut impl Host) -> Self {
         let mut rng = Rng::with_seed(seed);
         let mut relay = Self {
-            messages: SeenIds::new("messages", &name, config.deduplication_window, config.longest_lease()),
-            orders: SeenIds::new("orders", &name, config.order_window, config.longest_lease()),
-            signatures: SeenIds::new("signatures", &name, sources::SIGNATURE_MEMORY, Duration::ZERO),
+            memories: Memories::new(&name, &config),
             name,
             config: Rc::clone(&config),
             inbox: VecDeque::new(),
@@ -140,9 +126,7 @@ impl Relay {
         let mut outbound =
             Outbound { config: &config, cachebusters: &mut self.cachebusters, host, ended: &mut self.ended };
         self.engine.configure(config.delivery, lanes, now, &mut outbound);
-        let lease = config.longest_lease();
-        self.messages = SeenIds::new("messages", &self.name, config.deduplication_window, lease);
-        self.orders = SeenIds::new("orders", &self.name, config.order_window, lease);
+        self.memories = Memories::new(&self.name, &config);
         self.config = config;
         self.conclude(now, host);
     }
@@ -169,7 +153,8 @@ impl Relay {
             self.hand_over(request, host);
             return Vec::new();
         }
-        match ParsedRequest::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
+        let signatures = &self.memories.signatures;
+        match ParsedRequest::open(request, &self.config, host.wall_clock(), signatures, None, host) {
             Ok(opened) => self.accept(Run::new(opened, &self.config), host),
             Err(unopened) => {
                 unopened.count(host);
@@ -193,53 +178,6 @@ impl Relay {
         if self.inbox.len() >= MAX_EVENTS_PER_STEP {
             self.inbox_due = self.inbox_due.min(now);
         }
-    }
-
-    /// Takes a request that nobody else answers. Says what its client is to be told, and gives the values of the
-    /// `set-cookie` lines that go with it.
-    pub fn answer(&mut self, request: Request, host: &mut impl Host) -> (Reply, Vec<String>) {
-        if self.engine.is_full() {
-            host.request_ignored(RequestIgnored::Overloaded);
-            return (Reply::Overloaded, Vec::new());
-        }
-        match ParsedRequest::open(request, &self.config, host.wall_clock(), &self.signatures, host) {
-            Ok(opened) => {
-                let mut run = Run::new(opened, &self.config);
-                let reply = if run.is_authorized() { Reply::Success } else { Reply::Unauthorized };
-                (reply, self.accept(run, host))
-            }
-            Err(unopened) => (refuse(unopened, host), Vec::new()),
-        }
-    }
-
-    /// Takes a request of the acknowledged route, whose stream waits. Returns the answer if there is one already; otherwise
-    /// [`Relay::take_settled`] has it later.
-    pub fn deliver(&mut self, request: Request, stream: u32, host: &mut impl Host) -> Option<Answered> {
-        let Some(deliver) = self.config.deliver else { return Some(Answered::Reply(Reply::Overloaded)) };
-        if self.waiting.len() >= deliver.max_open {
-            host.request_ignored(RequestIgnored::Overloaded);
-            return Some(Answered::Reply(Reply::Overloaded));
-        }
-        let only: Vec<String> = request.query_values("integration").map(Cow::into_owned).collect();
-        let mut opened = match ParsedRequest::open_passed_on(request, &self.config, host.wall_clock()) {
-            Ok(opened) => opened,
-            Err(unopened) => return Some(Answered::Reply(refuse(unopened, host))),
-        };
-        if let Some(unknown) = only.iter().find(|name| self.config.integration(name).is_none()) {
-            return Some(Answered::Acknowledgement(Acknowledgement::unknown_integration(unknown)));
-        }
-        // What has just been delivered is no longer on its way.
-        self.record_concluded(host);
-        let until = host.now().saturating_add(deliver.within);
-        let request = self.waiting.begin(stream, until);
-        opened.sender = Some(Sender { request, until, only });
-        self.put(Work::Open(Run::new(opened, &self.config)), host.now());
-        None
-    }
-
-    /// Returns a stream whose request on the acknowledged route is settled, and its answer.
-    pub fn take_settled(&mut self) -> Option<(u32, Acknowledgement)> {
-        self.waiting.take_settled()
     }
 
     /// The client of a stream has left.
@@ -316,7 +254,7 @@ impl Relay {
     pub fn record_concluded(&mut self, host: &impl Host) {
         if !self.concluded.is_empty() {
             let now = seconds(host.wall_clock());
-            self.concluded.record(&self.messages, &self.orders, now, host);
+            self.concluded.record(&self.memories, now, host);
         }
     }
 
@@ -349,8 +287,8 @@ impl Relay {
         };
         let mut line = Line {
             plugin: &self.name,
-            messages: &self.messages,
-            orders: &self.orders,
+            messages: &self.memories.messages,
+            orders: &self.memories.orders,
             engine: &mut self.engine,
             ended: &mut self.ended,
             waiting: &mut self.waiting,
@@ -369,23 +307,13 @@ impl Relay {
             None => return,
             Some(Work::Open(run)) => run.under(&self.config),
             Some(Work::Closed { request, received_at }) => {
-                match ParsedRequest::open(request, &self.config, received_at, &self.signatures, host) {
+                let signatures = &self.memories.signatures;
+                match ParsedRequest::open(request, &self.config, received_at, signatures, None, host) {
                     Ok(opened) => Run::new(opened, &self.config),
                     Err(unopened) => return unopened.count(host),
                 }
             }
         };
         self.inbox.push_front(Work::Open(run));
-    }
-}
-
-/// Counts a request that could not be opened. Returns the answer to it.
-fn refuse(unopened: ParseFailure, host: &mut impl Host) -> Reply {
-    unopened.count(host);
-    match unopened {
-        ParseFailure::Request(reason) => reason.into(),
-        // A server that sends a request again has lost our answer: it is told what it was told then.
-        ParseFailure::Events(EventIgnored::Replayed, _) => Reply::Success,
-        ParseFailure::Events(..) => Reply::Unauthorized,
     }
 }

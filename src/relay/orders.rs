@@ -37,7 +37,7 @@ pub struct Order {
 impl<'l> Orders<'l> {
     pub fn of(memory: &'l SeenIds, source: Option<SourceIndex>, reading: &'l Reading<'_>) -> Self {
         let source = reading.config.source_id(source);
-        Self { memory, source, now: seconds(reading.opened.received_at), read: Vec::new() }
+        Self { memory, source, now: seconds(reading.opened.arrived_at), read: Vec::new() }
     }
 
     /// Returns the order that a delivery carries; `None` if it is no conversion, or carries no order id. What is compared is

@@ -1,12 +1,15 @@
 //! A request opened: decoded, its envelope read, its source known. None of its events has been read yet.
 
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::origin::Origin;
 use crate::accounting::{EventIgnored, Ledger, RequestIgnored};
 use crate::config::Compiled;
 use crate::decode;
-use crate::deduplication::{SeenIds, Store};
+use crate::deduplication::{SeenIds, State, Store};
 use crate::delivery::Instant;
 use crate::endpoints::Carrier;
-use crate::event::cloud_events::{self, Unwrapped};
 use crate::event::envelope::{Envelope, Unreadable};
 use crate::pixel;
 use crate::request::Request;
@@ -20,19 +23,40 @@ pub struct ParsedRequest {
     pub envelope: Envelope,
     /// What the request as a whole says about its source; None: no sources are configured.
     pub credentials: Option<Credentials>,
-    /// Unix milliseconds.
+    /// When the client's request was received, by the gateway that it was sent to, in Unix milliseconds.
     pub received_at: i64,
-    /// Who waits for the ends of its deliveries, on the acknowledged route.
-    pub sender: Option<Sender>,
+    /// When the events came to this gateway, in Unix milliseconds.
+    pub arrived_at: i64,
+    pub provenance: Provenance,
+    /// Who waits for the ends of its deliveries.
+    pub sender: Option<Rc<Sender>>,
+    /// The index of each item in the request that it came in, where that held more.
+    pub(super) indexes: Option<Vec<usize>>,
 }
 
-/// Somebody who passes events on and waits until they are delivered.
+/// Where events come from.
+#[derive(Debug)]
+pub enum Provenance {
+    /// From the client itself.
+    Client,
+    /// From somebody who passes them on and says no more of their clients than they do.
+    Queue {
+        /// Whether they come in CloudEvents of this filter.
+        is_ours: bool,
+    },
+    /// From a queue, with what the gateway knew of the client's request.
+    Origin(Box<Origin>),
+}
+
+/// Somebody who waits until events are delivered.
 #[derive(Debug)]
 pub struct Sender {
     /// The number of the request among those that [wait](super::waiting::Waiting).
     pub request: u64,
     /// How long it waits.
     pub until: Instant,
+    /// How long it waits from the beginning.
+    pub within: Duration,
     /// The names of the integrations that it wants the events to go to; empty: all.
     pub only: Vec<String>,
 }
@@ -50,6 +74,8 @@ pub enum ParseFailure {
     Request(RequestIgnored),
     /// For this reason each of its so many events.
     Events(EventIgnored, usize),
+    /// Its so many events are being handled: the same request, by its signature, was received before and is not answered yet.
+    StillHeld(usize),
 }
 
 impl ParseFailure {
@@ -57,18 +83,21 @@ impl ParseFailure {
         match self {
             ParseFailure::Request(reason) => ledger.request_ignored(reason),
             ParseFailure::Events(reason, count) => ledger.events_ignored(reason, count),
+            ParseFailure::StillHeld(count) => ledger.events_ignored(EventIgnored::Replayed, count),
         }
     }
 }
 
 impl ParsedRequest {
-    /// Opens a request that was received at `received_at`, in Unix milliseconds. `signatures` knows those seen before.
+    /// Opens a client's request that was received at `received_at`, in Unix milliseconds. `signatures` knows those seen before. `lease`:
+    /// for how long the request's is only held, until the request is answered; `None`: it is used by now.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     pub fn open(
         mut request: Request,
         config: &Compiled,
         received_at: i64,
         signatures: &SeenIds,
+        lease: Option<Duration>,
         store: &impl Store,
     ) -> Result<Self, ParseFailure> {
         // The signature is over the bytes as they were received, so it is verified before anything is decoded.
@@ -80,47 +109,53 @@ impl ParsedRequest {
         let events = envelope.items.len();
         let credentials =
             credentials.map_err(|Unauthorized| ParseFailure::Events(EventIgnored::Unauthorized, events))?;
-        if let Some(Credentials::Signed { signature, .. }) = credentials
-            && !signatures.remember(signature, seconds(received_at), store)
-        {
-            return Err(ParseFailure::Events(EventIgnored::Replayed, events));
+        if let Some(Credentials::Signed { signature, .. }) = credentials {
+            let now = seconds(received_at);
+            let known = match lease {
+                Some(lease) => signatures.try_hold(signature, lease, now, store).err(),
+                None => (!signatures.remember(signature, now, store)).then_some(State::Delivered),
+            };
+            match known {
+                None => {}
+                Some(State::Held) => return Err(ParseFailure::StillHeld(events)),
+                Some(State::Delivered) => return Err(ParseFailure::Events(EventIgnored::Replayed, events)),
+            }
         }
-        Ok(Self { request, text, envelope, credentials, received_at, sender: None })
+        Ok(Self {
+            request,
+            text,
+            envelope,
+            credentials,
+            received_at,
+            arrived_at: received_at,
+            provenance: Provenance::Client,
+            sender: None,
+            indexes: None,
+        })
     }
 
-    /// Opens a request of the acknowledged route, which waits as `sender` says. Its headers and address are those of the queue that passes
-    /// the events on, and say nothing about a visitor; nor does a signature that was seen before mean anything.
-    pub fn open_passed_on(
-        mut request: Request,
-        config: &Compiled,
-        received_at: i64,
-    ) -> Result<Self, ParseFailure> {
-        let credentials =
-            config.sources.as_ref().map(|sources| sources.of_request(&request, received_at)).transpose();
-        let credentials =
-            credentials.map_err(|Unauthorized| ParseFailure::Events(EventIgnored::Unauthorized, 1))?;
-        let body = text(&mut request, config).map_err(ParseFailure::Request)?;
-        let Unwrapped { text, envelope } =
-            cloud_events::unwrap(&body, config.limits.events).map_err(unreadable)?;
-        let text = text.into_owned();
-        if !request.lease.grow(text.len().saturating_sub(body.len())) {
-            return Err(ParseFailure::Request(RequestIgnored::Overloaded));
+    /// Returns the index of an item in the request that it came in.
+    pub fn index(&self, item: usize) -> usize {
+        self.indexes.as_ref().and_then(|indexes| indexes.get(item).copied()).unwrap_or(item)
+    }
+
+    /// Returns what the gateway of the client knew of its request, where that went along with a queue's.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.provenance {
+            Provenance::Origin(origin) => Some(origin),
+            Provenance::Client | Provenance::Queue { .. } => None,
         }
-        request.headers = Vec::new();
-        request.source_address = Vec::new();
-        request.path = Vec::new();
-        Ok(Self { request, text, envelope, credentials, received_at, sender: None })
     }
 }
 
-fn unreadable(reason: Unreadable) -> ParseFailure {
+pub(super) fn unreadable(reason: Unreadable) -> ParseFailure {
     ParseFailure::Request(match reason {
         Unreadable::Malformed => RequestIgnored::Malformed,
         Unreadable::TooManyEvents => RequestIgnored::TooManyEvents,
     })
 }
 
-fn text(request: &mut Request, config: &Compiled) -> Result<String, RequestIgnored> {
+pub(super) fn text(request: &mut Request, config: &Compiled) -> Result<String, RequestIgnored> {
     let most = config.limits.body_bytes;
     let body = std::mem::take(&mut request.body);
     let received = body.len();

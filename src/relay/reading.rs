@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use super::parsed_request::ParsedRequest;
+use super::parsed_request::{ParsedRequest, Provenance};
 use crate::accounting::EventIgnored;
-use crate::config::Compiled;
+use crate::config::{Compiled, Integration};
 use crate::consent::RequestConsent;
 use crate::event::Event;
 use crate::event::envelope::{text, text_or_number};
@@ -83,20 +83,36 @@ impl<'r> Reading<'r> {
         })
     }
 
-    /// Whether the request's signature was verified.
+    /// Whether the signature of the client's request was verified.
     pub fn is_signed(&self) -> bool {
-        matches!(self.opened.credentials, Some(Credentials::Signed { .. }))
+        match &self.opened.provenance {
+            Provenance::Origin(origin) => origin.signed,
+            Provenance::Client | Provenance::Queue { .. } => {
+                matches!(self.opened.credentials, Some(Credentials::Signed { .. }))
+            }
+        }
     }
 
     /// What an event says about its client.
     pub fn event_context(&self, event: &Event<'r>) -> EventContext<'r> {
-        visitor::event_context(event, self.is_signed(), self.opened.sender.is_some(), &self.config.fields)
+        let is_passed_on = matches!(self.opened.provenance, Provenance::Queue { .. });
+        visitor::event_context(event, self.is_signed(), is_passed_on, &self.config.fields)
+    }
+
+    /// Whether an event may leave by an integration, as far as its way here goes: never by one that it has left by before, or it
+    /// would go round for ever.
+    pub fn may_leave_by(&self, integration: &Integration) -> bool {
+        match &self.opened.provenance {
+            Provenance::Client => true,
+            Provenance::Queue { is_ours } => !(*is_ours && integration.sends_whole_events),
+            Provenance::Origin(origin) => !origin.has_left_by(integration),
+        }
     }
 
     /// How old an event was when it was received; `None` where it doesn't say when it happened, or where nobody knows when it was
     /// received: an outage of the queue that passes it on makes nothing stale.
     pub fn age(&self, event: &Event<'r>) -> Option<Duration> {
-        if self.opened.sender.is_some() {
+        if matches!(self.opened.provenance, Provenance::Queue { .. }) {
             return None;
         }
         let ParsedRequest { text: body, envelope, received_at, .. } = self.opened;

@@ -53,7 +53,8 @@ impl State {
 impl Run {
     /// A run of which no event was read.
     pub fn new(opened: ParsedRequest, config: &Rc<Compiled>) -> Self {
-        Self { state: State::of(opened, config), next: 0, known: Known::default() }
+        let known = opened.origin().map(Known::of).unwrap_or_default();
+        Self { state: State::of(opened, config), next: 0, known }
     }
 
     /// Whether the events are read under this configuration.
@@ -109,7 +110,7 @@ impl Run {
                 }
                 return false;
             };
-            let at = *next;
+            let at = reading.opened.index(*next);
             *next = next.saturating_add(1);
             match item {
                 Ok(event) => event_run::relay(&event, at, reading, known, line, host),

@@ -1,8 +1,10 @@
 //! A delivery as the relay hands it to the engine: what the vendor gets, and what its end settles.
 
 use super::waiting::Place;
+use crate::config::Compiled;
 use crate::deduplication::{Id, SeenIds, Store};
 use crate::delivery;
+use crate::sources::SIGNATURE_MEMORY;
 use crate::vendors::Parcel;
 
 /// What of a shipment is held in memory beside the parcel, in bytes.
@@ -41,23 +43,47 @@ impl delivery::Parcel for Shipment {
     }
 }
 
+/// What was seen before.
+#[derive(Debug)]
+pub struct Memories {
+    /// Deliveries by source, integration and messageId.
+    pub messages: SeenIds,
+    /// Deliveries by source, integration, the vendor's event and order id.
+    pub orders: SeenIds,
+    /// Signatures of servers' requests.
+    pub signatures: SeenIds,
+}
+
+impl Memories {
+    /// Returns the memories of the plugin of that name.
+    pub fn new(plugin: &str, config: &Compiled) -> Self {
+        let lease = config.longest_lease();
+        Self {
+            messages: SeenIds::new("messages", plugin, config.deduplication_window, lease),
+            orders: SeenIds::new("orders", plugin, config.order_window, lease),
+            signatures: SeenIds::new("signatures", plugin, SIGNATURE_MEMORY, lease),
+        }
+    }
+}
+
 /// The ends of deliveries that are not recorded yet. They are recorded together, because the deliveries of one event mostly share
 /// what has to be read and written.
 #[derive(Debug, Default)]
 pub struct Concluded {
     messages: Vec<(Id, bool)>,
     orders: Vec<(Id, bool)>,
+    signatures: Vec<(Id, bool)>,
 }
 
 impl Concluded {
     /// Whether nothing has to be recorded.
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.orders.is_empty()
+        self.len() == 0
     }
 
     /// The number of ids to record.
     pub fn len(&self) -> usize {
-        self.messages.len().saturating_add(self.orders.len())
+        self.messages.len().saturating_add(self.orders.len()).saturating_add(self.signatures.len())
     }
 
     /// Notes the end of a delivery: delivered, or any other, which is forgotten.
@@ -66,9 +92,15 @@ impl Concluded {
         self.orders.extend(held.order.map(|id| (id, is_delivered)));
     }
 
+    /// Notes the end of a signed request: accepted, or any other, after which it may come again.
+    pub fn note_signature(&mut self, signature: Id, is_accepted: bool) {
+        self.signatures.push((signature, is_accepted));
+    }
+
     /// Records all of them, at `now` in Unix seconds.
-    pub fn record(&mut self, messages: &SeenIds, orders: &SeenIds, now: u64, store: &impl Store) {
-        messages.conclude(std::mem::take(&mut self.messages), now, store);
-        orders.conclude(std::mem::take(&mut self.orders), now, store);
+    pub fn record(&mut self, memories: &Memories, now: u64, store: &impl Store) {
+        memories.messages.conclude(std::mem::take(&mut self.messages), now, store);
+        memories.orders.conclude(std::mem::take(&mut self.orders), now, store);
+        memories.signatures.conclude(std::mem::take(&mut self.signatures), now, store);
     }
 }

@@ -2,6 +2,7 @@
 
 mod bots;
 mod clients;
+mod handed_off;
 mod orders;
 mod passed_on;
 mod repeated;
@@ -12,8 +13,9 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::accounting::Refusal;
+use crate::accounting::{EventIgnored, Refusal};
 use crate::endpoints::Endpoints;
+use crate::reply::Reply;
 use crate::testing::FakeHost;
 
 /// A host on 2026-01-01.
@@ -229,7 +231,10 @@ proptest! {
         let body = if visit.path == "/v1/batch" { json!([event]).to_string() } else { event.to_string() };
         let request = request(&relay, visit.path, &visit.headers(), &body);
         let cookies = match visit.local {
-            true => relay.answer(request, &mut host).1,
+            true => match relay.answer(request, 1, &mut host) {
+                Some(Answered::Reply { cookies, .. }) => cookies,
+                other => panic!("{other:?}"),
+            },
             false => relay.hand_over_answered(request, &mut host),
         };
         work(&mut relay, &mut host);
@@ -313,7 +318,7 @@ proptest! {
                 Step::Request { path, body, local } => {
                     let request = request(&relay, path, &[], &body);
                     if local {
-                        relay.answer(request, &mut host);
+                        relay.answer(request, 1, &mut host);
                     } else {
                         relay.hand_over(request, &host);
                     }

@@ -1,20 +1,63 @@
-//! The acknowledged route: requests that are answered once all of their deliveries have ended.
+//! Requests that are answered once all of their deliveries have ended: those of queues, on the acknowledged route, and those of
+//! clients that wait until their events are handed off.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Ledger, Outcome};
 use crate::deduplication::Id;
 use crate::delivery::{End, Instant};
-use crate::reply::{Acknowledgement, Settled, SettledDelivery};
+use crate::reply::{Acknowledgement, Reply, Settled, SettledDelivery};
 
 /// The requests that wait.
 #[derive(Debug, Default)]
 pub struct Waiting {
     requests: HashMap<u64, Open>,
+    /// How many of them are clients'.
+    clients: usize,
+    /// Those that all is known of, in that order.
+    settled: VecDeque<u64>,
     joined: Vec<Joined>,
     next: u64,
+}
+
+/// Who waits.
+#[derive(Debug)]
+pub enum Waiter {
+    /// A queue, which is told what became of each delivery.
+    Queue,
+    /// A client, which is told whether its events were accepted.
+    Client {
+        /// The values of the `set-cookie` lines, if they were.
+        cookies: Vec<String>,
+        /// The request's signature, which is used once they were.
+        signature: Option<Id>,
+    },
+}
+
+/// An answer to a request that nobody else answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// As to any tracking request.
+    Reply {
+        /// The answer.
+        reply: Reply,
+        /// The values of its `set-cookie` lines.
+        cookies: Vec<String>,
+    },
+    /// As on the acknowledged route.
+    Acknowledgement(Acknowledgement),
+}
+
+/// A request that is settled.
+#[derive(Debug)]
+pub struct SettledRequest {
+    /// `None`: whoever waited has left.
+    pub stream: Option<u32>,
+    pub answered: Answered,
+    /// The signature of a client's request, and whether it is used now.
+    pub signature: Option<(Id, bool)>,
 }
 
 /// A delivery of a waiting request.
@@ -39,11 +82,12 @@ struct Joined {
 
 #[derive(Debug)]
 struct Open {
-    /// The stream whose client waits; `None`: it has left.
+    waiter: Waiter,
+    /// The stream on which it waits; `None`: it has left.
     stream: Option<u32>,
     until: Instant,
-    /// Whether events of it have not been read yet.
-    is_unread: bool,
+    /// The parts of the request whose events have not all been read yet.
+    unread: usize,
     /// Deliveries that have not ended.
     pending: usize,
     settled: Vec<SettledDelivery>,
@@ -58,9 +102,14 @@ impl Place {
 }
 
 impl Waiting {
-    /// The number of requests that wait.
-    pub fn len(&self) -> usize {
-        self.requests.len()
+    /// The number of queues' requests that wait.
+    pub fn queues(&self) -> usize {
+        self.requests.len().saturating_sub(self.clients)
+    }
+
+    /// The number of clients' requests that wait.
+    pub fn clients(&self) -> usize {
+        self.clients
     }
 
     /// Returns the deliveries to an integration that wait for another one.
@@ -68,26 +117,52 @@ impl Waiting {
         self.joined.iter().filter(|joined| joined.place.reference() == integration).count()
     }
 
-    /// A request of the stream waits until then. Returns its number.
-    pub fn begin(&mut self, stream: u32, until: Instant) -> u64 {
+    /// A request of the stream, in so many parts, waits until then. Returns its number.
+    pub fn begin(&mut self, waiter: Waiter, stream: u32, until: Instant, parts: usize) -> u64 {
         self.next = self.next.wrapping_add(1);
+        self.clients = self.clients.saturating_add(usize::from(matches!(waiter, Waiter::Client { .. })));
         let open = Open {
+            waiter,
             stream: Some(stream),
             until,
-            is_unread: true,
+            unread: parts,
             pending: 0,
             settled: Vec::new(),
             pause: Duration::ZERO,
         };
         self.requests.insert(self.next, open);
+        if parts == 0 {
+            self.settled.push_back(self.next);
+        }
         self.next
     }
 
-    /// All events of the request were read.
+    /// All events of a part of the request were read.
     pub fn was_read(&mut self, request: u64) {
         if let Some(open) = self.requests.get_mut(&request) {
-            open.is_unread = false;
+            open.unread = open.unread.saturating_sub(1);
+            if open.unread == 0 && open.pending == 0 {
+                self.settled.push_back(request);
+            }
         }
+    }
+
+    /// Sets the cookies of the answer to a client.
+    pub fn set_cookies(&mut self, request: u64, lines: Vec<String>) {
+        if let Some(Open { waiter: Waiter::Client { cookies, .. }, .. }) = self.requests.get_mut(&request) {
+            *cookies = lines;
+        }
+    }
+
+    /// A request does not wait after all: it is answered now.
+    pub fn forget(&mut self, request: u64) {
+        self.remove(request);
+    }
+
+    fn remove(&mut self, request: u64) -> Option<Open> {
+        let open = self.requests.remove(&request)?;
+        self.clients = self.clients.saturating_sub(usize::from(matches!(open.waiter, Waiter::Client { .. })));
+        Some(open)
     }
 
     /// The client of a stream has left. Its deliveries go on, and what isn't settled in time is given back all the same.
@@ -119,8 +194,8 @@ impl Waiting {
 
     /// A delivery that was on its way has ended. `pause`: how long its integration sends nothing.
     pub fn ended(&mut self, place: &Place, end: End, pause: Duration) {
-        self.finish(place);
         self.settle(place, end.outcome, end.attempts, pause);
+        self.finish(place);
     }
 
     /// A delivery waits for another one, which is on its way under this id. `reason`: what it is if that one is delivered.
@@ -160,28 +235,28 @@ impl Waiting {
         self.joined.iter().filter_map(until).min()
     }
 
-    /// Removes a request that all is known of, and returns its stream and the answer. A stream whose client has left gets none.
-    pub fn take_settled(&mut self) -> Option<(u32, Acknowledgement)> {
+    /// Removes a request that all is known of.
+    pub fn take_settled(&mut self) -> Option<SettledRequest> {
         loop {
-            let is_settled = |open: &Open| !open.is_unread && open.pending == 0;
-            let request =
-                self.requests.iter().find(|(_, open)| is_settled(open)).map(|(request, _)| *request)?;
-            let open = self.requests.remove(&request)?;
-            if let Some(stream) = open.stream {
-                return Some((stream, Acknowledgement::of(open.settled, open.pause)));
+            let request = self.settled.pop_front()?;
+            if let Some(Open { waiter, stream, settled, pause, .. }) = self.remove(request) {
+                return Some(SettledRequest::of(waiter, stream, settled, pause));
             }
         }
     }
 
     fn count(&mut self, place: &Place, outcome: Outcome, ledger: &mut impl Ledger) {
         ledger.delivery(place.reference(), outcome);
-        self.finish(place);
         self.settle(place, outcome, 0, Duration::ZERO);
+        self.finish(place);
     }
 
     fn finish(&mut self, place: &Place) {
         if let Some(open) = self.requests.get_mut(&place.request) {
             open.pending = open.pending.saturating_sub(1);
+            if open.unread == 0 && open.pending == 0 {
+                self.settled.push_back(place.request);
+            }
         }
     }
 
@@ -193,5 +268,21 @@ impl Waiting {
         let integration = Some(Rc::clone(&place.integration));
         let settled = Settled::Delivery(outcome);
         open.settled.push(SettledDelivery { event: place.event, integration, settled, attempts });
+    }
+}
+
+impl SettledRequest {
+    fn of(waiter: Waiter, stream: Option<u32>, settled: Vec<SettledDelivery>, pause: Duration) -> Self {
+        let Waiter::Client { cookies, signature } = waiter else {
+            let answered = Answered::Acknowledgement(Acknowledgement::of(settled, pause));
+            return Self { stream, answered, signature: None };
+        };
+        let is_accepted = !settled.iter().any(|one| one.settled.is_not_accepted());
+        let answered = if is_accepted {
+            Answered::Reply { reply: Reply::Success, cookies }
+        } else {
+            Answered::Reply { reply: Reply::unavailable(pause), cookies: Vec::new() }
+        };
+        Self { stream, answered, signature: signature.map(|signature| (signature, is_accepted)) }
     }
 }

@@ -71,6 +71,12 @@ impl Settled {
         }
     }
 
+    /// Whether a delivery is neither with its receiver nor somebody's wish not to have it: a client that waits for it has to send its
+    /// event again.
+    pub fn is_not_accepted(self) -> bool {
+        matches!(self, Self::Delivery(Outcome::GivenBack | Outcome::Dropped(DropReason::Rejected)))
+    }
+
     fn rating(self) -> Rating {
         match self {
             Self::Delivery(Outcome::Dropped(DropReason::Rejected)) => Rating::Refused,
@@ -96,7 +102,6 @@ impl Acknowledgement {
             Rating::Done if !settled.is_empty() && settled.iter().all(is_malformed) => 400,
             Rating::Done => 200,
         };
-        let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
         let line = |one: &'_ SettledDelivery| Line {
             event: one.event,
             integration: None,
@@ -107,7 +112,7 @@ impl Acknowledgement {
             settled.iter().map(|one| Line { integration: one.integration.as_deref(), ..line(one) }).collect();
         Self {
             status,
-            retry_after: (worst == Rating::GivenBack).then_some(seconds.max(1)),
+            retry_after: (worst == Rating::GivenBack).then(|| retry_after(pause)),
             body: serde_json::to_string(&Body { deliveries }).unwrap_or_default(),
         }
     }
@@ -120,6 +125,11 @@ impl Acknowledgement {
         let error = serde_json::json!({"error": {"code": "UNKNOWN_INTEGRATION", "message": message}});
         Self { status: 503, retry_after: Some(30), body: error.to_string() }
     }
+}
+
+/// Returns a pause in whole seconds, at least one.
+pub fn retry_after(pause: Duration) -> u64 {
+    pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]

@@ -263,6 +263,9 @@ impl schemars::JsonSchema for Id {
     }
 }
 
+/// Flashtalking's own cookie, which holds a visitor's opt-out.
+const OPT_OUT_COOKIE: &str = "flashtalkingad1";
+
 impl Spotlight {
     /// The configured cookies that are present, with their names.
     fn ftrack_cookies<'s, 'r>(&'s self, cookies: &Cookies<'r>) -> impl Iterator<Item = (&'s str, &'r [u8])> {
@@ -298,10 +301,14 @@ impl Destination for Spotlight {
     /// `optout=1` in Flashtalking's own cookie, or in a first-party one.
     fn opted_out(&self, cookies: &Cookies<'_>) -> bool {
         let says_so = |value: &[u8]| value.windows(8).any(|part| part == b"optout=1");
-        let names = self.ftrack_cookies.iter().map(String::as_str).chain(["flashtalkingad1"]);
+        let names = self.ftrack_cookies.iter().map(String::as_str).chain([OPT_OUT_COOKIE]);
         names
             .flat_map(|name| cookies.all(name))
             .any(|value| says_so(&Cow::<[u8]>::from(percent_decode(value))))
+    }
+
+    fn reads_cookie(&self, name: &str) -> bool {
+        name == OPT_OUT_COOKIE || self.ftrack_cookies.iter().any(|known| known == name)
     }
 
     fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {

@@ -9,7 +9,8 @@ mod vendor;
 mod webhook;
 
 pub use vendor::{
-    Attempt, Callout, Content, Destination, Parcel, Purpose, Vendor, Whole, forwardable, presentable,
+    Attempt, Callout, Content, Destination, Parcel, Purpose, Unsealed, Vendor, Whole, forwardable,
+    presentable,
 };
 
 /// Every vendor that an integration can name.

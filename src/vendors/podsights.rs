@@ -178,6 +178,10 @@ impl Destination for Pixel {
         &self.authority
     }
 
+    fn reads_cookie(&self, _: &str) -> bool {
+        false
+    }
+
     fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {
         let visitor = content.visitor;
         let mapped =

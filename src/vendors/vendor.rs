@@ -14,6 +14,7 @@ use crate::mapping::targets::Targets;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
 use crate::request::has_control;
+use crate::seal::{Keys, NONCE};
 use crate::settings::{self, Invalid, MASK, Secret, Settings};
 use crate::visitor::Visitor;
 
@@ -103,6 +104,12 @@ pub trait Destination {
         false
     }
 
+    /// Whether a delivery, or the visitor's opt-out from the vendor, may depend on the cookie of this name. Where an event is
+    /// passed on by a queue, only such cookies go along. The default is on the safe side: any.
+    fn reads_cookie(&self, _name: &str) -> bool {
+        true
+    }
+
     /// Everything of one delivery that does not depend on the configuration at the time of sending. Tells `left_out` of
     /// every value that the request does not have.
     fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel;
@@ -177,6 +184,19 @@ pub struct Whole<'a> {
     pub plugin: &'a str,
     /// A random number, for an event without a messageId.
     pub random: u128,
+    /// What goes along with the event, sealed; `None`: nothing.
+    pub origin: Option<Unsealed<'a>>,
+}
+
+/// What the gateway knows of an event's request and the event does not say, as bytes that only a gateway can read again once they
+/// are sealed.
+pub struct Unsealed<'a> {
+    /// The keys of [`cloud_events::RELAY`](crate::event::cloud_events::RELAY).
+    pub keys: &'a Keys,
+    /// The bytes.
+    pub plain: Vec<u8>,
+    /// Random bytes that are used only here.
+    pub nonce: [u8; NONCE],
 }
 
 /// A delivery as it waits in the queue. Holds no cluster, authority, key, id or cachebuster: those are put in when it is

@@ -13,7 +13,7 @@ use crate::left_out::Omissions;
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
 use crate::settings::{Invalid, Settings};
-use settings::Endpoint;
+use settings::{Endpoint, MAX_BODY_BYTES};
 
 pub struct Webhook;
 
@@ -126,9 +126,6 @@ struct Receiver {
     shown_path: String,
 }
 
-/// The largest body, in bytes: what `endpoints.max_body_bytes` allows by default, and some room.
-const MAX_BODY_BYTES: usize = 524_288;
-
 const JSON: &str = "application/json";
 
 impl Destination for Receiver {
@@ -144,10 +141,14 @@ impl Destination for Receiver {
         self.endpoint.purpose
     }
 
+    fn reads_cookie(&self, _: &str) -> bool {
+        false
+    }
+
     fn parcel(&self, content: Content<'_>, left_out: &mut Omissions<'_>) -> Parcel {
         if let Some(whole) = &content.whole {
             let policy = content.visitor.client.ip_policy;
-            let body = cloud_event::written(whole, policy, MAX_BODY_BYTES, left_out);
+            let body = cloud_event::written(whole, policy, left_out);
             return Parcel {
                 content: body.into(),
                 content_type: cloud_event::MEDIA_TYPE,

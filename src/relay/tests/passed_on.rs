@@ -84,7 +84,9 @@ impl Queue {
 
     /// The status, Retry-After, and the outcomes of the deliveries.
     fn answer(&mut self) -> Option<(u32, Option<u64>, Vec<String>)> {
-        let (stream, answer) = self.relay.take_settled()?;
+        let (stream, Answered::Acknowledgement(answer)) = self.relay.take_settled()? else {
+            panic!("not the answer of this route")
+        };
         assert_eq!(stream, STREAM);
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         let outcomes = body["deliveries"].as_array().unwrap().iter();
@@ -134,7 +136,7 @@ fn only_a_source_that_may_deliver_is_let_in_whatever_the_events_say() {
     let mut queue = Queue::open();
     for key in ["k_shop", "wrong"] {
         let answered = queue.push_as(key, "/v1/deliver", &purchase(1).to_string(), STREAM);
-        assert!(matches!(answered, Some(Answered::Reply(Reply::Unauthorized))), "{key}");
+        assert!(matches!(answered, Some(Answered::Reply { reply: Reply::Unauthorized, .. })), "{key}");
     }
     assert!(queue.host.sent().next().is_none());
 }
@@ -143,7 +145,7 @@ fn only_a_source_that_may_deliver_is_let_in_whatever_the_events_say() {
 fn what_cannot_be_read_is_refused_at_once_and_one_bad_event_among_good_ones_changes_nothing() {
     let mut queue = Queue::open();
     let answered = queue.push_as("k_queue", "/v1/deliver", "{", STREAM);
-    assert!(matches!(answered, Some(Answered::Reply(Reply::Malformed))));
+    assert!(matches!(answered, Some(Answered::Reply { reply: Reply::Malformed, .. })));
     queue.push(&json!([7, purchase(1), {"type": "track", "event": "Other"}]));
     queue.settle(Answer::status(200));
     let expected = outcomes(&["malformed", "delivered", "delivered", "unmapped"]);
@@ -221,7 +223,8 @@ fn what_a_dead_worker_holds_is_503_until_its_lease_is_over() {
     queue.relay = Relay::new("test".to_owned(), Rc::clone(&config), 8, &mut queue.host);
     queue.push(&purchase(1));
     assert_eq!(queue.answer(), Some((503, Some(1), outcomes(&["given_back", "given_back"]))));
-    queue.host.wall_clock += i64::try_from(config.lease(true).as_millis()).unwrap();
+    queue.host.wall_clock +=
+        i64::try_from(config.lease(Some(config.deliver.unwrap().within)).as_millis()).unwrap();
     queue.push(&purchase(1));
     queue.settle(Answer::status(200));
     assert_eq!(queue.answer(), Some((200, None, outcomes(&["delivered", "delivered"]))));
@@ -234,7 +237,7 @@ fn more_requests_than_may_wait_are_told_so() {
         queue.push(&purchase(order));
     }
     let answered = queue.push_as("k_queue", "/v1/deliver", &purchase(3).to_string(), STREAM);
-    assert!(matches!(answered, Some(Answered::Reply(Reply::Overloaded))));
+    assert!(matches!(answered, Some(Answered::Reply { reply: Reply::Overloaded, .. })));
 }
 
 #[test]

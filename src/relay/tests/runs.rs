@@ -49,7 +49,10 @@ impl Way {
         match self {
             Self::HandedOver => relay.hand_over(request, host),
             Self::HandedOverAnswered => assert!(relay.hand_over_answered(request, host).is_empty()),
-            Self::Answered => assert_eq!(relay.answer(request, host), (Reply::Success, Vec::new())),
+            Self::Answered => {
+                let success = Answered::Reply { reply: Reply::Success, cookies: Vec::new() };
+                assert_eq!(relay.answer(request, 1, host), Some(success));
+            }
         }
     }
 }

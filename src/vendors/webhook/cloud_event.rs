@@ -4,18 +4,18 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::super::vendor::{Whole, presentable};
+use super::super::vendor::{Unsealed, Whole, presentable};
 use super::clean::Clean;
+use super::settings::MAX_BODY_BYTES;
+use crate::event::cloud_events::{EVENT, RELAY};
 use crate::event::whole::Member;
 use crate::identity::address::IpPolicy;
 use crate::json::{self, Json};
 use crate::left_out::{LeftOut, Omissions, Reason, Target};
+use crate::seal;
 
 /// The media type of a CloudEvent.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
-
-/// The type of those that hold an event.
-const TYPE: &str = "conversion_relay.event";
 
 /// What a source, a URI reference, must not hold as it is.
 const NOT_IN_URI: &AsciiSet = &CONTROLS
@@ -31,15 +31,20 @@ const NOT_IN_URI: &AsciiSet = &CONTROLS
     .add(b'}')
     .add(b'%');
 
+/// What stands before the event.
+const DATA: &str = ",\"data\":";
 /// What follows the last member of the event.
 const END: &str = "}}";
+
+/// What the attribute of the sealed origin takes up beside its text, in bytes.
+const AROUND_RELAY: usize = r#","relay":"""#.len();
 
 /// The source where the plugin has no name.
 const NO_NAME: &str = "conversion-relay";
 
-/// Returns the CloudEvent of an event, of at most `limit` bytes: attributes, then `data`. Members of the event that no longer fit
-/// are left out. `data` comes last, so that a further attribute stands before it.
-pub fn written(whole: &Whole<'_>, policy: IpPolicy, limit: usize, left_out: &mut Omissions<'_>) -> String {
+/// Returns the CloudEvent of an event: attributes, then `data`. Members of the event for which the body has no room are left out.
+/// What goes along sealed is bound to the text of `data`, so that it can't be put to another event.
+pub fn written(whole: &Whole<'_>, policy: IpPolicy, left_out: &mut Omissions<'_>) -> String {
     let mut text = String::with_capacity(whole.event.json.as_str().len().saturating_add(256));
     text.push_str("{\"specversion\":\"1.0\"");
     let source =
@@ -47,7 +52,7 @@ pub fn written(whole: &Whole<'_>, policy: IpPolicy, limit: usize, left_out: &mut
     for (name, value) in [
         ("id", id(whole, left_out)),
         ("source", source.into()),
-        ("type", Cow::Borrowed(TYPE)),
+        ("type", Cow::Borrowed(EVENT)),
         ("datacontenttype", Cow::Borrowed("application/json")),
     ] {
         text.push(',');
@@ -55,9 +60,25 @@ pub fn written(whole: &Whole<'_>, policy: IpPolicy, limit: usize, left_out: &mut
         text.push(':');
         json::write_string(&mut text, &value);
     }
-    text.push_str(",\"data\":{");
-    write_members(&mut text, whole, policy, limit, left_out);
-    text.push_str(END);
+    let reserved = whole
+        .origin
+        .as_ref()
+        .map_or(0, |origin| seal::text_length(origin.plain.len()).saturating_add(AROUND_RELAY));
+    let taken = text.len().saturating_add(DATA.len()).saturating_add(reserved);
+    let data = data(whole, policy, MAX_BODY_BYTES.saturating_sub(taken), left_out);
+    let sealed = whole
+        .origin
+        .as_ref()
+        .and_then(|Unsealed { keys, plain, nonce }| keys.seal_text(plain, data.as_bytes(), *nonce));
+    if let Some(sealed) = sealed {
+        text.push(',');
+        json::write_string(&mut text, RELAY);
+        text.push(':');
+        json::write_string(&mut text, &sealed);
+    }
+    text.push_str(DATA);
+    text.push_str(&data);
+    text.push('}');
     text
 }
 
@@ -72,13 +93,11 @@ fn id<'w>(whole: &'w Whole<'_>, left_out: &mut Omissions<'_>) -> Cow<'w, str> {
     })
 }
 
-fn write_members(
-    text: &mut String,
-    whole: &Whole<'_>,
-    policy: IpPolicy,
-    limit: usize,
-    left_out: &mut Omissions<'_>,
-) {
+/// Returns the event as an object of at most so many bytes, with a brace behind it.
+fn data(whole: &Whole<'_>, policy: IpPolicy, room: usize, left_out: &mut Omissions<'_>) -> String {
+    let mut data = String::with_capacity(whole.event.json.as_str().len().saturating_add(64));
+    data.push('{');
+    let text = &mut data;
     let first = text.len();
     for (key, member) in whole.event.members() {
         let before = text.len();
@@ -93,10 +112,12 @@ fn write_members(
         };
         if !is_written {
             text.truncate(before);
-        } else if text.len() > limit.saturating_sub(END.len()) {
+        } else if text.len() > room.saturating_sub(END.len()) {
             text.truncate(before);
-            let data = Target::Named("data");
-            left_out(LeftOut::new(Target::Member(&data, &key), Reason::BodyFull(limit as u32)));
+            let target = Target::Named("data");
+            left_out(LeftOut::new(Target::Member(&target, &key), Reason::BodyFull(MAX_BODY_BYTES as u32)));
         }
     }
+    data.push('}');
+    data
 }

@@ -85,6 +85,8 @@ impl TryFrom<String> for Authority {
     }
 }
 
+/// The largest body, in bytes: what `endpoints.max_body_bytes` allows by default, and some room.
+pub const MAX_BODY_BYTES: usize = 524_288;
 /// The longest host with its port, in bytes.
 const MAX_AUTHORITY_BYTES: usize = 260;
 /// The longest path, and the longest value of a header, in bytes.

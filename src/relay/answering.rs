@@ -1,0 +1,148 @@
+//! Requests that nobody else answers: those of clients, with `reply: local`, and those of queues, on the acknowledged route.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::host::Host;
+use super::parsed_request::{ParseFailure, ParsedRequest, Sender};
+use super::passed_on::PassedOn;
+use super::run::Run;
+use super::waiting::{Answered, SettledRequest, Waiter};
+use super::{Relay, Work};
+use crate::accounting::{EventIgnored, Note, RequestIgnored};
+use crate::delivery::LaneId;
+use crate::endpoints::{Carrier, HandOffLimits};
+use crate::reply::{Acknowledgement, Reply};
+use crate::request::Request;
+use crate::sources::Credentials;
+
+impl Relay {
+    /// Takes a request that nobody else answers, and whose stream waits. Returns the answer if there is one already; otherwise
+    /// [`Relay::take_settled`] has it later.
+    pub fn answer(&mut self, request: Request, stream: u32, host: &mut impl Host) -> Option<Answered> {
+        let waits = self.config.hand_off.and_then(|hand_off| hand_off.limits);
+        let waits = waits.filter(|_| request.endpoint.carrier != Carrier::Query);
+        let is_full = waits.is_some_and(|limits| self.waiting.clients() >= limits.max_open);
+        if is_full || self.is_overloaded() {
+            host.request_ignored(RequestIgnored::Overloaded);
+            return Some(reply(Reply::Overloaded));
+        }
+        // What was answered a moment ago may come again.
+        self.record_concluded(host);
+        let lease = waits.map(|limits| self.config.lease(Some(limits.within)));
+        let signatures = &self.memories.signatures;
+        let opened = ParsedRequest::open(request, &self.config, host.wall_clock(), signatures, lease, host);
+        match opened {
+            Ok(opened) => self.answer_opened(opened, waits, stream, host),
+            Err(unopened) => Some(reply(refuse(unopened, host))),
+        }
+    }
+
+    /// Whether the queue has no room for events of clients: that of any integration which they may go to.
+    fn is_overloaded(&self) -> bool {
+        match self.config.hand_off {
+            Some(hand_off) => self.engine.is_lane_full(LaneId(hand_off.lane)),
+            None => self.engine.is_full(),
+        }
+    }
+
+    /// Answers an opened request, or lets it wait until its events are handed off.
+    fn answer_opened(
+        &mut self,
+        mut opened: ParsedRequest,
+        waits: Option<HandOffLimits>,
+        stream: u32,
+        host: &mut impl Host,
+    ) -> Option<Answered> {
+        if let Some(HandOffLimits { within, .. }) = waits {
+            let signature = match opened.credentials {
+                Some(Credentials::Signed { signature, .. }) => Some(signature),
+                _ => None,
+            };
+            let until = host.now().saturating_add(within);
+            let waiter = Waiter::Client { cookies: Vec::new(), signature };
+            let request = self.waiting.begin(waiter, stream, until, 1);
+            opened.sender = Some(Rc::new(Sender { request, until, within, only: Vec::new() }));
+        }
+        let waiting = opened.sender.as_ref().map(|sender| sender.request);
+        let mut run = Run::new(opened, &self.config);
+        let is_authorized = run.is_authorized();
+        let cookies = self.accept(run, host);
+        match (waiting, is_authorized) {
+            (Some(request), true) => {
+                self.waiting.set_cookies(request, cookies);
+                None
+            }
+            (None, true) => Some(Answered::Reply { reply: Reply::Success, cookies }),
+            (waiting, false) => {
+                waiting.into_iter().for_each(|request| self.waiting.forget(request));
+                Some(Answered::Reply { reply: Reply::Unauthorized, cookies })
+            }
+        }
+    }
+
+    /// Takes a request of the acknowledged route, whose stream waits. Returns the answer if there is one already; otherwise
+    /// [`Relay::take_settled`] has it later.
+    pub fn deliver(&mut self, request: Request, stream: u32, host: &mut impl Host) -> Option<Answered> {
+        let Some(deliver) = self.config.deliver else { return Some(reply(Reply::Overloaded)) };
+        if self.waiting.queues() >= deliver.max_open {
+            host.request_ignored(RequestIgnored::Overloaded);
+            return Some(reply(Reply::Overloaded));
+        }
+        let only: Vec<String> = request.query_values("integration").map(Cow::into_owned).collect();
+        let mut opened = match PassedOn::open(request, &self.config, host.wall_clock()) {
+            Ok(opened) => opened,
+            Err(unopened) => return Some(reply(refuse(unopened, host))),
+        };
+        if let Some(unknown) = only.iter().find(|name| self.config.integration(name).is_none()) {
+            return Some(Answered::Acknowledgement(Acknowledgement::unknown_integration(unknown)));
+        }
+        // What has just been delivered is no longer on its way.
+        self.record_concluded(host);
+        let until = host.now().saturating_add(deliver.within);
+        let request = self.waiting.begin(Waiter::Queue, stream, until, opened.requests.len());
+        opened.set_sender(&Rc::new(Sender { request, until, within: deliver.within, only }));
+        if opened.has_unknown_secret {
+            host.note(Note::UnknownSecret);
+        }
+        for (index, reason) in opened.ignored {
+            host.events_ignored(reason, 1);
+            self.waiting.ignored(request, index, reason);
+        }
+        for opened in opened.requests {
+            self.put(Work::Open(Run::new(opened, &self.config)), host.now());
+        }
+        None
+    }
+
+    /// Returns a stream whose request is settled, and its answer.
+    pub fn take_settled(&mut self) -> Option<(u32, Answered)> {
+        loop {
+            let SettledRequest { stream, answered, signature } = self.waiting.take_settled()?;
+            if let Some((signature, is_used)) = signature {
+                self.concluded.note_signature(signature, is_used);
+            }
+            if let Some(stream) = stream {
+                return Some((stream, answered));
+            }
+        }
+    }
+}
+
+/// An answer without cookies.
+fn reply(reply: Reply) -> Answered {
+    Answered::Reply { reply, cookies: Vec::new() }
+}
+
+/// Counts a request that could not be opened. Returns the answer to it.
+fn refuse(unopened: ParseFailure, host: &mut impl Host) -> Reply {
+    unopened.count(host);
+    match unopened {
+        ParseFailure::Request(reason) => reason.into(),
+        // A server that sends a request again has lost our answer: it is told what it was told then.
+        ParseFailure::Events(EventIgnored::Replayed, _) => Reply::Success,
+        ParseFailure::StillHeld(_) => Reply::unavailable(Duration::ZERO),
+        ParseFailure::Events(..) => Reply::Unauthorized,
+    }
+}
