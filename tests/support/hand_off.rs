@@ -32,6 +32,17 @@ pub fn handing_off(endpoints: Value, delivery: Value) -> Value {
     file
 }
 
+/// `endpoints` of a gateway that answers a client once the engine has its event.
+pub fn answering_when_accepted() -> Value {
+    let hand_off = json!({"integration": "To the queue", "answer_when": "accepted", "within": "3s"});
+    json!({"reply": "local", "hand_off": hand_off, "deliver": {"within": "3s"}})
+}
+
+/// `endpoints` of a gateway whose clients are answered by the collector, and wait for nothing.
+pub fn answered_by_the_collector() -> Value {
+    json!({"hand_off": {"integration": "To the queue"}, "deliver": {"within": "3s"}})
+}
+
 /// The gateway of these options, and the engine that it hands off to and is pushed to by.
 pub fn start(options: Options) -> (Gateway, DurableEngine) {
     let engine = EngineOptions::new();

@@ -33,8 +33,14 @@ impl Ledger {
         Self::on(&gateway.prometheus(), integration)
     }
 
+    /// Deliveries that have ended, whichever way.
+    pub fn ended(self) -> u64 {
+        self.delivered + self.dropped + self.given_back
+    }
+
+    /// Envoy reads its counters one after the other: what ends meanwhile may be counted before it began.
     pub fn pending(self) -> u64 {
-        self.matched.saturating_sub(self.delivered + self.dropped + self.given_back)
+        self.matched.saturating_sub(self.ended())
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Connection, Request};
 
 /// Connections of clients: enough for answers that wait for a disk.
-const CLIENTS: usize = 8;
+pub const CLIENTS: usize = 8;
 /// Between two tries to reach a server that is down.
 const RECONNECT: Duration = Duration::from_millis(5);
 /// Before an order is sent again that was refused.
@@ -21,6 +21,7 @@ pub struct Answer {
     pub order: u64,
     pub status: u16,
     pub sent: Instant,
+    pub took: Duration,
 }
 
 impl Answer {
@@ -85,7 +86,7 @@ impl Senders<'_> {
                         unanswered.fetch_add(1, Ordering::Relaxed);
                         if self.again && !abandoned.load(Ordering::Relaxed) { continue } else { break }
                     };
-                    let answer = Answer { order, status, sent };
+                    let answer = Answer { order, status, sent, took: sent.elapsed() };
                     answers.lock().unwrap().push(answer);
                     accepted.fetch_add(u64::from(answer.accepts()), Ordering::Relaxed);
                     if answer.accepts() || !self.again || abandoned.load(Ordering::Relaxed) {
