@@ -15,8 +15,8 @@ pub struct Pace {
     pub fault: Duration,
     /// Conversions, however long they take on a machine that is busy with other things.
     pub least: u64,
-    /// What an outage of minutes is multiplied by.
-    pub outage: f64,
+    /// What an outage of minutes is cut to.
+    pub longest_outage: Duration,
 }
 
 impl Pace {
@@ -27,7 +27,7 @@ impl Pace {
             healthy: Duration::from_secs(5),
             fault: Duration::from_secs(10),
             least: 2_000,
-            outage: 1.0,
+            longest_outage: Duration::MAX,
         }
     }
 
@@ -37,7 +37,7 @@ impl Pace {
             healthy: Duration::from_secs(1),
             fault: Duration::from_secs(2),
             least: 0,
-            outage: 0.2,
+            longest_outage: Duration::from_secs(12),
         }
     }
 }

@@ -53,7 +53,7 @@ pub fn one_down(name: &'static str, pace: &Pace, say: Say) -> Report {
         say("Flashtalking goes down");
         let down = Instant::now();
         gateway.behave(Flashtalking, json!({"refuse": true}));
-        std::thread::sleep(OUTAGE.mul_f64(pace.outage));
+        std::thread::sleep(OUTAGE.min(pace.longest_outage));
         let up = Instant::now();
         say(&format!("Flashtalking is up again, {} are queued", engine.queued()));
         gateway.behave(Flashtalking, json!({}));
