@@ -19,6 +19,8 @@ use crate::support::{DurableEngine, Gateway, Options, wait_until};
 
 /// What a browser's answer may take longer by: less than any limit that a callout of the filter's has.
 const SLOWER: Duration = Duration::from_millis(500);
+/// The shortest outage that clients notice who wait for `hand_off.within`.
+const OUTAGE: Duration = Duration::from_secs(5);
 /// `hand_off.within` of [`answering_when_accepted`], and a second.
 const TOLD_WITHIN: Duration = Duration::from_secs(4);
 
@@ -53,7 +55,7 @@ impl Run {
             say("the engine is killed");
             let down = Instant::now();
             engine.kill();
-            std::thread::sleep(pace.fault);
+            std::thread::sleep(pace.fault.max(OUTAGE));
             let (up, waiting) = (Instant::now(), Ledger::of(&gateway, QUEUE).pending());
             say(&format!("the engine starts again, {waiting} wait for it"));
             engine.restart();
