@@ -144,11 +144,12 @@ impl Fleet {
 
     fn clients_send(&mut self) {
         for index in 0..self.clients.len() {
-            if self.is_in_trouble() && self.rng.u32(0..400) == 0 {
-                if let Some((worker, stream)) = self.clients[index].leave(self.now) {
-                    self.workers[worker].relay.abandon(stream);
-                    self.saw("a client left");
-                }
+            if self.is_in_trouble()
+                && self.rng.u32(0..400) == 0
+                && let Some((worker, stream)) = self.clients[index].leave(self.now)
+            {
+                self.workers[worker].relay.abandon(stream);
+                self.saw("a client left");
             }
             if !self.clients[index].is_due(self.now) {
                 continue;
