@@ -56,7 +56,7 @@ check: setup ## Check formatting, lints (native and WebAssembly), dependencies, 
 	@scripts/cargo test --quiet --test architecture
 	@scripts/deny
 
-reliability: wasm stand-in ## Make the vendors fail in every way and write docs/reliability.md (ARGS=--quick: a smoke run)
+reliability: wasm stand-in ## Make the vendors fail in every way, kill gateway and engine, and write docs/reliability.md (ARGS=--quick: a smoke run)
 	@scripts/setup engine
 	@scripts/cargo test --test reliability -- $(ARGS)
 
