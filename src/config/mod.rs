@@ -284,6 +284,9 @@ fn kept_headers(
     };
     consent.headers().for_each(&mut keep);
     sources.into_iter().flat_map(Sources::headers).for_each(&mut keep);
+    if has_deliver {
+        keep("prefer");
+    }
     // One of ours can only come where one is sent or taken.
     let has_cloud_events = has_deliver || integrations.iter().any(|one| one.sends_whole_events);
     cloud_events::HEADERS.into_iter().filter(|_| has_cloud_events).for_each(&mut keep);
