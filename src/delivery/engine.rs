@@ -119,6 +119,7 @@ impl<P: Parcel> Engine<P> {
             waits_until,
             attempts: 0,
             tried: false,
+            last_status: None,
             parcel,
         };
         if lane.offer(delivery, share, now, ends) { Ok(()) } else { Err(OfferRejected::QueueFull) }
