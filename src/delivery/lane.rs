@@ -263,12 +263,7 @@ impl<P> Lane<P> {
     }
 
     /// Settles a flight of this lane.
-    pub fn settle<E: Ends<P>>(
-        &mut self,
-        mut flight: Flight<P>,
-        answer: Answer<'_>,
-        cx: &mut Context<'_, E>,
-    ) {
+    pub fn settle<E: Ends<P>>(&mut self, mut flight: Flight<P>, answer: Answer<'_>, cx: &mut Context<'_, E>) {
         self.pace.ended(flight.probe);
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.delivery.bytes);
         let took = cx.now.saturating_sub(flight.started);

@@ -34,11 +34,8 @@ fn an_end_says_what_the_last_callout_came_to_even_one_that_was_not_sent() {
     while !world.engine.is_idle() {
         world.wait();
     }
-    let expired = End {
-        outcome: dropped(DropReason::Expired),
-        attempts: 1,
-        last_status: Some(CalloutStatus::Refused),
-    };
+    let expired =
+        End { outcome: dropped(DropReason::Expired), attempts: 1, last_status: Some(CalloutStatus::Refused) };
     assert_eq!(world.books.ends, [("purchase", expired)]);
 }
 

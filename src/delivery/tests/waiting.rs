@@ -91,7 +91,10 @@ fn a_full_lane_and_one_that_is_removed_give_back_too() {
     world.configure(limits(), &["b"]);
     assert_eq!(world.engine.in_flight(), 1);
     world.answer_last(Answer::status(503));
-    assert_eq!(world.books.ends, [("no room", given_back(0, None)), ("held", given_back(1, Some(CalloutStatus::ServerError)))]);
+    assert_eq!(
+        world.books.ends,
+        [("no room", given_back(0, None)), ("held", given_back(1, Some(CalloutStatus::ServerError)))]
+    );
     assert!(world.engine.is_idle());
 }
 
