@@ -2,6 +2,7 @@
 
 mod bots;
 mod clients;
+mod dead_letters;
 mod handed_off;
 mod orders;
 mod passed_on;
