@@ -71,7 +71,7 @@ pub struct Config {
     /// same secrets. Without secrets nothing goes along.
     #[serde(default)]
     pub secrets: Vec<Secret>,
-    /// [Dead letters](docs/durability.md#dead-letters): deliveries that are lost are sealed and sent to an integration of your own, from
+    /// [Dead letters](durability.md#dead-letters): deliveries that are lost are sealed and sent to an integration of your own, from
     /// where they can be replayed. Absent: off.
     pub dead_letters: Option<DeadLetterSettings>,
     /// The destinations at vendors. If the list is empty, nothing is delivered.
