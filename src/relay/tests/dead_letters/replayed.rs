@@ -105,18 +105,18 @@ fn a_letter_that_is_refused_again_makes_no_further_one_and_may_come_again() {
 
 #[test]
 fn each_form_in_which_a_queue_pushes_is_read() {
-    let pub_sub = |inner: &Value| json!({"message": {"data": BASE64_STANDARD.encode(inner.to_string())}, "subscription": "projects/p"});
-    let forms: [(&str, &dyn Fn(&Value) -> Value); 4] = [
-        ("structured", &Value::clone),
-        ("a list", &|letter| json!([letter])),
-        ("a batch", &|letter| json!({"batch": [letter]})),
-        ("Pub/Sub", &pub_sub),
-    ];
-    for (name, form) in forms {
-        let (mut site, letter) = refused();
-        site.post(&form(&letter));
+    let (_, letter) = refused();
+    let message = json!({"data": BASE64_STANDARD.encode(letter.to_string())});
+    for (form, body) in [
+        ("structured", letter.clone()),
+        ("a list", json!([letter])),
+        ("a batch", json!({"batch": [letter]})),
+        ("Pub/Sub", json!({"message": message, "subscription": "projects/p"})),
+    ] {
+        let (mut site, _) = refused();
+        site.post(&body);
         site.answer(200, 202);
-        assert_eq!(site.told(), (200, one("delivered")), "{name}");
+        assert_eq!(site.told(), (200, one("delivered")), "{form}");
     }
     let (mut site, letter) = refused();
     let sealed = codec::decode_base64(letter["data_base64"].as_str().unwrap()).unwrap();
