@@ -1,7 +1,7 @@
 //! Hand-off, compiled: which integration takes the events of clients to a durable queue.
 
+use super::carrier;
 use super::integration::{Integration, IntegrationSettings};
-use super::{carrier, dead_letters::DeadLetterSettings};
 use crate::endpoints::{EndpointSettings, HandOffLimits, ReplyFrom};
 use crate::settings::Invalid;
 
@@ -16,11 +16,11 @@ pub struct HandOff {
 
 impl HandOff {
     /// Compiles `endpoints.hand_off`, if it is there. `all` are the integrations as configured, `enabled` those that are, compiled.
-    /// The integration of the `dead_letters` gets no events.
+    /// The integration of the name `dead_letters` gets no events.
     pub(super) fn compile(
         endpoints: &EndpointSettings,
         has_secrets: bool,
-        dead_letters: Option<&DeadLetterSettings>,
+        dead_letters: Option<&str>,
         all: &[IntegrationSettings],
         enabled: &[Integration],
     ) -> Result<Option<Self>, Invalid> {
@@ -40,13 +40,13 @@ impl HandOff {
 /// Refuses a second integration that sends whole events to the same cluster: each event would reach the queue twice.
 fn refuse_second_way(
     lane: usize,
-    dead_letters: Option<&DeadLetterSettings>,
+    dead_letters: Option<&str>,
     enabled: &[Integration],
 ) -> Result<(), Invalid> {
     let Some(hand_off) = enabled.get(lane) else { return Ok(()) };
     let second = enabled.iter().find(|other| {
         other.name != hand_off.name
-            && dead_letters.is_none_or(|letters| letters.integration != other.name)
+            && dead_letters.is_none_or(|name| name != other.name)
             && other.sends_whole_events
             && other.destination.cluster() == hand_off.destination.cluster()
     });

@@ -171,10 +171,11 @@ impl Compiled {
         }
         let has_secrets = !config.secrets.is_empty();
         let dead_letters = config.dead_letters.as_ref();
+        let letters_integration = dead_letters.map(|letters| letters.integration.as_str());
         let hand_off = HandOff::compile(
             &config.endpoints,
             has_secrets,
-            dead_letters,
+            letters_integration,
             &config.integrations,
             &integrations,
         )?;

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::dead_letters::PostedLetter;
 use super::host::Host;
 use super::parsed_request::{ParseFailure, ParsedRequest, Sender};
-use super::passed_on::PassedOn;
+use super::passed_on::{PassedOn, PostedLetter};
 use super::run::Run;
 use super::waiting::{Answered, SettledRequest, Waiter};
 use super::{Relay, Work};

@@ -11,7 +11,7 @@ use super::letter::{Letter, LetterFacts, RANDOM};
 use super::line::{Line, cachebuster};
 use super::outbound::Outbound;
 use super::parsed_request::{Sender, seconds};
-use super::passed_on::SealedLetter;
+use super::passed_on::{PostedLetter, SealedLetter};
 use super::shipment::{Held, Shipment};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
 use crate::config::{Compiled, DeadLetters, Integration};
@@ -22,12 +22,6 @@ use crate::vendors::{Attempt, Parcel};
 
 /// How long the sender of a letter waits whose integration is not here: another configuration may be on its way.
 const NOT_HERE: Duration = Duration::from_secs(30);
-
-/// A letter that somebody posts and waits for.
-pub struct PostedLetter {
-    pub letter: SealedLetter,
-    pub sender: Rc<Sender>,
-}
 
 impl Relay {
     /// Offers the letter about a lost delivery to the integration that sends letters, and counts it where that takes it. What this

@@ -37,6 +37,12 @@ pub struct SealedLetter {
     _lease: Lease,
 }
 
+/// A dead letter that somebody posts and waits for.
+pub struct PostedLetter {
+    pub letter: SealedLetter,
+    pub sender: Rc<Sender>,
+}
+
 impl PassedOn {
     /// Opens a request that arrived at `arrived_at`, in Unix milliseconds. Its headers and address are those of the queue that passes
     /// the events on, and say nothing about a visitor; nor does a signature that was seen before mean anything.
