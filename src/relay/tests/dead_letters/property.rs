@@ -1,5 +1,7 @@
 //! Whatever happens to deliveries and their letters.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::accounting::DropReason;
 

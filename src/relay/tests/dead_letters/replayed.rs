@@ -253,3 +253,22 @@ fn a_lost_hand_off_comes_back_into_its_own_lane_and_no_letter_is_handed_off() {
     };
     assert!(!site.host.record().iter().any(dropped));
 }
+
+proptest! {
+    #[test]
+    fn no_bytes_but_a_gateways_reach_a_vendor(bytes: Vec<u8>, at: prop::sample::Index, binary: bool) {
+        let (mut site, letter) = refused();
+        let mut sealed = codec::decode_base64(letter["data_base64"].as_str().unwrap()).unwrap();
+        let at = at.index(sealed.len());
+        sealed.splice(at.., bytes.iter().copied());
+        prop_assume!(Some(&sealed) != codec::decode_base64(letter["data_base64"].as_str().unwrap()).as_ref());
+        if binary {
+            site.post_with("/v1/deliver", &[("ce-type", "conversion_relay.delivery.lost")], &sealed);
+        } else {
+            site.post(&changed(&letter, |letter| letter["data_base64"] = json!(BASE64_STANDARD.encode(&sealed))));
+        }
+        let (status, outcomes) = site.told();
+        let expected = if outcomes == one("malformed") { 400 } else { 503 };
+        prop_assert_eq!((status, site.host.sent().count()), (expected, 0));
+    }
+}
