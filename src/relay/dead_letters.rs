@@ -39,6 +39,10 @@ impl Relay {
         let config = Rc::clone(&self.config);
         let Some(DeadLetters { lane, keys }) = &config.dead_letters else { return };
         let Some(integration) = config.integrations.get(*lane) else { return };
+        if integration.reference() == facts.reference() {
+            // It was another system's integration when this was queued, and sends the letters now.
+            return;
+        }
         let mut random = [0; RANDOM];
         if !host.fill_random(&mut random) {
             return;

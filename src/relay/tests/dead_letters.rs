@@ -162,6 +162,18 @@ fn a_letter_that_is_lost_makes_no_further_one() {
 }
 
 #[test]
+fn what_was_queued_for_an_integration_that_sends_the_letters_by_now_makes_none() {
+    let mut site = Site::open(&[receiver("Warehouse", "/warehouse")]);
+    site.visit(&purchase(1));
+    let mut configuration = configured(&[receiver("Warehouse", "/warehouse")], &json!({}));
+    configuration["dead_letters"]["integration"] = json!("Warehouse");
+    site.configure(&configuration);
+    site.answer(400, 400);
+    assert_eq!(site.counts("Warehouse"), Counts { matched: 1, dropped: 1, ..Counts::default() });
+    assert_eq!(site.host.callouts(), 1);
+}
+
+#[test]
 fn letters_that_find_no_room_are_dropped_and_conversions_go_first() {
     // Two for each lane.
     let small = json!({"delivery": {"queue": {"max_deliveries": 4}}});
