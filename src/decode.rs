@@ -48,23 +48,32 @@ impl From<Undecodable> for RequestIgnored {
 /// ever decompressed. A byte order mark before the text is left out. What is not UTF-8 becomes U+FFFD, so that one bad byte
 /// costs one event's field.
 pub fn body(body: Vec<u8>, content_encoding: Option<&[u8]>, max_bytes: usize) -> Result<String, Undecodable> {
-    let encoding = content_encoding.unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    let mut bytes = match encoding.as_slice() {
-        b"" | b"identity" if body.len() > max_bytes => return Err(Undecodable::TooLarge),
-        b"" | b"identity" => body,
-        b"gzip" | b"x-gzip" => gunzip(&body, max_bytes)?,
-        b"deflate" => {
-            let framed = has_zlib_header(&body);
-            let mut text = Vec::new();
-            inflate(&body, framed, &mut text, max_bytes)?;
-            text
-        }
-        _ => return Err(Undecodable::Malformed),
-    };
+    let mut bytes = bytes(body, content_encoding, max_bytes)?;
     if bytes.starts_with(BYTE_ORDER_MARK.as_bytes()) {
         bytes.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+}
+
+/// Returns the bytes of a body, decompressed as [`body`] does it.
+pub fn bytes(
+    body: Vec<u8>,
+    content_encoding: Option<&[u8]>,
+    max_bytes: usize,
+) -> Result<Vec<u8>, Undecodable> {
+    let encoding = content_encoding.unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    match encoding.as_slice() {
+        b"" | b"identity" if body.len() > max_bytes => Err(Undecodable::TooLarge),
+        b"" | b"identity" => Ok(body),
+        b"gzip" | b"x-gzip" => gunzip(&body, max_bytes),
+        b"deflate" => {
+            let framed = has_zlib_header(&body);
+            let mut text = Vec::new();
+            inflate(&body, framed, &mut text, max_bytes)?;
+            Ok(text)
+        }
+        _ => Err(Undecodable::Malformed),
+    }
 }
 
 /// UTF-8's byte order mark, which clients on .NET and PowerShell write before a JSON text.

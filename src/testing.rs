@@ -142,6 +142,8 @@ pub struct Counts {
     pub given_back: usize,
     /// Those that will never be delivered.
     pub dropped: usize,
+    /// Those of the dropped ones that went into the queue as dead letters.
+    pub dead_lettered: usize,
 }
 
 impl Counts {
@@ -149,12 +151,13 @@ impl Counts {
     ///
     /// # Panics
     ///
-    /// Panics if more have ended than were matched.
+    /// Panics if more have ended than were matched, or more are dead letters than were dropped.
     pub fn pending(&self) -> usize {
         let ended = [self.delivered, self.dry_run, self.given_back, self.dropped]
             .into_iter()
             .fold(0, usize::saturating_add);
         assert!(ended <= self.matched, "more deliveries ended than were matched: {self:?}");
+        assert!(self.dead_lettered <= self.dropped, "more dead letters than were dropped: {self:?}");
         self.matched.saturating_sub(ended)
     }
 
@@ -164,6 +167,7 @@ impl Counts {
             Outcome::Delivered => &mut self.delivered,
             Outcome::DryRun => &mut self.dry_run,
             Outcome::GivenBack => &mut self.given_back,
+            Outcome::DeadLettered => &mut self.dead_lettered,
             Outcome::Dropped(_) => &mut self.dropped,
         };
         *count = count.saturating_add(1);

@@ -53,9 +53,8 @@ fn metrics_in(text: &str) -> BTreeSet<&str> {
 fn label_values_in(text: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     for label in ["outcome", "reason", "status", "kind"] {
-        for (at, _) in
-            text.match_indices(&format!("{label}=")).chain(text.match_indices(&format!("{label}!=")))
-        {
+        let operators = ["=", "!=", "!~"].map(|operator| format!("{label}{operator}"));
+        for (at, _) in operators.iter().flat_map(|written| text.match_indices(written.as_str())) {
             let rest = text[at + label.len()..].trim_start_matches(['!', '=', '~', '\\']);
             let Some(rest) = rest.strip_prefix('"') else { continue };
             let value = rest.split(['"', '\\']).next().unwrap();

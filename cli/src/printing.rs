@@ -101,7 +101,7 @@ impl Printing {
     fn delivery(&mut self, name: &str, outcome: Outcome, settled: Option<Token>) {
         let Some(integration) = self.config.integration(name) else { return };
         match outcome {
-            Outcome::Matched | Outcome::DryRun | Outcome::GivenBack => {}
+            Outcome::Matched | Outcome::DryRun | Outcome::GivenBack | Outcome::DeadLettered => {}
             Outcome::Delivered => {
                 let consent = self.consent(integration);
                 self.line(&format!("{name}: sent ({consent})"));

@@ -145,8 +145,11 @@ impl Needed {
         let (drain, alerts) = (&mut self.by_the_drain, &mut self.by_the_alerts);
         for integration in &config.integrations {
             let (name, vendor) = (label(&integration.name), integration.vendor.name());
-            let deliveries = Outcome::all().map(|outcome| names::delivery(&name, vendor, outcome));
-            drain.extend(deliveries.map(of_filter));
+            for outcome in Outcome::all() {
+                // The drain adds up the others.
+                let needed = if outcome == Outcome::DeadLettered { &mut *alerts } else { &mut *drain };
+                needed.insert(of_filter(names::delivery(&name, vendor, outcome)));
+            }
             drain.insert(of_filter(names::pending_seconds(&name, vendor)));
             let callouts = CalloutStatus::ALL.iter().map(|status| names::callout(&name, vendor, *status));
             alerts.extend(callouts.map(of_filter));

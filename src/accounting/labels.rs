@@ -130,7 +130,7 @@ labels! {
         PrivateClientIp = "private_client_ip",
         /// Another filter has the same name and vm_id; counted at most once a second.
         SharedName = "shared_name",
-        /// An event that a queue passes on was sealed under a secret that is not configured here.
+        /// An event that a queue passes on, or a dead letter, was sealed under a secret that is not configured here.
         UnknownSecret = "unknown_secret",
         /// A value that its target doesn't take, or one with an email address in it, was left out.
         ValueLeftOut = "value_left_out",

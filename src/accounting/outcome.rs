@@ -2,7 +2,8 @@
 
 use super::labels::DropReason;
 
-/// The state of a delivery as it is counted. Every delivery is `Matched` first, and then exactly one of the others.
+/// The state of a delivery as it is counted. Every delivery is `Matched` first, and then exactly one of the others, beside which a
+/// dropped one may be `DeadLettered`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// An integration sends the event, or would.
@@ -13,6 +14,9 @@ pub enum Outcome {
     DryRun,
     /// Its sender, who waited for it, was told to send it again: it is no longer ours.
     GivenBack,
+    /// It was dropped, and what could still make it is in the queue as a dead letter. It is counted beside the reason, so it is
+    /// not part of the sum.
+    DeadLettered,
     /// It will never be delivered.
     Dropped(DropReason),
 }
@@ -21,7 +25,14 @@ impl Outcome {
     /// Returns all of them, in the order of [`Outcome::index`].
     pub fn all() -> impl Iterator<Item = Outcome> {
         let dropped = DropReason::ALL.iter().map(|reason| Outcome::Dropped(*reason));
-        [Outcome::Matched, Outcome::Delivered, Outcome::DryRun, Outcome::GivenBack].into_iter().chain(dropped)
+        let others = [
+            Outcome::Matched,
+            Outcome::Delivered,
+            Outcome::DryRun,
+            Outcome::GivenBack,
+            Outcome::DeadLettered,
+        ];
+        others.into_iter().chain(dropped)
     }
 
     /// Returns its name: of a drop the reason.
@@ -31,6 +42,7 @@ impl Outcome {
             Outcome::Delivered => "delivered",
             Outcome::DryRun => "dry_run",
             Outcome::GivenBack => "given_back",
+            Outcome::DeadLettered => "dead_lettered",
             Outcome::Dropped(reason) => reason.label(),
         }
     }
@@ -42,7 +54,8 @@ impl Outcome {
             Outcome::Delivered => 1,
             Outcome::DryRun => 2,
             Outcome::GivenBack => 3,
-            Outcome::Dropped(reason) => (reason as usize).saturating_add(4),
+            Outcome::DeadLettered => 4,
+            Outcome::Dropped(reason) => (reason as usize).saturating_add(5),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! decided in advance. Each section is defined in the module that it configures.
 
 mod carried;
+mod carrier;
+mod dead_letters;
 mod hand_off;
 mod integration;
 #[cfg(feature = "schema")]
@@ -32,6 +34,7 @@ use crate::settings::{Document, Invalid, Secret};
 use crate::sources::{SourceIndex, SourceSettings, Sources};
 pub use carried::Carried;
 use carried::CookieReaders;
+pub use dead_letters::{DeadLetterSettings, DeadLetters};
 pub use hand_off::HandOff;
 use integration::Compiler;
 pub use integration::{Integration, IntegrationSettings, label};
@@ -68,6 +71,9 @@ pub struct Config {
     /// same secrets. Without secrets nothing goes along.
     #[serde(default)]
     pub secrets: Vec<Secret>,
+    /// [Dead letters](durability.md#dead-letters): deliveries that are lost are sealed and sent to an integration of your own, from
+    /// where they can be replayed. Absent: off.
+    pub dead_letters: Option<DeadLetterSettings>,
     /// The destinations at vendors. If the list is empty, nothing is delivered.
     pub integrations: Vec<IntegrationSettings>,
 }
@@ -114,6 +120,8 @@ pub struct Compiled {
     pub deliver: Option<DeliverLimits>,
     /// Hand-off; `None`: off.
     pub hand_off: Option<HandOff>,
+    /// Dead letters; `None`: off.
+    pub dead_letters: Option<DeadLetters>,
     /// What goes along with an event that a queue passes on.
     pub carried: Carried,
     /// The enabled ones, in the order of the configuration. A lane of the delivery engine has the same index.
@@ -162,7 +170,16 @@ impl Compiled {
             return Err(Invalid::new("endpoints.deliver", problem));
         }
         let has_secrets = !config.secrets.is_empty();
-        let hand_off = HandOff::compile(&config.endpoints, has_secrets, &config.integrations, &integrations)?;
+        let dead_letters = config.dead_letters.as_ref();
+        let letters_integration = dead_letters.map(|letters| letters.integration.as_str());
+        let hand_off = HandOff::compile(
+            &config.endpoints,
+            has_secrets,
+            letters_integration,
+            &config.integrations,
+            &integrations,
+        )?;
+        let dead_letters = DeadLetters::compile(dead_letters, hand_off, &config.integrations, &integrations)?;
         let readers = CookieReaders {
             consent: &consent,
             anonymous_ids: &config.identity.anonymous_id_cookies,
@@ -207,6 +224,7 @@ impl Compiled {
             delivery,
             deliver: config.endpoints.deliver.as_ref().map(DeliverSettings::limits),
             hand_off,
+            dead_letters,
             carried,
             integrations,
             plain_secrets: Vec::new(),
@@ -237,6 +255,16 @@ impl Compiled {
     /// Returns the enabled integration of that name.
     pub fn integration(&self, name: &str) -> Option<&Integration> {
         self.integrations.iter().find(|integration| integration.name == name)
+    }
+
+    /// Whether the integration of that index carries what others decide, and so gets no events of its own accord.
+    pub fn is_carrier(&self, lane: usize) -> bool {
+        self.hand_off.is_some_and(|hand_off| hand_off.lane == lane) || self.is_for_dead_letters(lane)
+    }
+
+    /// Whether the integration of that index sends the dead letters.
+    pub fn is_for_dead_letters(&self, lane: usize) -> bool {
+        self.dead_letters.as_ref().is_some_and(|letters| letters.lane == lane)
     }
 
     /// Whether any module can use a request header, given in lowercase; no other is kept.

@@ -119,6 +119,7 @@ impl<P: Parcel> Engine<P> {
             waits_until,
             attempts: 0,
             tried: false,
+            last_status: None,
             parcel,
         };
         if lane.offer(delivery, share, now, ends) { Ok(()) } else { Err(OfferRejected::QueueFull) }
@@ -235,14 +236,7 @@ impl<P: Parcel> Engine<P> {
         self.lanes.iter().map(|(_, lane)| (lane.reference(), lane.held()))
     }
 
-    /// Whether any lane has its full share of deliveries, so that its next one could be dropped.
-    pub fn is_full(&self) -> bool {
-        let share = self.limits.share(self.order.len());
-        let lanes = self.lanes.iter().filter(|(key, _)| self.order.contains(key));
-        lanes.map(|(_, lane)| lane.held().deliveries).any(|held| held >= share.deliveries)
-    }
-
-    /// Whether the lane has its full share of deliveries.
+    /// Whether the lane has its full share of deliveries, so that its next one could be dropped.
     pub fn is_lane_full(&self, lane: LaneId) -> bool {
         self.pending(lane) >= self.limits.share(self.order.len()).deliveries
     }

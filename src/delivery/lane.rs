@@ -257,16 +257,18 @@ impl<P> Lane<P> {
             cx.ledger.notice(self.reference(), Notice::Failing(RetryReason::Refused(refusal)));
         }
         if let Some(delivery) = delivery {
-            self.queue.push(delivery, cx.now);
+            let last_status = Some(CalloutStatus::Refused);
+            self.queue.push(Delivery { last_status, ..delivery }, cx.now);
         }
     }
 
     /// Settles a flight of this lane.
-    pub fn settle<E: Ends<P>>(&mut self, flight: Flight<P>, answer: Answer<'_>, cx: &mut Context<'_, E>) {
+    pub fn settle<E: Ends<P>>(&mut self, mut flight: Flight<P>, answer: Answer<'_>, cx: &mut Context<'_, E>) {
         self.pace.ended(flight.probe);
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(flight.delivery.bytes);
         let took = cx.now.saturating_sub(flight.started);
         let answer = answer.after(took, flight.timeout);
+        flight.delivery.last_status = Some(answer.callout_status());
         cx.ledger.callout(self.reference(), answer.callout_status(), took);
         match answer.verdict(self.spec.redirects) {
             Verdict::Delivered => {
@@ -365,7 +367,8 @@ impl<P> Lane<P> {
     fn end<E: Ends<P>>(&self, delivery: Delivery<P>, outcome: Outcome, ends: &mut E) {
         let counted_as = IntegrationRef { name: &delivery.counted_as, vendor: self.spec.vendor };
         ends.delivery(counted_as, outcome);
-        ends.ended(delivery.parcel, End { outcome, attempts: delivery.attempts });
+        let Delivery { attempts, last_status, parcel, .. } = delivery;
+        ends.ended(parcel, End { outcome, attempts, last_status });
     }
 }
 

@@ -6,6 +6,7 @@ use slab::Slab;
 
 use super::order::{Order, at};
 use super::terms::Instant;
+use crate::accounting::CalloutStatus;
 use crate::rank::Rank;
 
 /// A delivery that the engine holds.
@@ -25,6 +26,8 @@ pub(super) struct Delivery<P> {
     pub attempts: u32,
     /// Whether it was dispatched before, including as a probe and refused dispatches.
     pub tried: bool,
+    /// What its last callout came to.
+    pub last_status: Option<CalloutStatus>,
     pub parcel: P,
 }
 

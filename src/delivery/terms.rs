@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::accounting::{DeliveryLedger, Outcome, Refusal};
+use crate::accounting::{CalloutStatus, DeliveryLedger, Outcome, Refusal};
 use crate::rank::Rank;
 
 /// Time on a monotonic clock, from the VM's start.
@@ -32,6 +32,8 @@ pub struct End {
     pub outcome: Outcome,
     /// How often it was sent so that the vendor may have received it.
     pub attempts: u32,
+    /// What its last callout came to, a refused one included; `None`: there was none.
+    pub last_status: Option<CalloutStatus>,
 }
 
 /// Sends deliveries.

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::envelope::{Envelope, Form, Unreadable};
 use crate::codec;
 use crate::json::{Json, Kind, place};
@@ -14,7 +16,13 @@ use crate::json::{Json, Kind, place};
 /// The `type` of this filter's CloudEvents that hold an event.
 pub const EVENT: &str = "conversion_relay.event";
 
-/// The attribute of these in which the filter keeps, sealed, what a gateway knew of the request that carried the event.
+/// The `type` of this filter's CloudEvents that hold a dead letter: a delivery that was lost, sealed.
+pub const LOST: &str = "conversion_relay.delivery.lost";
+
+/// The media type of a CloudEvent in the structured mode.
+pub const MEDIA_TYPE: &str = "application/cloudevents+json";
+
+/// The attribute of events in which the filter keeps, sealed, what a gateway knew of the request that carried the event.
 pub const RELAY: &str = "relay";
 
 /// A pushed body with the events in it.
@@ -31,18 +39,72 @@ pub struct Unwrapped<'b> {
 /// The CloudEvent around an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wrapper {
-    /// Whether it is one of this filter's.
-    pub is_ours: bool,
+    /// Whose it is.
+    pub kind: WrapperKind,
     /// Its attribute [`RELAY`], if that is a text.
     pub relay: Option<String>,
+    /// The bytes of a dead letter; `None`: they can't be read.
+    pub letter: Option<Vec<u8>>,
+}
+
+/// Whose a CloudEvent is, by its `type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WrapperKind {
+    /// Somebody else's, or there is none.
+    #[default]
+    Foreign,
+    /// This filter's, around an event.
+    Event,
+    /// A dead letter. It has no event.
+    Letter,
+}
+
+impl WrapperKind {
+    /// Returns the kind of a CloudEvent of this type.
+    pub fn of_type(text: &str) -> Self {
+        match text {
+            EVENT => Self::Event,
+            LOST => Self::Letter,
+            _ => Self::Foreign,
+        }
+    }
 }
 
 impl Wrapper {
     /// Returns what the headers of a request say in the binary mode, where `header` returns the value of a header.
     pub fn of_headers<'h>(header: impl Fn(&str) -> Option<&'h [u8]>) -> Self {
         let text = |name| header(name).and_then(|value| std::str::from_utf8(value).ok());
-        Self { is_ours: text("ce-type") == Some(EVENT), relay: text("ce-relay").map(str::to_owned) }
+        let kind = text("ce-type").map(WrapperKind::of_type).unwrap_or_default();
+        Self { kind, relay: text("ce-relay").map(str::to_owned), letter: None }
     }
+}
+
+/// Returns the `source` of the CloudEvents of a plugin: its name, as a URI reference.
+pub fn source(plugin: &str) -> String {
+    utf8_percent_encode(if plugin.is_empty() { NO_NAME } else { plugin }, NOT_IN_URI).to_string()
+}
+
+/// The source where the plugin has no name.
+const NO_NAME: &str = "conversion-relay";
+
+/// What a source, a URI reference, must not hold as it is.
+const NOT_IN_URI: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'%');
+
+/// Whether a request is a dead letter in the binary mode, where its body is the letter's bytes. `header` returns the value of a
+/// header.
+pub fn is_letter<'h>(header: impl Fn(&str) -> Option<&'h [u8]>) -> bool {
+    header("ce-type") == Some(LOST.as_bytes())
 }
 
 /// The request headers of the binary mode that are read, in lowercase.
@@ -68,6 +130,7 @@ fn events(text: Cow<'_, str>, max_events: usize) -> Result<Unwrapped<'_>, Unread
         match data {
             Data::Json(data) => *item = place(&text, data.as_str()),
             Data::Encoded(data) => decoded.push((at, data)),
+            Data::Letter => {}
         }
     }
     if decoded.is_empty() {
@@ -90,6 +153,8 @@ enum Data<'a> {
     Json(Json<'a>),
     /// It was in base64. `null` if it could not be read or is no JSON.
     Encoded(String),
+    /// It is a dead letter, in the wrapper.
+    Letter,
 }
 
 /// Returns a CloudEvent with its data; `None` for an item that is none. One without data has `null`.
@@ -102,7 +167,9 @@ fn cloud_event(item: Json<'_>) -> Option<(Wrapper, Data<'_>)> {
     for (key, value) in item.members() {
         match &*key {
             "specversion" => is_cloud_event = value.kind() == Kind::String,
-            "type" => wrapper.is_ours = value.text().is_some_and(|text| text == EVENT),
+            "type" => {
+                wrapper.kind = value.text().map_or(WrapperKind::Foreign, |text| WrapperKind::of_type(&text))
+            }
             RELAY => wrapper.relay = value.text().map(Cow::into_owned),
             "data" => data = Some(value),
             "data_base64" => encoded = Some(value),
@@ -110,6 +177,11 @@ fn cloud_event(item: Json<'_>) -> Option<(Wrapper, Data<'_>)> {
         }
     }
     let data = match (data, encoded) {
+        _ if wrapper.kind == WrapperKind::Letter => {
+            let text = encoded.and_then(Json::text);
+            wrapper.letter = text.and_then(|text| codec::decode_base64(text.as_bytes()));
+            Data::Letter
+        }
         (Some(data), _) => Data::Json(data),
         (None, encoded) => Data::Encoded(encoded.and_then(decode).unwrap_or_else(|| "null".to_owned())),
     };
@@ -198,7 +270,10 @@ mod tests {
     fn what_the_filter_itself_has_put_around_an_event_is_known() {
         let wrapper = |text: &str| unwrap(text, 3).unwrap().wrappers.remove(0);
         let ours = r#"{"specversion":"1.0","type":"conversion_relay.event","relay":"v1.x","data":{}}"#;
-        assert_eq!(wrapper(ours), Wrapper { is_ours: true, relay: Some("v1.x".to_owned()) });
+        assert_eq!(
+            wrapper(ours),
+            Wrapper { kind: WrapperKind::Event, relay: Some("v1.x".to_owned()), letter: None }
+        );
         let others = r#"{"specversion":"1.0","type":"shop.order","relay":7,"data":{}}"#;
         assert_eq!(wrapper(others), Wrapper::default());
         assert_eq!(wrapper(r#"{"type":"conversion_relay.event","relay":"v1.x"}"#), Wrapper::default());
@@ -208,6 +283,23 @@ mod tests {
             _ => None,
         };
         assert_eq!(Wrapper::of_headers(header), wrapper(ours));
+    }
+
+    #[test]
+    fn a_dead_letter_is_its_bytes_and_no_event() {
+        let letter = |member: &str| format!(r#"{{"specversion":"1.0","type":"{LOST}",{member}}}"#);
+        let read = |text: &str| {
+            let wrapper = unwrap(text, 3).unwrap().wrappers.remove(0);
+            assert_eq!(wrapper.kind, WrapperKind::Letter, "{text}");
+            wrapper.letter
+        };
+        assert_eq!(read(&letter(r#""data_base64":"AP8=""#)), Some(vec![0, 255]));
+        for unreadable in [r#""data_base64":"?""#, r#""data_base64":7"#, r#""data":{"event":"e"}"#] {
+            assert_eq!(read(&letter(unreadable)), None, "{unreadable}");
+        }
+        let list = format!(r#"[{{"event":"e"}},{}]"#, letter(r#""data_base64":"AP8=""#));
+        let kinds: Vec<_> = unwrap(&list, 3).unwrap().wrappers.into_iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [WrapperKind::Foreign, WrapperKind::Letter]);
     }
 
     proptest! {

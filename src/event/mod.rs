@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use crate::consent::{BySource, EventConsent, RequestConsent};
 use crate::json::Json;
 use age::Times;
+use cloud_events::WrapperKind;
 use projection::{Projection, Slot, Slots};
 
 /// The type of an event: the SDK method that sent it.
@@ -153,7 +154,7 @@ pub enum Malformed {
     /// The item is not an object.
     #[error("not a JSON object")]
     NotAnObject,
-    /// The item is a CloudEvent of this filter, with an event in it. Only the acknowledged route takes these.
+    /// The item is a CloudEvent of this filter. Only the acknowledged route takes these.
     #[error("a CloudEvent of this filter")]
     CloudEvent,
     /// A `track` event has neither an `event` nor a `name` that is a text.
@@ -174,7 +175,9 @@ impl<'a> Event<'a> {
         projection.read(item, &mut slots).ok_or(Malformed::NotAnObject)?;
         let text = |slot| slots.get(slot).and_then(Json::text);
         let stated = match text(fields.event_type) {
-            Some(name) if *name == *cloud_events::EVENT => return Err(Malformed::CloudEvent),
+            Some(name) if WrapperKind::of_type(&name) != WrapperKind::Foreign => {
+                return Err(Malformed::CloudEvent);
+            }
             name => name.and_then(|name| EventType::parse(&name.to_ascii_lowercase())),
         };
         let event_type = stated.or(fallback).unwrap_or(EventType::Track);

@@ -16,8 +16,9 @@ pub const BODY_HELD_BACK: &str = "a POST's body was held back for 5 s: set allow
 pub const SHARED_NAME: &str = "another filter has the same name and vm_id. Each sends what it gets by its own configuration, but \
     they share counters and deduplication, which may drop orders of the other as repeated: give each filter a name";
 
-pub const UNKNOWN_SECRET: &str = "an event that a queue passes on was sealed under a secret that this gateway doesn't have: it is \
-    answered 503 and stays with the queue. List the secret in `secrets`; all gateways need the same";
+pub const UNKNOWN_SECRET: &str = "an event that a queue passes on, or a dead letter, was sealed under a secret that this gateway doesn't \
+    have: it is answered 503 and stays with its sender. List the secret in `secrets`, or that of a dead letter in \
+    `dead_letters.secrets`; all gateways need the same";
 
 /// A notice about an integration, as it is logged.
 pub struct NoticeLine<'a> {

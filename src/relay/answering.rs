@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::host::Host;
 use super::parsed_request::{ParseFailure, ParsedRequest, Sender};
-use super::passed_on::PassedOn;
+use super::passed_on::{PassedOn, PostedLetter};
 use super::run::Run;
 use super::waiting::{Answered, SettledRequest, Waiter};
 use super::{Relay, Work};
@@ -43,7 +43,9 @@ impl Relay {
     fn is_overloaded(&self) -> bool {
         match self.config.hand_off {
             Some(hand_off) => self.engine.is_lane_full(LaneId(hand_off.lane)),
-            None => self.engine.is_full(),
+            None => (0..self.config.integrations.len())
+                .filter(|lane| !self.config.is_for_dead_letters(*lane))
+                .any(|lane| self.engine.is_lane_full(LaneId(lane))),
         }
     }
 
@@ -102,9 +104,10 @@ impl Relay {
         // What has just been delivered is no longer on its way.
         self.record_concluded(host);
         let until = host.now().saturating_add(deliver.within);
-        let request =
-            self.waiting.begin(Waiter::Queue { takes_events }, stream, until, opened.requests.len());
-        opened.set_sender(&Rc::new(Sender { request, until, within: deliver.within, only }));
+        let parts = opened.requests.len().saturating_add(opened.letters.len());
+        let request = self.waiting.begin(Waiter::Queue { takes_events }, stream, until, parts);
+        let sender = Rc::new(Sender { request, until, within: deliver.within, only });
+        opened.set_sender(&sender);
         if opened.has_unknown_secret {
             host.note(Note::UnknownSecret);
         }
@@ -114,6 +117,10 @@ impl Relay {
         }
         for opened in opened.requests {
             self.put(Work::Open(Run::new(opened, &self.config)), host.now());
+        }
+        for letter in opened.letters {
+            let sender = Rc::clone(&sender);
+            self.put(Work::Letter(PostedLetter { letter, sender }), host.now());
         }
         None
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::asked::Asked;
 use super::cookies::{denies_marketing, identified as identified_email};
 use super::host::Host;
+use super::letter::LetterFacts;
 use super::line::{Line, cachebuster};
 use super::orders::Orders;
 use super::origin::Origin;
@@ -159,6 +160,11 @@ fn send(
             let origin = origin(subject, integration, asked, reading, host);
             whole(subject, origin, reading, line.plugin, line.cachebusters.u128(..))
         });
+        let facts = reading
+            .config
+            .dead_letters
+            .as_ref()
+            .map(|_| Box::new(LetterFacts::of(&subject.event.name, integration, &planned, &values)));
         let parcel = pack(integration, &planned, values, whole, subject, host);
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
@@ -173,7 +179,7 @@ fn send(
         }
         let within = asked.sender.map(|sender| sender.within);
         let waits_until = asked.sender.map(|sender| sender.until);
-        let shipment = Shipment { parcel, held, place };
+        let shipment = Shipment { parcel, held, place, letter: facts };
         let offer = Offer { parcel: shipment, rank: planned.rank, waits_until };
         let mut outbound =
             Outbound { config: reading.config, cachebusters: line.cachebusters, host, ended: line.ended };

@@ -6,8 +6,10 @@ mod answering;
 mod asked;
 mod bots;
 mod cookies;
+mod dead_letters;
 mod event_run;
 mod host;
+mod letter;
 mod line;
 mod orders;
 mod origin;
@@ -37,6 +39,7 @@ pub use host::Host;
 use line::Line;
 use outbound::Outbound;
 use parsed_request::{ParsedRequest, seconds};
+use passed_on::PostedLetter;
 use run::Run;
 use shipment::{Concluded, Memories, Shipment};
 pub use waiting::Answered;
@@ -87,6 +90,8 @@ enum Work {
         received_at: i64,
     },
     Open(Run),
+    /// A dead letter that comes back.
+    Letter(PostedLetter),
 }
 
 impl Relay {
@@ -228,25 +233,37 @@ impl Relay {
         }
     }
 
-    /// Notes what has ended in the engine.
+    /// Notes what has ended in the engine, until there is no more: a letter about what was lost can take the place of another one.
     fn conclude(&mut self, now: Instant, host: &mut impl Host) {
-        if self.ended.is_empty() {
-            return;
-        }
-        if self.concluded.is_empty() {
-            self.concluded_due = now.saturating_add(CONCLUDE_INTERVAL);
-        }
-        for (Shipment { held, place, .. }, end) in self.ended.drain(..) {
-            let is_delivered = end.outcome == Outcome::Delivered;
-            self.concluded.note(held, is_delivered);
-            if let Some(place) = place {
-                let lane = self.config.integrations.iter().position(|one| *one.name == *place.integration);
-                let pause = lane.map_or(Duration::ZERO, |lane| self.engine.pause(LaneId(lane), now));
-                self.waiting.ended(&place, end, pause);
+        while !self.ended.is_empty() {
+            if self.concluded.is_empty() {
+                self.concluded_due = now.saturating_add(CONCLUDE_INTERVAL);
             }
-            for id in [held.message, held.order].into_iter().flatten() {
-                self.waiting.end_joined(id, is_delivered, host);
+            let mut ended = std::mem::take(&mut self.ended);
+            for (shipment, end) in ended.drain(..) {
+                self.conclude_one(shipment, end, now, host);
             }
+            if self.ended.is_empty() {
+                // Its memory serves the next time.
+                self.ended = ended;
+            }
+        }
+    }
+
+    fn conclude_one(&mut self, shipment: Shipment, end: End, now: Instant, host: &mut impl Host) {
+        let Shipment { parcel, held, place, letter } = shipment;
+        let is_delivered = end.outcome == Outcome::Delivered;
+        self.concluded.note(held, is_delivered);
+        if let Some(place) = place {
+            let lane = self.config.integrations.iter().position(|one| *one.name == *place.integration);
+            let pause = lane.map_or(Duration::ZERO, |lane| self.engine.pause(LaneId(lane), now));
+            self.waiting.ended(&place, end, pause);
+        }
+        for id in [held.message, held.order].into_iter().flatten() {
+            self.waiting.end_joined(id, is_delivered, host);
+        }
+        if let (Some(facts), Outcome::Dropped(reason)) = (letter, end.outcome) {
+            self.offer_letter(&parcel, &facts, reason, end, now, host);
         }
     }
 
@@ -305,6 +322,7 @@ impl Relay {
     fn open_first(&mut self, host: &mut impl Host) {
         let run = match self.inbox.pop_front() {
             None => return,
+            Some(Work::Letter(posted)) => return self.replay(posted, host),
             Some(Work::Open(run)) => run.under(&self.config),
             Some(Work::Closed { request, received_at }) => {
                 let signatures = &self.memories.signatures;

@@ -1,5 +1,6 @@
 //! The orders of an event's deliveries: a thank-you page that is loaded again sends a new message about the same order.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::host::Host;
@@ -53,9 +54,7 @@ impl<'l> Orders<'l> {
         if !self.memory.is_on() || planned.rank != Rank::Conversion {
             return None;
         }
-        let target = integration.vendor.order_target(&planned.vendor_event)?;
-        let (_, value) = values.iter().find(|(name, _)| *name == target)?;
-        let text = value.scalar()?;
+        let text = order_text(integration, planned, values)?;
         let order = order_id(&text)?;
         let id = Id::of(&[self.source.as_bytes(), order.as_bytes()]);
         let read = match self.read.iter().position(|(known, _)| known.shares_shard(id)) {
@@ -88,8 +87,19 @@ impl<'l> Orders<'l> {
     }
 }
 
+/// Returns the order id that a delivery's vendor gets, as it was mapped; `None` where there is none.
+pub fn order_text<'v>(
+    integration: &Integration,
+    planned: &Planned<'_>,
+    values: &'v [(&str, Value<'_>)],
+) -> Option<Cow<'v, str>> {
+    let target = integration.vendor.order_target(&planned.vendor_event)?;
+    let (_, value) = values.iter().find(|(name, _)| *name == target)?;
+    value.scalar()
+}
+
 /// Returns an order id without the blanks around it; `None` for a placeholder.
-fn order_id(text: &str) -> Option<&str> {
+pub fn order_id(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_placeholder = PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(text));
     (!is_placeholder).then_some(text)

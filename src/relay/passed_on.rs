@@ -7,8 +7,9 @@ use super::origin::Origin;
 use super::parsed_request::{ParseFailure, ParsedRequest, Provenance, Sender, text, unreadable};
 use crate::accounting::{EventIgnored, RequestIgnored};
 use crate::config::Compiled;
+use crate::decode;
 use crate::endpoints::Endpoint;
-use crate::event::cloud_events::{self, Unwrapped, Wrapper};
+use crate::event::cloud_events::{self, Unwrapped, Wrapper, WrapperKind};
 use crate::event::envelope::Envelope;
 use crate::request::{Lease, Request};
 use crate::seal::Unopened;
@@ -18,10 +19,28 @@ use crate::sources::{Credentials, Unauthorized};
 pub struct PassedOn {
     /// Its events. Those with an origin of their own are each a request by themselves, as they were when a client sent them.
     pub requests: Vec<ParsedRequest>,
+    /// Its dead letters.
+    pub letters: Vec<SealedLetter>,
     /// The items that are no events for anybody, by their indexes.
     pub ignored: Vec<(usize, EventIgnored)>,
     /// Whether an item was sealed under a secret that isn't configured here.
     pub has_unknown_secret: bool,
+}
+
+/// A dead letter as it came, not opened.
+pub struct SealedLetter {
+    /// Its index in the request.
+    pub at: usize,
+    /// Its bytes.
+    pub sealed: Vec<u8>,
+    /// On what these take up.
+    _lease: Lease,
+}
+
+/// A dead letter that somebody posts and waits for.
+pub struct PostedLetter {
+    pub letter: SealedLetter,
+    pub sender: Rc<Sender>,
 }
 
 impl PassedOn {
@@ -32,6 +51,9 @@ impl PassedOn {
             config.sources.as_ref().map(|sources| sources.of_request(&request, arrived_at)).transpose();
         let credentials =
             credentials.map_err(|Unauthorized| ParseFailure::Events(EventIgnored::Unauthorized, 1))?;
+        if cloud_events::is_letter(|name| request.header(name)) {
+            return Self::open_letter(request, config);
+        }
         let body = text(&mut request, config).map_err(ParseFailure::Request)?;
         let Unwrapped { text, envelope, mut wrappers } =
             cloud_events::unwrap(&body, config.limits.events).map_err(unreadable)?;
@@ -55,10 +77,10 @@ impl PassedOn {
         };
         let mut plain = Vec::new();
         for (index, (item, wrapper)) in envelope.items.iter().zip(wrappers).enumerate() {
-            if wrapper.is_ours {
-                parts.add(index, item.clone(), &wrapper)?;
-            } else {
-                plain.push((index, item.clone()));
+            match wrapper.kind {
+                WrapperKind::Event => parts.add(index, item.clone(), &wrapper)?,
+                WrapperKind::Letter => parts.add_letter(index, wrapper.letter)?,
+                WrapperKind::Foreign => plain.push((index, item.clone())),
             }
         }
         let mut opened = parts.opened;
@@ -69,11 +91,24 @@ impl PassedOn {
     }
 
     fn empty() -> Self {
-        Self { requests: Vec::new(), ignored: Vec::new(), has_unknown_secret: false }
+        Self { requests: Vec::new(), letters: Vec::new(), ignored: Vec::new(), has_unknown_secret: false }
+    }
+
+    /// Takes a dead letter in the binary mode, whose body is its bytes.
+    fn open_letter(mut request: Request, config: &Compiled) -> Result<Self, ParseFailure> {
+        let body = std::mem::take(&mut request.body);
+        let received = body.len();
+        let sealed = decode::bytes(body, request.header("content-encoding"), config.limits.body_bytes)
+            .map_err(|undecodable| ParseFailure::Request(undecodable.into()))?;
+        if !request.lease.grow(sealed.len().saturating_sub(received)) {
+            return Err(ParseFailure::Request(RequestIgnored::Overloaded));
+        }
+        let letter = SealedLetter { at: 0, sealed, _lease: request.lease };
+        Ok(Self { letters: vec![letter], ..Self::empty() })
     }
 
     fn is_empty(&self) -> bool {
-        self.requests.is_empty() && self.ignored.is_empty()
+        self.requests.is_empty() && self.letters.is_empty() && self.ignored.is_empty()
     }
 
     /// Sets who waits for the deliveries.
@@ -139,6 +174,20 @@ impl Parts<'_> {
             sender: None,
             indexes: Some(vec![index]),
         });
+        Ok(())
+    }
+
+    /// Adds a dead letter.
+    fn add_letter(&mut self, at: usize, sealed: Option<Vec<u8>>) -> Result<(), ParseFailure> {
+        let Some(sealed) = sealed else {
+            self.opened.ignored.push((at, EventIgnored::Malformed));
+            return Ok(());
+        };
+        let mut lease = self.lease.another();
+        if !lease.grow(sealed.len()) {
+            return Err(ParseFailure::Request(RequestIgnored::Overloaded));
+        }
+        self.opened.letters.push(SealedLetter { at, sealed, _lease: lease });
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! A delivery as the relay hands it to the engine: what the vendor gets, and what its end settles.
 
+use super::letter::LetterFacts;
 use super::waiting::Place;
 use crate::config::Compiled;
 use crate::deduplication::{Id, SeenIds, Store};
@@ -19,6 +20,8 @@ pub struct Shipment {
     pub held: Held,
     /// Where its sender waits for its end, if one does.
     pub place: Option<Place>,
+    /// What a dead letter says of it, if it is to have one should it be lost.
+    pub letter: Option<Box<LetterFacts>>,
 }
 
 /// The ids of a delivery. `None`: it has none, or they are not remembered.
@@ -39,7 +42,8 @@ impl Held {
 
 impl delivery::Parcel for Shipment {
     fn bytes(&self) -> usize {
-        self.parcel.bytes().saturating_add(OVERHEAD)
+        let letter = self.letter.as_ref().map_or(0, |facts| facts.bytes());
+        self.parcel.bytes().saturating_add(OVERHEAD).saturating_add(letter)
     }
 }
 

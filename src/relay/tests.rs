@@ -2,6 +2,7 @@
 
 mod bots;
 mod clients;
+mod dead_letters;
 mod fleet;
 mod handed_off;
 mod loops;

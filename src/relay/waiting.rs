@@ -183,6 +183,15 @@ impl Waiting {
         }
     }
 
+    /// A delivery is given back that was not even matched, since no integration here is the one of this name that it is for.
+    pub fn given_back(&mut self, request: u64, event: usize, integration: &str, pause: Duration) {
+        let Some(open) = self.requests.get_mut(&request) else { return };
+        open.pause = open.pause.max(pause);
+        let settled = Settled::Delivery(Outcome::GivenBack);
+        let integration = Some(integration.into());
+        open.settled.push(SettledDelivery { event, integration, settled, attempts: 0 });
+    }
+
     /// A delivery ended without having been on its way.
     pub fn settled(&mut self, place: &Place, outcome: Outcome, pause: Duration) {
         self.settle(place, outcome, 0, pause);

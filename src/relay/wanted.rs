@@ -26,8 +26,8 @@ pub struct Wanted<'c> {
     pub planned: Planned<'c>,
 }
 
-/// The integrations that send an event of this name, listen to its source, and are those that its sender names. The one that hands
-/// events off wants none of its own accord.
+/// The integrations that send an event of this name, listen to its source, and are those that its sender names. Those that hand
+/// events off and send dead letters want none of their own accord.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 pub fn wanted<'c>(
     name: &str,
@@ -41,7 +41,7 @@ pub fn wanted<'c>(
     for (at, integration) in config.integrations.iter().enumerate() {
         let listens = (integration.source.is_none() || integration.source == source)
             && sender.is_none_or(|sender| sender.wants(&integration.name))
-            && config.hand_off.is_none_or(|hand_off| hand_off.lane != at)
+            && !config.is_carrier(at)
             && reading.may_leave_by(integration);
         if let Some(planned) = integration.plan.find(name, &dialects).filter(|_| listens) {
             wanted.push(Wanted { at, integration, planned });

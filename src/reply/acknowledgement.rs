@@ -80,7 +80,7 @@ impl Settled {
     fn rating(self) -> Rating {
         match self {
             Self::Delivery(Outcome::Dropped(DropReason::Rejected)) => Rating::Refused,
-            // An event is unauthorized here only if its source was removed while it waited.
+            // An event is unauthorized here only if its source is gone, or if it was sealed under a secret that isn't here.
             Self::Delivery(Outcome::GivenBack) | Self::Ignored(EventIgnored::Unauthorized) => {
                 Rating::GivenBack
             }

@@ -206,7 +206,7 @@ pub struct Parcel {
     /// The mapped part of the path or body.
     pub content: Box<str>,
     /// The media type of a body, where a vendor takes several.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// `X-Forwarded-For`.
     pub forwarded_for: Option<Box<str>>,
     /// `User-Agent`.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use super::body::{Body, is_body_path};
 use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Purpose, Vendor};
 use crate::delivery::Redirects;
+use crate::event::cloud_events;
 use crate::left_out::Omissions;
 use crate::mapping::targets::Targets;
 use crate::mapping::transform::Transform;
@@ -151,7 +152,7 @@ impl Destination for Receiver {
             let body = cloud_event::written(whole, policy, left_out);
             return Parcel {
                 content: body.into(),
-                content_type: cloud_event::MEDIA_TYPE,
+                content_type: cloud_events::MEDIA_TYPE.into(),
                 ..Parcel::default()
             };
         }
@@ -159,14 +160,14 @@ impl Destination for Receiver {
         for (target, value) in &content.values {
             body.member(target, |body, target| body.value(target, value, 0));
         }
-        Parcel { content: body.into_object().into(), content_type: JSON, ..Parcel::default() }
+        Parcel { content: body.into_object().into(), content_type: JSON.into(), ..Parcel::default() }
     }
 
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
         let Endpoint { method, path, headers, .. } = &self.endpoint;
         let configured = headers.iter().map(|(name, value)| (name, attempt.reveal(value)));
         let content_type =
-            Some(("content-type", parcel.content_type)).filter(|_| !headers.has("content-type"));
+            Some(("content-type", &*parcel.content_type)).filter(|_| !headers.has("content-type"));
         Callout {
             method: method.name(),
             path: Cow::Borrowed(attempt.reveal_in(path.as_str(), &self.shown_path)),

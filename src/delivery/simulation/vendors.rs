@@ -241,7 +241,9 @@ impl Vendors {
                 account.given_back += 1;
                 self.see("given back");
             }
-            Outcome::Matched | Outcome::DryRun => self.expect(false, "counted what is not the engine's"),
+            Outcome::Matched | Outcome::DryRun | Outcome::DeadLettered => {
+                self.expect(false, "counted what is not the engine's");
+            }
             Outcome::Dropped(reason) => {
                 *account.dropped.entry(reason).or_default() += 1;
                 self.see(reason.label());

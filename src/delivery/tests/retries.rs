@@ -25,6 +25,21 @@ fn a_final_answer_is_never_tried_again() {
 }
 
 #[test]
+fn an_end_says_what_the_last_callout_came_to_even_one_that_was_not_sent() {
+    let mut world = World::new(Limits { max_age: 5 * SECOND, ..limits() }, &["a"]);
+    world.offer("purchase");
+    world.step();
+    world.answer_last(Answer::status(503));
+    world.host.refusal = Some(Refusal::NoHost);
+    while !world.engine.is_idle() {
+        world.wait();
+    }
+    let expired =
+        End { outcome: dropped(DropReason::Expired), attempts: 1, last_status: Some(CalloutStatus::Refused) };
+    assert_eq!(world.books.ends, [("purchase", expired)]);
+}
+
+#[test]
 fn a_rejecting_redirect_is_reported_with_the_host_it_points_to() {
     let mut world = World::new(limits(), &["a"]);
     world.offer("purchase");

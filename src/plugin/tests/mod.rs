@@ -128,7 +128,8 @@ impl World {
 
     /// What is pending as Envoy's counters have it.
     pub fn told_pending(&self) -> i64 {
-        2 * self.envoy.told(&["outcome.matched"]) - self.envoy.told(&["deliveries_total"])
+        let all = self.envoy.told(&["deliveries_total"]) - self.envoy.told(&["outcome.dead_lettered"]);
+        2 * self.envoy.told(&["outcome.matched"]) - all
     }
 
     /// Envoy makes a stream on a root.

@@ -52,7 +52,7 @@ impl Shop {
         for recorded in self.host.record() {
             if let Recorded::Delivery { integration, outcome } = recorded {
                 match outcome {
-                    Outcome::Matched => {}
+                    Outcome::Matched | Outcome::DeadLettered => {}
                     Outcome::Delivered => ends.push((integration.clone(), "delivered")),
                     Outcome::GivenBack => ends.push((integration.clone(), "given_back")),
                     Outcome::DryRun => ends.push((integration.clone(), "dry_run")),

@@ -2,34 +2,15 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-
 use super::super::vendor::{Unsealed, Whole, presentable};
 use super::clean::Clean;
 use super::settings::MAX_BODY_BYTES;
-use crate::event::cloud_events::{EVENT, RELAY};
+use crate::event::cloud_events::{self, EVENT, RELAY};
 use crate::event::whole::Member;
 use crate::identity::address::IpPolicy;
 use crate::json::{self, Json};
 use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::seal;
-
-/// The media type of a CloudEvent.
-pub const MEDIA_TYPE: &str = "application/cloudevents+json";
-
-/// What a source, a URI reference, must not hold as it is.
-const NOT_IN_URI: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}')
-    .add(b'%');
 
 /// What stands before the event.
 const DATA: &str = ",\"data\":";
@@ -39,19 +20,14 @@ const END: &str = "}}";
 /// What the attribute of the sealed origin takes up beside its text, in bytes.
 const AROUND_RELAY: usize = r#","relay":"""#.len();
 
-/// The source where the plugin has no name.
-const NO_NAME: &str = "conversion-relay";
-
 /// Returns the CloudEvent of an event: attributes, then `data`. Members of the event for which the body has no room are left out.
 /// What goes along sealed is bound to the text of `data`, so that it can't be put to another event.
 pub fn written(whole: &Whole<'_>, policy: IpPolicy, left_out: &mut Omissions<'_>) -> String {
     let mut text = String::with_capacity(whole.event.json.as_str().len().saturating_add(256));
     text.push_str("{\"specversion\":\"1.0\"");
-    let source =
-        utf8_percent_encode(if whole.plugin.is_empty() { NO_NAME } else { whole.plugin }, NOT_IN_URI);
     for (name, value) in [
         ("id", id(whole, left_out)),
-        ("source", source.into()),
+        ("source", cloud_events::source(whole.plugin).into()),
         ("type", Cow::Borrowed(EVENT)),
         ("datacontenttype", Cow::Borrowed("application/json")),
     ] {

@@ -155,8 +155,11 @@ fn no_secret_is_shown_wherever_it_stands() {
     let config = Compiled::load(config.to_string().as_bytes(), &environment).unwrap();
     assert_eq!(config.plain_secrets, ["integrations[0].config.headers[\"x-api-key\"]"]);
     let destination = &config.integrations[0].destination;
-    let parcel =
-        Parcel { content: "{\"id\":\"m\"}".into(), content_type: "application/json", ..Parcel::default() };
+    let parcel = Parcel {
+        content: "{\"id\":\"m\"}".into(),
+        content_type: "application/json".into(),
+        ..Parcel::default()
+    };
     let shown = destination.callout(&parcel, &Attempt::shown(1));
     assert_eq!(shown.path, "/in/***/x?access_token=***&query=INSERT&auth=***");
     assert!(shown.headers.iter().all(|(_, value)| *value == "***"), "{:?}", shown.headers);
