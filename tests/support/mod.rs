@@ -15,6 +15,7 @@ mod destination;
 pub mod documents;
 pub mod engine;
 mod envoy;
+pub mod held;
 mod http;
 mod options;
 pub mod orders;

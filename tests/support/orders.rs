@@ -23,7 +23,8 @@ pub fn orders(ids: impl IntoIterator<Item = u64>) -> Request {
     Request::post("/v1/batch", json!({"batch": events}).to_string())
 }
 
-fn order_event(id: impl std::fmt::Display) -> Value {
+/// The event of [`order`].
+pub fn order_event(id: impl std::fmt::Display) -> Value {
     json!({
         "type": "track",
         "event": "Order Completed",
