@@ -8,7 +8,9 @@
 //! Ends with 1 if a claim does not hold.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod held;
 mod load;
+mod others;
 mod report;
 mod rows;
 mod soak;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let rows: Vec<&Row> = ROWS
         .iter()
+        .chain(held::ROWS)
         .filter(|row| words.is_empty() || words.iter().any(|word| row.name.contains(*word)))
         .collect();
     let reports = run(&rows, &pace);

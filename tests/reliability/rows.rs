@@ -11,14 +11,14 @@ use crate::report::{Claims, Report};
 use crate::support::orders::{Books, FT, PS, configuration, flashtalking, podsights};
 use crate::support::{Collector, Destination, Flashtalking, Gateway, Options, Podsights, wait_until};
 
-type Say<'s> = &'s dyn Fn(&str);
+pub type Say<'s> = &'s dyn Fn(&str);
 
 pub struct Row {
     pub name: &'static str,
     pub run: fn(&'static str, &Pace, Say) -> Report,
 }
 
-const fn row(name: &'static str, run: fn(&'static str, &Pace, Say) -> Report) -> Row {
+pub const fn row(name: &'static str, run: fn(&'static str, &Pace, Say) -> Report) -> Row {
     Row { name, run }
 }
 
@@ -47,9 +47,9 @@ pub const ROWS: &[Row] = &[
     row("drain, then SIGTERM", drain),
 ];
 
-const VENDORS: [Destination; 2] = [Flashtalking, Podsights];
+pub const VENDORS: [Destination; 2] = [Flashtalking, Podsights];
 /// How long a row may take to get rid of what has piled up.
-const SETTLE: Duration = Duration::from_secs(90);
+pub const SETTLE: Duration = Duration::from_secs(90);
 
 fn options(delivery: Value) -> Options {
     let mut file = configuration(&[flashtalking(), podsights()], json!({}));
@@ -57,7 +57,7 @@ fn options(delivery: Value) -> Options {
     Options::new().configuration(file).filter_log_level("info").log_level("warning")
 }
 
-fn behave(gateway: &Gateway, behaviour: &Value) {
+pub fn behave(gateway: &Gateway, behaviour: &Value) {
     VENDORS.into_iter().for_each(|vendor| gateway.behave(vendor, behaviour.clone()));
 }
 
