@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::accounting::{
@@ -38,7 +39,7 @@ pub struct FakeHost {
     tokens: u32,
     /// By name and vendor.
     counts: Vec<(String, String, Counts)>,
-    pub(crate) shared: RefCell<HashMap<String, Vec<u8>>>,
+    pub(crate) shared: Rc<RefCell<HashMap<String, Vec<u8>>>>,
     writes: Cell<usize>,
 }
 
@@ -55,6 +56,8 @@ pub enum Recorded {
         authority: String,
         /// The request.
         callout: SentCallout,
+        /// When it times out, from its beginning.
+        timeout: Duration,
     },
     /// A callout was made for a dry run, and not sent.
     DryRun {
@@ -330,7 +333,7 @@ impl Host for FakeHost {
         cluster: &str,
         authority: &str,
         callout: &Callout,
-        _: Duration,
+        timeout: Duration,
     ) -> Result<Token, Refusal> {
         // Nothing of it is left out as unused in a benchmark.
         let callout = std::hint::black_box(callout);
@@ -345,6 +348,7 @@ impl Host for FakeHost {
             cluster: cluster.to_owned(),
             authority: authority.to_owned(),
             callout: SentCallout::of(callout),
+            timeout,
         });
         Ok(token)
     }

@@ -67,6 +67,14 @@ fn the_answer_comes_once_both_vendors_have_the_event_and_nothing_reaches_the_col
 }
 
 #[test]
+fn a_broker_that_takes_a_body_for_an_event_gets_a_status_and_nothing_else() {
+    let gateway = gateway(json!({}));
+    let response = gateway.send(push(&event(1)).header("prefer", "reply"));
+    assert_eq!((response.status, response.text().as_str(), response.header("content-type")), (200, "", None));
+    gateway.wait_for(Podsights, 1);
+}
+
+#[test]
 fn a_vendor_that_fails_for_a_moment_is_tried_again_within_the_request() {
     let gateway = gateway(json!({}));
     gateway.behave(Podsights, json!({"status": 503, "times": 2}));

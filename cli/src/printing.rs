@@ -67,7 +67,7 @@ impl Printing {
 
     fn add_one(&mut self, recorded: Recorded, settled: Option<Token>) {
         match recorded {
-            Recorded::Sent { token, cluster, authority, callout } => {
+            Recorded::Sent { token, cluster, authority, callout, .. } => {
                 let text = Self::written(&cluster, &authority, &callout);
                 self.sent.insert(token, text);
             }

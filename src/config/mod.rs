@@ -274,7 +274,7 @@ fn kept_headers(
     sources: Option<&Sources>,
     consent: &ConsentRules,
     integrations: &[Integration],
-    takes_cloud_events: bool,
+    has_deliver: bool,
 ) -> Vec<Box<str>> {
     let mut kept: Vec<Box<str>> = HEADERS.map(Box::from).into();
     let mut keep = |name: &str| {
@@ -284,7 +284,12 @@ fn kept_headers(
     };
     consent.headers().for_each(&mut keep);
     sources.into_iter().flat_map(Sources::headers).for_each(&mut keep);
-    cloud_events::HEADERS.into_iter().filter(|_| takes_cloud_events).for_each(&mut keep);
+    if has_deliver {
+        keep("prefer");
+    }
+    // One of ours can only come where one is sent or taken.
+    let has_cloud_events = has_deliver || integrations.iter().any(|one| one.sends_whole_events);
+    cloud_events::HEADERS.into_iter().filter(|_| has_cloud_events).for_each(&mut keep);
     for integration in integrations {
         integration.plan.request_parts(&mut |part| {
             if let RequestPart::Header(name) = part {

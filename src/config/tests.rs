@@ -1,3 +1,5 @@
+mod hand_off;
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -153,6 +153,9 @@ pub enum Malformed {
     /// The item is not an object.
     #[error("not a JSON object")]
     NotAnObject,
+    /// The item is a CloudEvent of this filter, with an event in it. Only the acknowledged route takes these.
+    #[error("a CloudEvent of this filter")]
+    CloudEvent,
     /// A `track` event has neither an `event` nor a `name` that is a text.
     #[error("a track event without a name")]
     NoName,
@@ -170,7 +173,10 @@ impl<'a> Event<'a> {
     ) -> Result<Self, Malformed> {
         projection.read(item, &mut slots).ok_or(Malformed::NotAnObject)?;
         let text = |slot| slots.get(slot).and_then(Json::text);
-        let stated = text(fields.event_type).and_then(|name| EventType::parse(&name.to_ascii_lowercase()));
+        let stated = match text(fields.event_type) {
+            Some(name) if *name == *cloud_events::EVENT => return Err(Malformed::CloudEvent),
+            name => name.and_then(|name| EventType::parse(&name.to_ascii_lowercase())),
+        };
         let event_type = stated.or(fallback).unwrap_or(EventType::Track);
         let name = match event_type {
             EventType::Track => text(fields.event).or_else(|| text(fields.name)).ok_or(Malformed::NoName)?,
@@ -243,5 +249,11 @@ mod tests {
         for item in ["[]", "1", "null", "\"x\""] {
             assert_eq!(read(item, None), Err(Malformed::NotAnObject), "{item}");
         }
+    }
+
+    #[test]
+    fn a_cloud_event_of_this_filter_is_no_event_whatever_the_path_says() {
+        let item = r#"{"specversion":"1.0","type":"conversion_relay.event","data":{"event":"e"}}"#;
+        assert_eq!(read(item, Some(EventType::Page)), Err(Malformed::CloudEvent));
     }
 }

@@ -94,7 +94,8 @@ pub fn send_reply(envoy: &impl Envoy, reply: Reply, is_pixel: bool, cookies: &[S
 
 fn send_acknowledgement(envoy: &impl Envoy, answer: &Acknowledgement) {
     let retry_after = answer.retry_after.map(|seconds| seconds.to_string());
-    let headers = [("content-type", "application/json")].into_iter();
+    let content_type = Some(("content-type", "application/json")).filter(|_| !answer.body.is_empty());
+    let headers = content_type.into_iter();
     let headers =
         headers.chain(retry_after.iter().map(|seconds| ("retry-after", seconds.as_str()))).collect();
     envoy.send_local_reply(answer.status, headers, answer.body.as_bytes());

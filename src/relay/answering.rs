@@ -90,6 +90,7 @@ impl Relay {
             host.request_ignored(RequestIgnored::Overloaded);
             return Some(reply(Reply::Overloaded));
         }
+        let takes_events = takes_events(&request);
         let only: Vec<String> = request.query_values("integration").map(Cow::into_owned).collect();
         let mut opened = match PassedOn::open(request, &self.config, host.wall_clock()) {
             Ok(opened) => opened,
@@ -101,7 +102,8 @@ impl Relay {
         // What has just been delivered is no longer on its way.
         self.record_concluded(host);
         let until = host.now().saturating_add(deliver.within);
-        let request = self.waiting.begin(Waiter::Queue, stream, until, opened.requests.len());
+        let request =
+            self.waiting.begin(Waiter::Queue { takes_events }, stream, until, opened.requests.len());
         opened.set_sender(&Rc::new(Sender { request, until, within: deliver.within, only }));
         if opened.has_unknown_secret {
             host.note(Note::UnknownSecret);
@@ -128,6 +130,12 @@ impl Relay {
             }
         }
     }
+}
+
+/// Whether a queue takes the body of the answer for an event in reply. Knative's brokers say so; any other body is a failure to them:
+/// <https://github.com/knative/specs/blob/main/specs/eventing/data-plane.md#derived-reply-events>
+fn takes_events(request: &Request) -> bool {
+    request.header_lines("prefer").any(|line| line.trim_ascii().eq_ignore_ascii_case(b"reply"))
 }
 
 /// An answer without cookies.

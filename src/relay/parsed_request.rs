@@ -10,6 +10,7 @@ use crate::decode;
 use crate::deduplication::{SeenIds, State, Store};
 use crate::delivery::Instant;
 use crate::endpoints::Carrier;
+use crate::event::cloud_events::Wrapper;
 use crate::event::envelope::{Envelope, Unreadable};
 use crate::pixel;
 use crate::request::Request;
@@ -100,6 +101,10 @@ impl ParsedRequest {
         lease: Option<Duration>,
         store: &impl Store,
     ) -> Result<Self, ParseFailure> {
+        // It belongs to the acknowledged route. Here it would be handed off again, and so on without end.
+        if Wrapper::of_headers(|name| request.header(name)).is_ours {
+            return Err(ParseFailure::Request(RequestIgnored::Malformed));
+        }
         // The signature is over the bytes as they were received, so it is verified before anything is decoded.
         let credentials =
             config.sources.as_ref().map(|sources| sources.of_request(&request, received_at)).transpose();

@@ -2,7 +2,9 @@
 
 mod bots;
 mod clients;
+mod fleet;
 mod handed_off;
+mod loops;
 mod orders;
 mod passed_on;
 mod repeated;

@@ -26,7 +26,10 @@ pub struct Waiting {
 #[derive(Debug)]
 pub enum Waiter {
     /// A queue, which is told what became of each delivery.
-    Queue,
+    Queue {
+        /// Whether it takes a body for an event of ours, so that the status alone has to tell.
+        takes_events: bool,
+    },
     /// A client, which is told whether its events were accepted.
     Client {
         /// The values of the `set-cookie` lines, if they were.
@@ -273,9 +276,15 @@ impl Waiting {
 
 impl SettledRequest {
     fn of(waiter: Waiter, stream: Option<u32>, settled: Vec<SettledDelivery>, pause: Duration) -> Self {
-        let Waiter::Client { cookies, signature } = waiter else {
-            let answered = Answered::Acknowledgement(Acknowledgement::of(settled, pause));
-            return Self { stream, answered, signature: None };
+        let (cookies, signature) = match waiter {
+            Waiter::Client { cookies, signature } => (cookies, signature),
+            Waiter::Queue { takes_events } => {
+                let mut answer = Acknowledgement::of(settled, pause);
+                if takes_events {
+                    answer.body.clear();
+                }
+                return Self { stream, answered: Answered::Acknowledgement(answer), signature: None };
+            }
         };
         let is_accepted = !settled.iter().any(|one| one.settled.is_not_accepted());
         let answered = if is_accepted {

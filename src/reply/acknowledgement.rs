@@ -15,7 +15,7 @@ pub struct Acknowledgement {
     pub status: u32,
     /// Seconds, with 503.
     pub retry_after: Option<u64>,
-    /// JSON.
+    /// JSON; empty where the sender takes a body for something else.
     pub body: String,
 }
 

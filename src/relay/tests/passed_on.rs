@@ -260,3 +260,17 @@ fn the_route_needs_a_source_that_may_use_it_and_such_a_source_no_page_of_a_brows
     public["sources"][1]["origins"] = json!(["shop.example"]);
     assert_eq!(load(&public).unwrap().path, "sources[1].deliver");
 }
+
+#[test]
+fn a_broker_that_takes_a_body_for_an_event_gets_none() {
+    let mut queue = Queue::open();
+    let mut request =
+        request(&queue.relay, "/v1/t", &[("x-write-key", "k_queue".to_owned())], &purchase(1).to_string());
+    request.endpoint = queue.relay.config().endpoints.find(b"/v1/deliver").unwrap();
+    request.headers.push(("prefer".to_owned(), b"reply".to_vec()));
+    assert_eq!(queue.relay.deliver(request, STREAM, &mut queue.host), None);
+    work(&mut queue.relay, &mut queue.host);
+    queue.settle(Answer::status(200));
+    let Some((_, Answered::Acknowledgement(answer))) = queue.relay.take_settled() else { panic!() };
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+}
