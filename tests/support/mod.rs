@@ -16,6 +16,7 @@ pub mod documents;
 pub mod engine;
 mod envoy;
 pub mod hand_off;
+pub mod held;
 mod http;
 pub mod ledger;
 mod options;
