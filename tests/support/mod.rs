@@ -115,6 +115,16 @@ impl Gateway {
         self.stand_in.behave(to, &behaviour);
     }
 
+    /// The stand-in's control interface, for tools that are told it.
+    pub fn control_address(&self) -> std::net::SocketAddr {
+        self.stand_in.ready.control
+    }
+
+    /// Where the stand-in takes the filter's records.
+    pub fn records_address(&self) -> std::net::SocketAddr {
+        self.stand_in.ready.records
+    }
+
     /// Counts of all that one destination received and answered: `requests aborted answers{status} resets unanswered
     /// orders{distinct repeated max_hits accepted accepted_repeatedly}`.
     pub fn tally(&self, to: Destination) -> Value {
