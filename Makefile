@@ -32,7 +32,7 @@ crash-test: setup ## Build dist/crash-test.wasm, a module for the tests that a h
 	@scripts/wasm --crash-test
 
 test: wasm crash-test stand-in ## Run all tests, including those in the real Envoy
-	@scripts/setup engine
+	@scripts/setup engine test-kit
 	@scripts/cargo test --workspace
 
 fuzz: ## Fuzz whatever reads foreign input by libFuzzer (FUZZ_SECONDS=60 each; TARGET=request; UPDATE_DOCS=1)
@@ -103,8 +103,10 @@ release: wasm ## Write the release to dist/: the module, its SBOM, changelog sec
 compat: wasm crash-test stand-in ## Run the tests in each supported Envoy and print a table
 	@scripts/compat
 
-test-compose: wasm stand-in ## Test docker-compose.yaml with a container engine (skipped if there is none)
+test-compose: wasm stand-in ## Test both docker-compose.yaml with a container engine (skipped if there is none)
+	@scripts/setup test-kit
 	@tests/compose/run
+	@tests/compose/test-kit
 
 test-image: wasm ## Test the image of `make image` (skipped without a container engine)
 	@tests/image/run
