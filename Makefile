@@ -7,11 +7,11 @@ export ENVOY ENVOY_VERSION SYSLOG_NG TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm crash-test cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm crash-test cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-stand-in release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Variables:'
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
@@ -96,6 +96,9 @@ demo: wasm stand-in ## Send a purchase through the gateway and show what reaches
 
 image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)
 	@scripts/image
+
+image-stand-in: ## Build the image of the stand-in, for tests of a gateway (needs docker and a registry: it compiles in rust:)
+	@scripts/image stand-in
 
 release: wasm ## Write the release to dist/: the module, its SBOM, changelog section and checksums
 	@scripts/release

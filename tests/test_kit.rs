@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{Connection, Gateway, Options, Request, Response, root};
 
 const PAGE: &str = include_str!("../docs/integration-tests.md");
@@ -136,6 +136,13 @@ fn the_page_shows_the_tests_that_are_run_here() {
     }
 }
 
+#[test]
+fn the_compose_file_and_the_page_name_the_image_of_this_version() {
+    let image = concat!("conversion-relay-stand-in:", env!("CARGO_PKG_VERSION"));
+    let compose = include_str!("../examples/integration-tests/docker-compose.yaml");
+    assert!(compose.contains(&format!("image: {image}\n")) && PAGE.contains(&format!("# {image}\n")));
+}
+
 fn send(address: std::net::SocketAddr, request: &Request) -> Response {
     Connection::open(address).expect("the stand-in doesn't listen").send(request)
 }
@@ -159,7 +166,7 @@ fn records_that_are_posted_to_the_stand_in_can_be_asked_for() {
 }
 
 #[test]
-fn every_parameter_and_path_of_the_page_is_one_that_the_stand_in_has() {
+fn the_page_lists_the_api_that_the_stand_in_has() {
     let gateway = Gateway::start(Options::new());
     let requests: Vec<_> =
         PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).collect();
@@ -167,8 +174,21 @@ fn every_parameter_and_path_of_the_page_is_one_that_the_stand_in_has() {
     assert!(api.len() >= 8, "the table of the API is gone: {api:?}");
     for (method, path) in api {
         let path = format!("/{}", path.replace("{destination}", "podsights"));
-        let body: Value = json!({});
-        let answer = send(gateway.control_address(), &Request::new(method, &path).body(body.to_string()));
+        let answer = send(gateway.control_address(), &Request::new(method, &path).body("{}"));
         assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+    }
+    // Its complaints name all that it knows.
+    for (complaint, between) in [
+        (Request::get("/requests?x=1"), ", "),
+        (Request::get("/records?x=1"), ", "),
+        (Request::new("PUT", "/behaviour/podsights").body(r#"{"x":1}"#), "`, `"),
+    ] {
+        let answer = send(gateway.control_address(), &complaint).json();
+        let (_, known) = answer["error"].as_str().unwrap().split_once("expected ").unwrap();
+        let known = known.trim_start_matches("one of `").split(" at line").next().unwrap().trim_end_matches('`');
+        assert!(known.split(between).count() >= 5, "{answer}");
+        for name in known.split(between) {
+            assert!(PAGE.contains(&format!("`{name}`")), "docs/integration-tests.md says nothing of {name}");
+        }
     }
 }
