@@ -185,7 +185,8 @@ fn the_page_lists_the_api_that_the_stand_in_has() {
     ] {
         let answer = send(gateway.control_address(), &complaint).json();
         let (_, known) = answer["error"].as_str().unwrap().split_once("expected ").unwrap();
-        let known = known.trim_start_matches("one of `").split(" at line").next().unwrap().trim_end_matches('`');
+        let known =
+            known.trim_start_matches("one of `").split(" at line").next().unwrap().trim_end_matches('`');
         assert!(known.split(between).count() >= 5, "{answer}");
         for name in known.split(between) {
             assert!(PAGE.contains(&format!("`{name}`")), "docs/integration-tests.md says nothing of {name}");

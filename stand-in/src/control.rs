@@ -103,17 +103,12 @@ impl Control {
     async fn requests(&self, to: Option<Destination>, query: &str) -> Result<Reply> {
         let query = Query::parse(query, &[&journal::FILTERS[..], &["count", "within"]].concat())?;
         let (journal, wanted) = (&self.stand_in.journal, Wanted { to, query: &query });
-        if let Some(expected) = query.expected()? {
-            if !journal.wait(&wanted, expected).await {
-                let what = format!("requests to {}", to.map_or("any destination", Destination::name));
-                return missing(
-                    &what,
-                    &query,
-                    expected,
-                    &journal.json(&wanted)?,
-                    journal.others(&wanted, MAX_OTHERS),
-                );
-            }
+        if let Some(expected) = query.expected()?
+            && !journal.wait(&wanted, expected).await
+        {
+            let what = format!("requests to {}", to.map_or("any destination", Destination::name));
+            let others = journal.others(&wanted, MAX_OTHERS);
+            return missing(&what, &query, expected, &journal.json(&wanted)?, others);
         }
         json_reply(&journal.json(&wanted)?)
     }
@@ -122,11 +117,11 @@ impl Control {
     async fn records(&self, query: &str) -> Result<Reply> {
         let query = Query::parse(query, &[&records::FILTERS[..], &["count", "within"]].concat())?;
         let records = &self.stand_in.records;
-        if let Some(expected) = query.expected()? {
-            if !records.wait(&query, expected).await {
-                let found = to_raw_value(&records.matching(&query))?;
-                return missing("records", &query, expected, &found, records.others(&query, MAX_OTHERS));
-            }
+        if let Some(expected) = query.expected()?
+            && !records.wait(&query, expected).await
+        {
+            let found = to_raw_value(&records.matching(&query))?;
+            return missing("records", &query, expected, &found, records.others(&query, MAX_OTHERS));
         }
         json_reply(&records.matching(&query))
     }

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::destination::Destination;
 use crate::journal::Received;
 
 /// Fields of a vendor's body that are secret: the Podsights pixel key.
@@ -75,6 +74,7 @@ impl<'de> Deserialize<'de> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Destination;
     use crate::journal::tests::received;
 
     fn podsights(body: &str) -> Received {
