@@ -97,7 +97,7 @@ demo: wasm stand-in ## Send a purchase through the gateway and show what reaches
 image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)
 	@scripts/image
 
-image-stand-in: ## Build the image of the stand-in, for tests of a gateway (needs docker and a registry: it compiles in rust:)
+image-stand-in: ## Build the image of the stand-in, for tests of a gateway (needs docker, and a registry with its base images)
 	@scripts/image stand-in
 
 release: wasm ## Write the release to dist/: the module, its SBOM, changelog section and checksums
@@ -106,12 +106,12 @@ release: wasm ## Write the release to dist/: the module, its SBOM, changelog sec
 compat: wasm crash-test stand-in ## Run the tests in each supported Envoy and print a table
 	@scripts/compat
 
-test-compose: wasm stand-in ## Test both docker-compose.yaml with a container engine (skipped if there is none)
+test-compose: wasm stand-in ## Test docker-compose.yaml and the examples of docs/integration-tests.md with a container engine (skipped if there is none)
 	@scripts/setup test-kit
 	@tests/compose/run
 	@tests/compose/test-kit
 
-test-image: wasm ## Test the image of `make image` (skipped without a container engine)
+test-image: wasm ## Test the images of `make image` and `make image-stand-in` (skipped without a container engine)
 	@tests/image/run
 
 test-deploy: setup ## Validate the examples in deploy/ against published schemas

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Webhook};
+pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Records, Webhook};
 pub use engine::DurableEngine;
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
