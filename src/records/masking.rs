@@ -1,9 +1,11 @@
 //! What a record may show of a request and its answer. What the vendor's list doesn't name shows its type and length.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use percent_encoding::percent_decode_str;
+use memchr::memmem;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -66,18 +68,23 @@ pub fn mask(vendor: &dyn Vendor, authority: &str, sent: &Callout<'_>, shown: &Ca
 pub fn mask_answer(answer: &[u8], request: &MaskedRequest) -> String {
     let answer = answer.get(..ANSWER_BYTES).unwrap_or(answer);
     let mut text = String::from_utf8_lossy(answer).into_owned();
-    let mut echoes: Vec<String> = request.masked.iter().flat_map(|value| forms(value)).collect();
+    let mut echoes = echoes(&request.masked, may_hold_digest(&text));
     // Of two values the longer one first: what is left of it would else stand there.
     echoes.sort_by_key(|echo| std::cmp::Reverse(echo.len()));
+    let mut lower = text.to_ascii_lowercase();
     for echo in echoes.iter().filter(|echo| echo.len() >= SHORTEST_ECHO) {
-        text = replaced(&text, echo);
+        if memmem::find(lower.as_bytes(), echo.as_bytes()).is_some() {
+            text = replaced(&text, &lower, echo);
+            lower = text.to_ascii_lowercase();
+        }
     }
     // What is left of a value that was cut off, or written in another way.
-    let echoes: Vec<String> = echoes.iter().map(|echo| echo.to_lowercase()).collect();
+    echoes.iter_mut().filter(|echo| !echo.is_ascii()).for_each(|echo| *echo = echo.to_lowercase());
     let is_of_value = |word: &str| {
         word.chars().count() >= SHORTEST_WORD && {
             let word = word.to_lowercase();
-            echoes.iter().any(|echo| echo.contains(&word))
+            let word = memmem::Finder::new(&word);
+            echoes.iter().any(|echo| word.find(echo.as_bytes()).is_some())
         }
     };
     let has_address = |word: &str| email_in(percent_decode_str(word).decode_utf8_lossy().as_bytes());
@@ -103,27 +110,44 @@ fn is_of_address(character: char) -> bool {
     character.is_alphanumeric() || "@.+-_%".contains(character)
 }
 
-/// The ways in which a vendor may echo a value: as it is, percent-encoded, in base64, or its SHA-256.
-fn forms(value: &str) -> Vec<String> {
-    let trimmed = value.trim();
-    let encoded =
-        percent_encoding::utf8_percent_encode(trimmed, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let json = serde_json::to_string(trimmed).unwrap_or_default();
-    let json = json.trim_matches('"').to_owned();
-    let digest = |text: &str| codec::encode_hex(&Sha256::digest(text));
-    let base64 = base64::Engine::encode(&base64::prelude::BASE64_STANDARD_NO_PAD, trimmed);
-    vec![trimmed.to_owned(), encoded, json, base64, digest(trimmed), digest(&trimmed.to_lowercase())]
+/// Whether a digest, or as much of one as a word has to have, may stand in a text: it has a run of hexadecimal digits. Most answers
+/// have none, and to hash every value for them would cost more than the rest of a record.
+fn may_hold_digest(text: &str) -> bool {
+    text.as_bytes().windows(SHORTEST_WORD).any(|run| run.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Replaces every occurrence without regard to the case of ASCII letters.
-fn replaced(text: &str, echo: &str) -> String {
-    let (lower, sought) = (text.to_ascii_lowercase(), echo.to_ascii_lowercase());
+/// The ways in which a vendor may echo values: as they are, percent-encoded, as JSON, in base64, or their SHA-256. ASCII letters are
+/// lower case.
+fn echoes(values: &[String], with_digests: bool) -> Vec<String> {
+    let mut echoes = Vec::with_capacity(values.len().saturating_mul(3));
+    for value in values.iter().map(|value| value.trim()) {
+        echoes.push(value.to_owned());
+        if let Cow::Owned(encoded) = utf8_percent_encode(value, NON_ALPHANUMERIC).into() {
+            echoes.push(encoded);
+        }
+        if value.contains(|character: char| "\"\\".contains(character) || character.is_control()) {
+            let json = serde_json::to_string(value).unwrap_or_default();
+            echoes.push(json.trim_matches('"').to_owned());
+        }
+        echoes.push(base64::Engine::encode(&base64::prelude::BASE64_STANDARD_NO_PAD, value));
+        if with_digests {
+            let digest = |text: &str| codec::encode_hex(&Sha256::digest(text));
+            echoes.extend([digest(value), digest(&value.to_lowercase())]);
+        }
+    }
+    echoes.iter_mut().for_each(|echo| echo.make_ascii_lowercase());
+    echoes
+}
+
+/// Replaces every occurrence without regard to the case of ASCII letters. `lower`: the text with its ASCII letters in lower case, as
+/// those of the echo are.
+fn replaced(text: &str, lower: &str, echo: &str) -> String {
     let (mut replaced, mut from) = (String::with_capacity(text.len()), 0);
-    for (at, _) in lower.match_indices(&sought) {
+    for (at, _) in lower.match_indices(echo) {
         if at >= from {
             replaced.push_str(text.get(from..at).unwrap_or_default());
             replaced.push_str(MASK);
-            from = at.saturating_add(sought.len());
+            from = at.saturating_add(echo.len());
         }
     }
     replaced.push_str(text.get(from..).unwrap_or_default());
@@ -145,7 +169,7 @@ impl Masking<'_> {
                 return parameter.to_owned();
             }
             let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
-            format!("{name}={}", self.text(name, &value))
+            format!("{name}={}", self.masked(self.vendor.shown(name), value))
         };
         let query: Vec<String> = query.split('&').map(parameter).collect();
         format!("{path}?{}", query.join("&"))
@@ -158,38 +182,42 @@ impl Masking<'_> {
             "user-agent" => Shown::UserAgent,
             _ => Shown::Masked,
         };
-        self.masked(shown, value)
+        self.masked(shown, value.to_owned())
     }
 
     fn body(&mut self, body: &str) -> Value {
         match serde_json::from_str(body) {
-            Ok(Value::Object(members)) => Value::Object(self.members("", members)),
+            Ok(Value::Object(mut members)) => {
+                for (name, value) in &mut members {
+                    *value = self.value(name, value.take());
+                }
+                Value::Object(members)
+            }
             Ok(other) => self.value("", other),
             Err(_) => Value::String(measured("text", body)),
         }
     }
 
+    /// The members of an object in the body. The body's own have their names from mappings, these may have them from an event's sender.
     fn members(&mut self, above: &str, members: Map<String, Value>) -> Map<String, Value> {
         let mut masked = Map::new();
         for (name, value) in members {
-            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-            // Names come from mappings, but those of objects in an event from its sender.
-            let is_of_event = !above.is_empty() && self.vendor.shown(&path) == Shown::Masked;
-            let name = if is_of_event { measured("name", &name) } else { name };
+            let path = format!("{above}.{name}");
+            let name = if self.vendor.shown(&path) == Shown::Masked { measured("name", &name) } else { name };
             masked.insert(name, self.value(&path, value));
         }
         masked
     }
 
     fn value(&mut self, path: &str, value: Value) -> Value {
-        let is_plain = self.vendor.shown(path) == Shown::Plain;
+        let shown = self.vendor.shown(path);
         match value {
-            Value::String(text) => Value::String(self.text(path, &text)),
+            Value::String(text) => Value::String(self.masked(shown, text)),
             Value::Array(items) => {
                 Value::Array(items.into_iter().map(|item| self.value(path, item)).collect())
             }
             Value::Object(members) => Value::Object(self.members(path, members)),
-            other if is_plain || other.is_null() => other,
+            other if shown == Shown::Plain || other.is_null() => other,
             Value::Number(number) => {
                 self.masked.push(number.to_string());
                 Value::String("<number>".to_owned())
@@ -198,25 +226,22 @@ impl Masking<'_> {
         }
     }
 
-    fn text(&mut self, path: &str, text: &str) -> String {
-        self.masked(self.vendor.shown(path), text)
-    }
-
-    fn masked(&mut self, shown: Shown, text: &str) -> String {
+    fn masked(&mut self, shown: Shown, text: String) -> String {
         let shown = match shown {
-            Shown::Plain => return text.to_owned(),
-            Shown::Ip => ip(text),
-            Shown::UserAgent => browser(text),
-            Shown::Url => url(text),
+            Shown::Plain => return text,
+            Shown::Ip => ip(&text),
+            Shown::UserAgent => browser(&text),
+            Shown::Url => url(&text),
             Shown::Masked => None,
         };
-        self.masked.push(text.to_owned());
-        shown.unwrap_or_else(|| measured("text", text))
+        let shown = shown.unwrap_or_else(|| measured("text", &text));
+        self.masked.push(text);
+        shown
     }
 }
 
 fn measured(kind: &str, text: &str) -> String {
-    format!("<{kind}, {} characters>", text.chars().count())
+    ["<", kind, ", ", &text.chars().count().to_string(), " characters>"].concat()
 }
 
 /// The first two parts of an address.

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::masking::MaskedRequest;
 use crate::accounting::{DropReason, Outcome, RequestIgnored};
 
+/// What most records have room in.
+const USUAL_BYTES: usize = 1536;
 /// The version of the format.
 const VERSION: u32 = 1;
 
@@ -200,7 +202,11 @@ impl<'r> Record<'r> {
 
     /// Returns the record as a line of JSON, without a line break.
     pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let mut line = Vec::with_capacity(USUAL_BYTES);
+        match serde_json::to_writer(&mut line, self) {
+            Ok(()) => String::from_utf8(line).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 }
 

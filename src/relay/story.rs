@@ -45,6 +45,8 @@ pub struct Story {
     attempts: RefCell<Vec<AttemptFacts>>,
     /// The random number of the last attempt.
     random: Cell<u64>,
+    /// The request of an attempt that succeeded: the record of the end, which comes next, has the same.
+    accepted: RefCell<Option<MaskedRequest>>,
 }
 
 impl Story {
@@ -151,6 +153,8 @@ impl Story {
                 "the attempt failed, and is repeated if there is time and a further one is allowed",
             ));
             host.record(record);
+        } else {
+            self.accepted.replace(request);
         }
     }
 
@@ -158,7 +162,8 @@ impl Story {
     pub fn ended(&self, outcome: Outcome, built: Option<(&Parcel, &Compiled)>, host: &mut impl Host) {
         let attempts = self.attempts.borrow();
         let mut record = self.record(What::Ended, &attempts);
-        record.request = built.and_then(|(parcel, config)| self.request(parcel, config));
+        let request = self.accepted.take();
+        record.request = request.or_else(|| built.and_then(|(parcel, config)| self.request(parcel, config)));
         record.set_outcome(outcome);
         host.record(record);
     }
