@@ -17,19 +17,25 @@ pub enum Setup {
     Relay,
     /// The filter as the one that answers: with `reply: local`, and the acknowledged route.
     Answering,
+    /// The filter with records that are posted to the sink.
+    Recording,
+    /// The filter with records that nobody reads: for Envoy's log, whose level is info.
+    Unread,
     Empty,
     Callouts,
     /// Another module of the filter: see `against`.
     Other,
 }
 
-pub const SETUPS: [Setup; 8] = [
+pub const SETUPS: [Setup; 10] = [
     Setup::Bare,
     Setup::Mirror,
     Setup::LuaMinimal,
     Setup::LuaHonest,
     Setup::Relay,
     Setup::Answering,
+    Setup::Recording,
+    Setup::Unread,
     Setup::Empty,
     Setup::Callouts,
 ];
@@ -47,7 +53,7 @@ const fn arm(letter: char, name: &'static str, setup: Setup) -> Arm {
     Arm { letter, name, setup, switched_off: false }
 }
 
-const ARMS: [Arm; 12] = [
+const ARMS: [Arm; 14] = [
     arm('a', "bare proxy", Setup::Bare),
     arm('b', "native mirroring", Setup::Mirror),
     arm('c', "Lua, pattern match", Setup::LuaMinimal),
@@ -59,8 +65,17 @@ const ARMS: [Arm; 12] = [
     arm('i', "two fixed callouts", Setup::Callouts),
     arm('j', "this filter, reply: local", Setup::Answering),
     arm('k', "this filter, /v1/deliver", Setup::Answering),
+    arm('l', "this filter, records posted", Setup::Recording),
+    arm('m', "this filter, records unread", Setup::Unread),
     arm('o', "the other module", Setup::Other),
 ];
+
+impl Setup {
+    /// Whether a module of this filter is in it.
+    fn is_this_filter(self) -> bool {
+        matches!(self, Self::Relay | Self::Answering | Self::Recording | Self::Unread | Self::Other)
+    }
+}
 
 impl Arm {
     pub fn of(letter: char) -> &'static Self {
@@ -74,7 +89,7 @@ impl Arm {
 
     /// Whether this filter is at work in it.
     pub fn relays(&self) -> bool {
-        !self.switched_off && matches!(self.setup, Setup::Relay | Setup::Answering | Setup::Other)
+        !self.switched_off && self.setup.is_this_filter()
     }
 
     /// Whether its requests get to the collector.
@@ -100,6 +115,7 @@ pub struct CallbackHost<'s> {
     pub collector: u16,
     pub flashtalking: u16,
     pub podsights: u16,
+    pub records: u16,
     /// Callouts at a time, instead of the default.
     pub max_in_flight: Option<u32>,
     /// Of the gateway's files.
@@ -115,6 +131,9 @@ pub fn write(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
     }
     let clusters = at(&mut envoy, "/static_resources/clusters").as_array_mut().expect("clusters");
     clusters.iter_mut().for_each(|cluster| localize(cluster, surroundings));
+    if setup == Setup::Recording {
+        clusters.push(cluster_of_records(surroundings.records));
+    }
     put_in_place(setup, &mut envoy, surroundings);
     let path = surroundings.dir.join("envoy.yaml");
     std::fs::write(&path, yaml(&envoy)).expect("cannot write");
@@ -141,6 +160,15 @@ fn localize(cluster: &mut Value, surroundings: &CallbackHost) {
     options.insert("explicit_http_config".into(), json!({"http_protocol_options": {}}));
 }
 
+fn cluster_of_records(port: u16) -> Value {
+    let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+    let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
+    json!({
+        "name": "records", "type": "STATIC", "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": "records", "endpoints": endpoints},
+    })
+}
+
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const SWITCH: &str = "typed_per_filter_config";
 
@@ -157,7 +185,7 @@ fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &CallbackHost) {
             name = "lua";
             filters[0] = lua(if setup == Setup::LuaHonest { "honest" } else { "minimal" });
         }
-        Setup::Relay | Setup::Answering | Setup::Other | Setup::Empty | Setup::Callouts => {
+        _ => {
             let path = at(&mut filters[0], "/config_discovery/config_source/path_config_source/path");
             *path = json!(write_filter(setup, surroundings));
         }
@@ -177,7 +205,7 @@ fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &CallbackHost) {
     }
     // Every arm has this second host: with one alone Envoy looks for none.
     let mut route = json!({"match": {"prefix": "/"}, "route": {"cluster": "collector"}});
-    if matches!(setup, Setup::Relay | Setup::Other) {
+    if setup.is_this_filter() && setup != Setup::Answering {
         let off = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
         route[SWITCH] = json!({name: {"@type": off, "disabled": true}});
     }
@@ -224,11 +252,23 @@ pub fn answering(file: &mut Value) {
     ]);
 }
 
+/// As [`configuration`], with records: posted to the sink, or for a log that has none of them. So many may wait as a slice of the
+/// measurement makes.
+fn recording(file: &mut Value, setup: Setup) {
+    let plugin = at(file, "/resources/0/typed_config/config/configuration/value");
+    plugin["records"] = match setup {
+        Setup::Recording => json!({"cluster": "records", "queue": 5000}),
+        _ => json!({"log": true}),
+    };
+}
+
 fn write_filter(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
     let mut file = read("conversion-relay.yaml");
     configuration(&mut file, surroundings.max_in_flight);
-    if setup == Setup::Answering {
-        answering(&mut file);
+    match setup {
+        Setup::Answering => answering(&mut file),
+        Setup::Recording | Setup::Unread => recording(&mut file, setup),
+        _ => {}
     }
     *at(&mut file, "/resources/0/typed_config/config/vm_config/code/local/filename") = json!(module(setup));
     let path = surroundings.dir.join("conversion-relay.yaml");

@@ -3,6 +3,7 @@
 //!     make bench                the whole run, about twenty minutes; writes docs/performance.md and its plot
 //!     make bench ARGS=--quick   a smoke run of a few minutes; writes nothing
 //!     make bench ARGS=--acknowledged   only the acknowledged route beside `reply: local`; writes its part of docs/performance.md
+//!     make bench ARGS=--records   only a purchase with records beside one without; writes its part of docs/performance.md
 //!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing
 //!
 //! Ends with 1 where the work that was to be measured was not done. A target missed is a result, not an error.
@@ -16,6 +17,8 @@ mod load;
 mod payloads;
 mod phases;
 mod plot;
+mod receiver;
+mod records;
 mod report;
 mod results;
 mod sink;
@@ -36,6 +39,9 @@ use results::Results;
 use sink::Sink;
 use support::{documents, root};
 
+/// Payloads that have a section of docs/performance.md for themselves.
+const APART: [Payload; 2] = [Payload::Keyed, Payload::Recorded];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
             against::compare(Path::new(other), pace)
         }
         None if has("--acknowledged") => acknowledged::alone(pace, !quick),
+        None if has("--records") => records::alone(pace, !quick),
         None => beside_rivals(pace, !quick),
     });
     match ran {
@@ -68,14 +75,16 @@ fn beside_rivals(pace: Pace, write: bool) -> Result<String, String> {
     let targets = targets::table(&targets::targets(&results, &contexts, pace.most_workers));
     let tables = tables(&results, &contexts, &rates, &pace);
     let acknowledged = acknowledged::section(&results, &rates, &pace);
+    let records = records::section(&results, &rates, &pace);
     if write {
         let docs = root().join("docs");
         std::fs::write(docs.join("performance.svg"), plot::plot(&results)).expect("cannot write");
         documents::write(&docs.join("performance.md"), "targets", &targets);
         documents::write(&docs.join("performance.md"), "tables", &tables);
         acknowledged::write(&acknowledged);
+        records::write(&records);
     }
-    Ok(format!("{tables}\n{acknowledged}\n{targets}"))
+    Ok(format!("{tables}\n{acknowledged}\n{records}\n{targets}"))
 }
 
 /// All that is said of a run, in Markdown.
@@ -130,10 +139,14 @@ fn run(pace: Pace) -> Result<(Results, Contexts, Rates), String> {
         if number == 0 {
             say("looking for the rates");
             rates = round.rates()?;
-            rates.insert(Payload::Keyed, round.rate(Payload::Keyed)?);
+            for payload in APART {
+                rates.insert(payload, round.rate(payload)?);
+            }
         }
         round.costs(&rates, &mut results, &say)?;
-        round.costs_of(Payload::Keyed, Payload::Keyed.arms(), rates[&Payload::Keyed], &mut results, &say)?;
+        for payload in APART {
+            round.costs_of(payload, payload.arms(), rates[&payload], &mut results, &say)?;
+        }
         say("as many purchases as each arm takes");
         round.flat_out(Payload::Purchase, Payload::Purchase.arms(), &mut results)?;
         say("as many untracked requests as each arm takes");

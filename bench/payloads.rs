@@ -22,6 +22,8 @@ pub enum Payload {
     Untracked,
     /// A purchase with the key of a source, which says itself whose it is: as a browser sends it or a queue pushes it. See `acknowledged`.
     Keyed,
+    /// A purchase, as it is compared with and without records. See `records`.
+    Recorded,
 }
 
 /// Those of the comparison with the rivals.
@@ -53,6 +55,7 @@ impl Payload {
             Self::Batch500 => "batch of 500, 480 KB",
             Self::Untracked => "untracked GET",
             Self::Keyed => "one purchase with a key, 750 bytes",
+            Self::Recorded => "one purchase, for records",
         }
     }
 
@@ -65,6 +68,7 @@ impl Payload {
             Self::Batch10 | Self::Batch500 => &['a', 'b', 'd', 'e', 'h'],
             Self::Untracked => &['a', 'c', 'd', 'f', 'g', 'h'],
             Self::Keyed => &['a', 'j', 'k'],
+            Self::Recorded => &['e', 'l', 'm'],
         }
     }
 
@@ -76,7 +80,7 @@ impl Payload {
     pub fn events(self) -> usize {
         match self {
             Self::Untracked => 0,
-            Self::Purchase | Self::PageView | Self::Gzip | Self::Keyed => 1,
+            Self::Purchase | Self::PageView | Self::Gzip | Self::Keyed | Self::Recorded => 1,
             Self::Batch10 => 10,
             Self::Batch20 => 20,
             Self::Batch500 => 500,
@@ -92,7 +96,7 @@ impl Payload {
             (Setup::Bare | Setup::Empty, _) | (_, Self::Untracked) => (0, 0),
             (Setup::Mirror | Setup::LuaMinimal | Setup::Callouts, _) => (1, 1),
             (_, Self::PageView) => (1, 0),
-            (_, Self::Purchase | Self::Gzip | Self::Keyed) => (1, 1),
+            (_, Self::Purchase | Self::Gzip | Self::Keyed | Self::Recorded) => (1, 1),
             (_, batch) => (batch.events() as u64 / 10 * 3, batch.events() as u64 / 10 * 2),
         }
     }
@@ -102,7 +106,9 @@ impl Payload {
         let single = |kind| event(kind, "", EVENT_BYTES);
         match self {
             Self::Untracked => request(arm, "GET", "/v1/projects/wk_live_abc123/settings", "", &[]),
-            Self::Purchase => request(arm, "POST", "/v1/t", "", single(Kind::Order).as_bytes()),
+            Self::Purchase | Self::Recorded => {
+                request(arm, "POST", "/v1/t", "", single(Kind::Order).as_bytes())
+            }
             Self::PageView => request(arm, "POST", "/v1/p", "", single(Kind::Page).as_bytes()),
             Self::Gzip => {
                 let numbered = single(Kind::Order).replace(PLACE_OF_NUMBER, &next());

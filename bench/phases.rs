@@ -314,7 +314,10 @@ fn worked(payload: Payload, arm: &Arm, before: Counts, after: Counts, refused: u
 pub fn following(payload: Payload, arm: &Arm, requests: u64) -> Counts {
     let (flashtalking, podsights) = payload.callouts(arm);
     let collector = if arm.asks_collector() { requests } else { 0 };
-    Counts { collector, flashtalking: flashtalking * requests, podsights: podsights * requests }
+    let (flashtalking, podsights) = (flashtalking * requests, podsights * requests);
+    // One at each delivery's end.
+    let records = if arm.setup == Setup::Recording { flashtalking + podsights } else { 0 };
+    Counts { collector, flashtalking, podsights, records }
 }
 
 /// The same things, beginning with another one: whoever comes first has no advantage over all rounds.

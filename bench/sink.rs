@@ -1,10 +1,12 @@
-//! The collector and the vendors: one Envoy that answers directly, so that what is behind the gateway is never slower than it.
+//! The collector and the vendors: one Envoy that answers directly, so that what is behind the gateway is never slower than it. And
+//! the receiver of records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::receiver::Receiver;
 use crate::support::{Envoy, EnvoyOptions, TempDir, wait_until_every, yaml};
 
 /// How long the vendors of the slow listeners take.
@@ -16,12 +18,13 @@ const MOST_BYTES: u32 = 4 << 20;
 /// How often the sink is asked while they do.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Requests that have arrived, by who got them.
+/// Requests that have arrived, by who got them, and records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub collector: u64,
     pub flashtalking: u64,
     pub podsights: u64,
+    pub records: u64,
 }
 
 impl std::ops::Add for Counts {
@@ -31,6 +34,7 @@ impl std::ops::Add for Counts {
             collector: self.collector + more.collector,
             flashtalking: self.flashtalking + more.flashtalking,
             podsights: self.podsights + more.podsights,
+            records: self.records + more.records,
         }
     }
 }
@@ -40,12 +44,14 @@ impl Counts {
         self.collector >= other.collector
             && self.flashtalking >= other.flashtalking
             && self.podsights >= other.podsights
+            && self.records >= other.records
     }
 }
 
 pub struct Sink {
     envoy: Envoy,
     ports: BTreeMap<String, u16>,
+    receiver: Receiver,
     _dir: TempDir,
 }
 
@@ -72,9 +78,11 @@ impl Sink {
             let port = listener["local_address"]["socket_address"]["port_value"].as_u64()?;
             Some((name, u16::try_from(port).ok()?))
         };
-        let ports =
+        let mut ports: BTreeMap<String, u16> =
             listeners["listener_statuses"].as_array().into_iter().flatten().filter_map(port).collect();
-        Self { envoy, ports, _dir: dir }
+        let receiver = Receiver::start();
+        ports.insert("records".to_owned(), receiver.port());
+        Self { envoy, ports, receiver, _dir: dir }
     }
 
     pub fn port(&self, listener: &str) -> u16 {
@@ -91,6 +99,7 @@ impl Sink {
             collector: count("collector"),
             flashtalking: count("flashtalking"),
             podsights: count("podsights"),
+            records: self.receiver.received(),
         }
     }
 

@@ -40,12 +40,16 @@ impl Subject {
             collector: sink.port("collector"),
             flashtalking: sink.port(&format!("{slow}flashtalking")),
             podsights: sink.port(&format!("{slow}podsights")),
+            records: sink.port("records"),
             max_in_flight: variant.slow_vendors.then_some(1024),
             dir: &dir.0,
         };
         let config = write(setup, &surroundings);
         let mut options = quiet(Some(MEASURED));
         options.concurrency = variant.workers;
+        if setup == Setup::Unread {
+            options.filter_log_level = "info".into();
+        }
         if variant.traced {
             options.filter_log_level = "trace".into();
         }
