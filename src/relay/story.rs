@@ -28,8 +28,8 @@ pub struct Attempted<'a> {
     pub took: Duration,
     /// The beginning of the answer's body.
     pub body: &'a [u8],
-    /// Whether the vendor has not accepted it.
-    pub is_failed: bool,
+    /// Whether it failed and there is to be another one.
+    pub is_repeated: bool,
 }
 
 /// What is known of a delivery.
@@ -123,10 +123,10 @@ impl Story {
         self.random.set(random);
     }
 
-    /// An attempt has ended. One that failed has a record of its own.
+    /// An attempt has ended. One that is to be repeated has a record of its own.
     pub fn attempted(
         &self,
-        Attempted { answer, took, body, is_failed }: &Attempted<'_>,
+        Attempted { answer, took, body, is_repeated }: &Attempted<'_>,
         parcel: &Parcel,
         config: &Compiled,
         host: &mut impl Host,
@@ -144,12 +144,10 @@ impl Story {
             attempts.remove(0);
         }
         attempts.push(facts);
-        if *is_failed {
+        if *is_repeated {
             let mut record = self.record(What::Attempt, &attempts);
             record.request = request;
-            record.explanation = Some(Cow::Borrowed(
-                "the attempt failed, and is repeated if there is time and a further one is allowed",
-            ));
+            record.explanation = Some(Cow::Borrowed("the attempt failed, and is to be repeated"));
             host.record(record);
         }
     }
