@@ -10,6 +10,7 @@ use crate::accounting::{EventIgnored, IntegrationRef, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::delivery::Answer;
 use crate::event::{Event, Fields};
+use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
@@ -111,6 +112,13 @@ impl Story {
         let target = integration.vendor.order_target(&planned.vendor_event);
         let value = values.iter().find(|(name, _)| Some(*name) == target);
         self.event.order_id = value.and_then(|(_, value)| value.scalar()).and_then(|order| clean(&order));
+    }
+
+    /// Sets the order id, as the vendor would get it, of a delivery that ends before it is mapped.
+    pub fn set_order_of(&mut self, integration: &Integration, planned: &Planned<'_>, subject: &Subject<'_>) {
+        let target = integration.vendor.order_target(&planned.vendor_event);
+        let value = target.and_then(|target| planned.fields.map_one(target, subject));
+        self.event.order_id = value.and_then(|value| value.scalar().and_then(|order| clean(&order)));
     }
 
     /// Adds a value that is left out, in words.

@@ -83,11 +83,11 @@ fn repeated() -> Vec<Unwanted> {
 }
 
 impl Unwanted {
-    /// Sends it, and returns the messageId that its record has.
+    /// Sends it, and returns the order id that its record has.
     fn send(&self, gateway: &Gateway) -> String {
         let mut event = purchase(self.reason.label());
         (self.event)(&mut event);
-        let message = event["messageId"].as_str().unwrap().to_owned();
+        let order = event["properties"]["order_id"].as_str().unwrap().to_owned();
         let mut request = Request::post("/v1/t", event.to_string());
         match &self.header {
             Some((name, value)) => {
@@ -99,7 +99,7 @@ impl Unwanted {
             None => request = visit(&event),
         }
         assert_eq!(gateway.send(request).status, 200, "{}", self.reason.label());
-        message
+        order
     }
 }
 
@@ -113,8 +113,8 @@ fn what_is_not_wanted_or_comes_again_has_a_record_that_says_why() {
         record(&gateway, &format!("order=first&outcome=delivered&integration={integration}"));
     }
     for one in unwanted().iter().chain(&repeated()) {
-        let (message, reason) = (one.send(&gateway), one.reason.label());
-        let found = record(&gateway, &format!("message={message}&integration={FT}&reason={reason}"));
+        let (order, reason) = (one.send(&gateway), one.reason.label());
+        let found = record(&gateway, &format!("order={order}&integration={FT}&reason={reason}"));
         assert_eq!((&found["what"], &found["outcome"]), (&json!("ended"), &json!("dropped")));
         assert_eq!(found["explanation"], one.explanation, "{reason}");
         assert_eq!(
@@ -133,8 +133,8 @@ fn what_is_not_wanted_or_comes_again_has_a_record_that_says_why() {
 fn each_way_to_lose_a_delivery_has_a_record_with_what_was_built_and_what_the_vendor_said() {
     let gateway = Gateway::start(options(file(json!({"max_attempts": 2}))));
     let lost = |order: &str, integration: &str, reason: &str| {
-        let found = record(&gateway, &format!("message=m-{order}&integration={integration}&outcome=dropped"));
-        assert_eq!((&found["reason"], &found["event"]["order_id"]), (&json!(reason), &json!(order)));
+        let found = record(&gateway, &format!("order={order}&integration={integration}&outcome=dropped"));
+        assert_eq!(found["reason"], reason);
         found
     };
     let attempts = |record: &Value| {
@@ -152,7 +152,7 @@ fn each_way_to_lose_a_delivery_has_a_record_with_what_was_built_and_what_the_ven
         (vec![json!(400)], &json!("purchase"))
     );
     assert!(found["attempts"][0]["answer"].as_str().unwrap().starts_with("cannot take ***"), "{found}");
-    assert_eq!(gateway.records("message=m-rejected&what=attempt"), [] as [Value; 0], "it is not repeated");
+    assert_eq!(gateway.records("order=rejected&what=attempt"), [] as [Value; 0], "it is not repeated");
 
     gateway.behave(Podsights, json!({"status": 503}));
     buy("exhausted");
@@ -160,7 +160,7 @@ fn each_way_to_lose_a_delivery_has_a_record_with_what_was_built_and_what_the_ven
     assert_eq!(found["explanation"], "the last of max_attempts attempts failed");
     assert_eq!(attempts(&found), [503, 503]);
     assert_eq!(
-        kit::records(&gateway, "message=m-exhausted&what=attempt", 1).len(),
+        kit::records(&gateway, "order=exhausted&what=attempt", 1).len(),
         1,
         "the last is not repeated"
     );

@@ -204,6 +204,7 @@ fn what_is_not_sent_says_why_and_what_decided() {
     shop.send(&[], &refused);
     let record = shop.record("FT", "ended");
     assert_eq!((&record["reason"], record.get("request")), (&json!("consent_denied"), None));
+    assert_eq!(record["event"]["order_id"], "ORD-1", "whoever looks for an order finds why it is not there");
     assert!(record["consent"].as_str().unwrap().contains("context.consent"), "{record}");
     shop.send(&[("sec-gpc", "1")], &purchase());
     assert_eq!(shop.host.records.last().unwrap()["reason"], "gpc");
@@ -215,7 +216,8 @@ fn what_is_not_sent_says_why_and_what_decided() {
     );
     shop.send(&[], &purchase());
     shop.send(&[], &purchase());
-    assert_eq!(shop.host.records.last().unwrap()["reason"], "duplicate");
+    let repeated = shop.host.records.last().unwrap();
+    assert_eq!((&repeated["reason"], &repeated["event"]["order_id"]), (&json!("duplicate"), &json!("ORD-1")));
     assert_nothing_private(&shop.host.records);
 }
 
