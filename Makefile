@@ -7,11 +7,11 @@ export ENVOY ENVOY_VERSION SYSLOG_NG TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm crash-test cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image release compat clean
+.PHONY: help setup wasm crash-test cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-stand-in release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'Variables:'
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
@@ -32,7 +32,7 @@ crash-test: setup ## Build dist/crash-test.wasm, a module for the tests that a h
 	@scripts/wasm --crash-test
 
 test: wasm crash-test stand-in ## Run all tests, including those in the real Envoy
-	@scripts/setup engine
+	@scripts/setup engine test-kit
 	@scripts/cargo test --workspace
 
 fuzz: ## Fuzz whatever reads foreign input by libFuzzer (FUZZ_SECONDS=60 each; TARGET=request; UPDATE_DOCS=1)
@@ -98,16 +98,21 @@ demo: wasm stand-in ## Send a purchase through the gateway and show what reaches
 image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)
 	@scripts/image
 
+image-stand-in: ## Build the image of the stand-in, for tests of a gateway (needs docker, and a registry with its base images)
+	@scripts/image stand-in
+
 release: wasm ## Write the release to dist/: the module, its SBOM, changelog section and checksums
 	@scripts/release
 
 compat: wasm crash-test stand-in ## Run the tests in each supported Envoy and print a table
 	@scripts/compat
 
-test-compose: wasm stand-in ## Test docker-compose.yaml with a container engine (skipped if there is none)
+test-compose: wasm stand-in ## Test docker-compose.yaml and the examples of docs/integration-tests.md with a container engine (skipped if there is none)
+	@scripts/setup test-kit
 	@tests/compose/run
+	@tests/compose/test-kit
 
-test-image: wasm ## Test the image of `make image` (skipped without a container engine)
+test-image: wasm ## Test the images of `make image` and `make image-stand-in` (skipped without a container engine)
 	@tests/image/run
 
 test-deploy: setup ## Validate the examples in deploy/ against published schemas

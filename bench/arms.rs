@@ -15,18 +15,21 @@ pub enum Setup {
     LuaMinimal,
     LuaHonest,
     Relay,
+    /// The filter as the one that answers: with `reply: local`, and the acknowledged route.
+    Answering,
     Empty,
     Callouts,
     /// Another module of the filter: see `against`.
     Other,
 }
 
-pub const SETUPS: [Setup; 7] = [
+pub const SETUPS: [Setup; 8] = [
     Setup::Bare,
     Setup::Mirror,
     Setup::LuaMinimal,
     Setup::LuaHonest,
     Setup::Relay,
+    Setup::Answering,
     Setup::Empty,
     Setup::Callouts,
 ];
@@ -44,7 +47,7 @@ const fn arm(letter: char, name: &'static str, setup: Setup) -> Arm {
     Arm { letter, name, setup, switched_off: false }
 }
 
-const ARMS: [Arm; 10] = [
+const ARMS: [Arm; 12] = [
     arm('a', "bare proxy", Setup::Bare),
     arm('b', "native mirroring", Setup::Mirror),
     arm('c', "Lua, pattern match", Setup::LuaMinimal),
@@ -54,6 +57,8 @@ const ARMS: [Arm; 10] = [
     Arm { letter: 'g', name: "this filter, switched off", setup: Setup::Relay, switched_off: true },
     arm('h', "empty filter", Setup::Empty),
     arm('i', "two fixed callouts", Setup::Callouts),
+    arm('j', "this filter, reply: local", Setup::Answering),
+    arm('k', "this filter, /v1/deliver", Setup::Answering),
     arm('o', "the other module", Setup::Other),
 ];
 
@@ -69,7 +74,12 @@ impl Arm {
 
     /// Whether this filter is at work in it.
     pub fn relays(&self) -> bool {
-        !self.switched_off && matches!(self.setup, Setup::Relay | Setup::Other)
+        !self.switched_off && matches!(self.setup, Setup::Relay | Setup::Answering | Setup::Other)
+    }
+
+    /// Whether its requests get to the collector.
+    pub fn asks_collector(&self) -> bool {
+        self.setup != Setup::Answering
     }
 
     pub fn label(&self) -> String {
@@ -147,7 +157,7 @@ fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &CallbackHost) {
             name = "lua";
             filters[0] = lua(if setup == Setup::LuaHonest { "honest" } else { "minimal" });
         }
-        Setup::Relay | Setup::Other | Setup::Empty | Setup::Callouts => {
+        Setup::Relay | Setup::Answering | Setup::Other | Setup::Empty | Setup::Callouts => {
             let path = at(&mut filters[0], "/config_discovery/config_source/path_config_source/path");
             *path = json!(write_filter(setup, surroundings));
         }
@@ -201,9 +211,25 @@ pub fn configuration(file: &mut Value, max_in_flight: Option<u32>) {
     }
 }
 
+/// The write key of arms j and k.
+pub const WRITE_KEY: &str = "wk_queue";
+
+/// As [`configuration`], for a filter that answers: tracking requests at once, those of the acknowledged route once they are delivered.
+/// The source is the one that the shipped integrations listen to.
+pub fn answering(file: &mut Value) {
+    let plugin = at(file, "/resources/0/typed_config/config/configuration/value");
+    plugin["endpoints"] = json!({"reply": "local", "deliver": {}});
+    plugin["sources"] = json!([
+        {"id": "src_abc123", "keys": [WRITE_KEY], "deliver": true, "client_from_context": "always"},
+    ]);
+}
+
 fn write_filter(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
     let mut file = read("conversion-relay.yaml");
     configuration(&mut file, surroundings.max_in_flight);
+    if setup == Setup::Answering {
+        answering(&mut file);
+    }
     *at(&mut file, "/resources/0/typed_config/config/vm_config/code/local/filename") = json!(module(setup));
     let path = surroundings.dir.join("conversion-relay.yaml");
     std::fs::write(&path, yaml(&file)).expect("cannot write");

@@ -1,8 +1,8 @@
-//! What is checked once a run: that arm d sends what arm e sends, and that a filter that is switched off is not there at all.
+//! What is checked once a run: that arm d sends what arm e sends and arm k what arm j sends, and that a filter that is switched off is not there at all.
 
 use serde_json::json;
 
-use crate::arms::{Arm, Setup, configuration};
+use crate::arms::{Arm, Setup, answering, configuration};
 use crate::load::at_rate;
 use crate::payloads::{PLACE_OF_NUMBER, Payload};
 use crate::sink::Sink;
@@ -58,20 +58,34 @@ pub fn same_requests() -> Result<(), String> {
         }});
     });
     let filtered = Options::new().edit_filter(|file| configuration(file, None));
-    let [lua, relay] = [scripted, filtered].map(|options| received(&Gateway::start(options)));
-    for (lua, relay) in lua.iter().zip(&relay) {
-        if lua != relay {
-            return Err(format!("arm d does not send what arm e sends:\n{lua:#?}\n{relay:#?}"));
-        }
+    let payloads = [Payload::Purchase, Payload::PageView, Payload::Batch20];
+    let [lua, relay] = [('d', scripted), ('e', filtered)]
+        .map(|(letter, options)| received(&Gateway::start(options), Arm::of(letter), &payloads));
+    if lua != relay {
+        return Err(format!("arm d does not send what arm e sends:\n{lua:#?}\n{relay:#?}"));
+    }
+    Ok(())
+}
+
+/// Sends the same purchase through arms j and k and compares what the vendors get.
+///
+/// # Errors
+/// Names what differs.
+pub fn same_deliveries() -> Result<(), String> {
+    let [local, acknowledged] = ['j', 'k'].map(|letter| {
+        let gateway = Gateway::start(Options::new().edit_filter(answering));
+        received(&gateway, Arm::of(letter), &[Payload::Keyed])
+    });
+    if local != acknowledged {
+        return Err(format!("arm k does not send what arm j sends:\n{local:#?}\n{acknowledged:#?}"));
     }
     Ok(())
 }
 
 /// What matters of each request that the vendors got, in an order of its own.
-fn received(gateway: &Gateway) -> [Vec<String>; 2] {
-    let arm = Arm::of('e');
+fn received(gateway: &Gateway, arm: &Arm, payloads: &[Payload]) -> [Vec<String>; 2] {
     let (mut ft, mut ps) = (0, 0);
-    for payload in [Payload::Purchase, Payload::PageView, Payload::Batch20] {
+    for payload in payloads {
         let template = String::from_utf8(payload.template(arm)).expect("text");
         let mut connection: Connection = gateway.connect();
         connection.write(template.replace(PLACE_OF_NUMBER, &format!("{:016}", payload.events())));

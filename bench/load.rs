@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Connection, root};
 
-/// Connections of clients. Enough that none waits for another's answer.
+/// Connections of clients, where requests are answered at once. Enough that none waits for another's answer.
 pub const CLIENTS: usize = 16;
 
 /// Connections that are there before the clock starts.
 pub struct Clients(Vec<Connection>);
 
 impl Clients {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub fn connect(address: SocketAddr, count: usize) -> Self {
         let open = |_| Connection::open(address).expect("cannot connect to the gateway");
-        let connections = (0..CLIENTS).map(open).collect();
+        let connections = (0..count).map(open).collect();
         std::thread::sleep(Duration::from_millis(10)); // for Envoy to accept them
         Self(connections)
     }
@@ -69,7 +69,7 @@ fn exchange(connection: &mut Connection, request: &[u8], due: Instant) -> Result
 
 /// [`Clients::send`] over new connections.
 pub fn at_rate(address: SocketAddr, requests: &[Vec<u8>], rate: f64) -> Result<Vec<f64>, String> {
-    Clients::connect(address).send(requests, rate)
+    Clients::connect(address, CLIENTS).send(requests, rate)
 }
 
 /// The value below which this share of the sorted ones lies.

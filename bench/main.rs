@@ -2,11 +2,13 @@
 //!
 //!     make bench                the whole run, about twenty minutes; writes docs/performance.md and its plot
 //!     make bench ARGS=--quick   a smoke run of a few minutes; writes nothing
+//!     make bench ARGS=--acknowledged   only the acknowledged route beside `reply: local`; writes its part of docs/performance.md
 //!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing
 //!
 //! Ends with 1 where the work that was to be measured was not done. A target missed is a result, not an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod acknowledged;
 mod against;
 mod arms;
 mod checks;
@@ -36,7 +38,8 @@ use support::{documents, root};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let has = |name: &str| arguments.iter().any(|argument| argument == name);
+    let quick = has("--quick");
     let pace = if quick { Pace::quick() } else { Pace::full() };
     let against = arguments.iter().position(|argument| argument == "--against");
     let ran = prepare().and_then(|()| match against {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
             let other = arguments.get(at + 1).map(String::as_str).unwrap_or_default();
             against::compare(Path::new(other), pace)
         }
+        None if has("--acknowledged") => acknowledged::alone(pace, !quick),
         None => beside_rivals(pace, !quick),
     });
     match ran {
@@ -63,13 +67,15 @@ fn beside_rivals(pace: Pace, write: bool) -> Result<String, String> {
     let (results, contexts, rates) = run(pace)?;
     let targets = targets::table(&targets::targets(&results, &contexts, pace.most_workers));
     let tables = tables(&results, &contexts, &rates, &pace);
+    let acknowledged = acknowledged::section(&results, &rates, &pace);
     if write {
         let docs = root().join("docs");
         std::fs::write(docs.join("performance.svg"), plot::plot(&results)).expect("cannot write");
         documents::write(&docs.join("performance.md"), "targets", &targets);
         documents::write(&docs.join("performance.md"), "tables", &tables);
+        acknowledged::write(&acknowledged);
     }
-    Ok(format!("{tables}\n{targets}"))
+    Ok(format!("{tables}\n{acknowledged}\n{targets}"))
 }
 
 /// All that is said of a run, in Markdown.
@@ -109,6 +115,8 @@ fn run(pace: Pace) -> Result<(Results, Contexts, Rates), String> {
     let say = |what: &str| println!("[{:>4} s] {what}", begun.elapsed().as_secs());
     say("comparing what arms d and e send");
     checks::same_requests()?;
+    say("comparing what arms j and k send");
+    checks::same_deliveries()?;
     let sink = Sink::start(subject::OTHERS);
     say("counting stream contexts");
     let contexts = checks::contexts(&sink)?;
@@ -122,8 +130,10 @@ fn run(pace: Pace) -> Result<(Results, Contexts, Rates), String> {
         if number == 0 {
             say("looking for the rates");
             rates = round.rates()?;
+            rates.insert(Payload::Keyed, round.rate(Payload::Keyed)?);
         }
         round.costs(&rates, &mut results, &say)?;
+        round.costs_of(Payload::Keyed, Payload::Keyed.arms(), rates[&Payload::Keyed], &mut results, &say)?;
         say("as many purchases as each arm takes");
         round.flat_out(Payload::Purchase, Payload::Purchase.arms(), &mut results)?;
         say("as many untracked requests as each arm takes");

@@ -8,7 +8,8 @@ use conversion_relay::timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::arms::{Arm, SWITCHED_OFF, Setup};
+use crate::arms::{Arm, SWITCHED_OFF, Setup, WRITE_KEY};
+use crate::load::CLIENTS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Payload {
@@ -19,8 +20,11 @@ pub enum Payload {
     Batch20,
     Batch500,
     Untracked,
+    /// A purchase with the key of a source, which says itself whose it is: as a browser sends it or a queue pushes it. See `acknowledged`.
+    Keyed,
 }
 
+/// Those of the comparison with the rivals.
 pub const PAYLOADS: [Payload; 7] = [
     Payload::Purchase,
     Payload::PageView,
@@ -48,6 +52,7 @@ impl Payload {
             Self::Batch20 => "batch of 20",
             Self::Batch500 => "batch of 500, 480 KB",
             Self::Untracked => "untracked GET",
+            Self::Keyed => "one purchase with a key, 750 bytes",
         }
     }
 
@@ -59,13 +64,19 @@ impl Payload {
             Self::Gzip => &['a', 'b', 'e', 'h'],
             Self::Batch10 | Self::Batch500 => &['a', 'b', 'd', 'e', 'h'],
             Self::Untracked => &['a', 'c', 'd', 'f', 'g', 'h'],
+            Self::Keyed => &['a', 'j', 'k'],
         }
+    }
+
+    /// Connections of clients. Where a request is answered only after its delivery, more of them are on their way at once.
+    pub fn clients(self) -> usize {
+        if self == Self::Keyed { 4 * CLIENTS } else { CLIENTS }
     }
 
     pub fn events(self) -> usize {
         match self {
             Self::Untracked => 0,
-            Self::Purchase | Self::PageView | Self::Gzip => 1,
+            Self::Purchase | Self::PageView | Self::Gzip | Self::Keyed => 1,
             Self::Batch10 => 10,
             Self::Batch20 => 20,
             Self::Batch500 => 500,
@@ -81,7 +92,7 @@ impl Payload {
             (Setup::Bare | Setup::Empty, _) | (_, Self::Untracked) => (0, 0),
             (Setup::Mirror | Setup::LuaMinimal | Setup::Callouts, _) => (1, 1),
             (_, Self::PageView) => (1, 0),
-            (_, Self::Purchase | Self::Gzip) => (1, 1),
+            (_, Self::Purchase | Self::Gzip | Self::Keyed) => (1, 1),
             (_, batch) => (batch.events() as u64 / 10 * 3, batch.events() as u64 / 10 * 2),
         }
     }
@@ -96,6 +107,11 @@ impl Payload {
             Self::Gzip => {
                 let numbered = single(Kind::Order).replace(PLACE_OF_NUMBER, &next());
                 request(arm, "POST", "/v1/t", "content-encoding: gzip\r\n", &packed(numbered.as_bytes()))
+            }
+            Self::Keyed => {
+                let path = if arm.letter == 'k' { "/v1/deliver" } else { "/v1/t" };
+                let key = format!("x-write-key: {WRITE_KEY}\r\n");
+                request(arm, "POST", path, &key, with_client(Kind::Order, EVENT_BYTES).as_bytes())
             }
             _ => request(arm, "POST", "/v1/batch", "", batch(self.events()).as_bytes()),
         }
@@ -181,6 +197,13 @@ fn event(kind: Kind, suffix: &str, bytes: usize) -> String {
     let lacking = bytes.saturating_sub(with_title("").len());
     let title: String = "Thank you for your order. ".chars().cycle().take(lacking).collect();
     with_title(&title)
+}
+
+/// The same with the visitor's address and User-Agent in it.
+fn with_client(kind: Kind, bytes: usize) -> String {
+    const CONTEXT: &str = r#""context":{"#;
+    const CLIENT: &str = r#""ip":"203.0.113.9","userAgent":"Mozilla/5.0 (a browser)","#;
+    event(kind, "", bytes - CLIENT.len()).replacen(CONTEXT, &[CONTEXT, CLIENT].concat(), 1)
 }
 
 /// Of every ten events one is a purchase, for both vendors, two are page views and one is put into the cart, each for one of

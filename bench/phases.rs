@@ -87,27 +87,29 @@ impl<'r> Round<'r> {
         &self.subjects[&arm.setup]
     }
 
-    /// Half of what the arm that costs most can take, by a short probe.
+    /// The rates of all payloads that the rivals are compared by.
     pub fn rates(&self) -> Result<Rates, String> {
-        let rate = |payload: Payload| {
-            let (probe, rate) = if payload.events() >= 500 { (4, 8.0) } else { (PROBE, PROBE_RATE) };
-            let mut dearest = 0.0_f64;
-            for arm in payload.arms().iter().map(|letter| Arm::of(*letter)).filter(|arm| arm.can_be_dear()) {
-                self.cost(arm, payload, probe, rate)?; // for connections and for LuaJIT
-                dearest = dearest.max(self.cost(arm, payload, probe, rate)?.cpu);
-            }
-            let most = |letter: &char| payload.callouts(Arm::of(*letter));
-            let callouts = payload.arms().iter().map(most).map(|(one, other)| one + other).max().unwrap_or(0);
-            Ok((payload, (0.5e6 / dearest).min(OTHERS_CAN / (1 + callouts) as f64)))
-        };
-        PAYLOADS.iter().map(|payload| rate(*payload)).collect()
+        PAYLOADS.iter().map(|payload| Ok((*payload, self.rate(*payload)?))).collect()
+    }
+
+    /// Half of what the arm that costs most can take, by a short probe.
+    pub fn rate(&self, payload: Payload) -> Result<f64, String> {
+        let (probe, rate) = if payload.events() >= 500 { (4, 8.0) } else { (PROBE, PROBE_RATE) };
+        let mut dearest = 0.0_f64;
+        for arm in payload.arms().iter().map(|letter| Arm::of(*letter)).filter(|arm| arm.can_be_dear()) {
+            self.cost(arm, payload, probe, rate)?; // for connections and for LuaJIT
+            dearest = dearest.max(self.cost(arm, payload, probe, rate)?.cpu);
+        }
+        let most = |letter: &char| payload.callouts(Arm::of(*letter));
+        let callouts = payload.arms().iter().map(most).map(|(one, other)| one + other).max().unwrap_or(0);
+        Ok((0.5e6 / dearest).min(OTHERS_CAN / (1 + callouts) as f64))
     }
 
     fn cost(&self, arm: &Arm, payload: Payload, count: usize, rate: f64) -> Result<Cost, String> {
         let subject = self.subject(arm);
         let requests = payload.requests(arm, count);
         let expected = self.sink.counts() + following(payload, arm, count as u64);
-        let mut clients = Clients::connect(subject.address());
+        let mut clients = Clients::connect(subject.address(), payload.clients());
         let before = subject.cpu();
         let latencies = clients.send(&requests, rate);
         let done = latencies.and_then(|latencies| self.sink.expect(expected, REST).map(|()| latencies));
@@ -116,7 +118,7 @@ impl<'r> Round<'r> {
         Ok(Cost { cpu, latencies })
     }
 
-    /// Processor time for each payload and arm, each arm twice; with the purchase its latencies too.
+    /// Processor time for each payload and arm, each arm twice; with a purchase its latencies too.
     pub fn costs(&self, rates: &Rates, results: &mut Results, say: &dyn Fn(&str)) -> Result<(), String> {
         PAYLOADS
             .iter()
@@ -142,11 +144,11 @@ impl<'r> Round<'r> {
             let slice = |arm: &Arm| self.cost(arm, payload, count, rate);
             for (letter, slices) in self.in_slices(letters, SLICES, turn, slice)? {
                 results.add(Measure::Cpu(payload), letter, middle(slices.iter().map(|slice| slice.cpu)));
-                if payload == Payload::Purchase {
+                if matches!(payload, Payload::Purchase | Payload::Keyed) {
                     let mut all: Vec<f64> = slices.into_iter().flat_map(|slice| slice.latencies).collect();
                     all.sort_by(f64::total_cmp);
-                    results.add(Measure::Median, letter, percentile(&all, 0.5));
-                    results.add(Measure::Percentile99, letter, percentile(&all, 0.99));
+                    results.add(Measure::Median(payload), letter, percentile(&all, 0.5));
+                    results.add(Measure::Percentile99(payload), letter, percentile(&all, 0.99));
                 }
             }
         }
@@ -311,7 +313,8 @@ fn worked(payload: Payload, arm: &Arm, before: Counts, after: Counts, refused: u
 /// What should arrive because of so many requests.
 pub fn following(payload: Payload, arm: &Arm, requests: u64) -> Counts {
     let (flashtalking, podsights) = payload.callouts(arm);
-    Counts { collector: requests, flashtalking: flashtalking * requests, podsights: podsights * requests }
+    let collector = if arm.asks_collector() { requests } else { 0 };
+    Counts { collector, flashtalking: flashtalking * requests, podsights: podsights * requests }
 }
 
 /// The same things, beginning with another one: whoever comes first has no advantage over all rounds.

@@ -50,8 +50,8 @@ pub fn purchase(results: &Results) -> String {
         table += &format!(
             "| {} | {} | {} | {} | {} | {} | {} |\n",
             Arm::of(*letter).label(),
-            cell(Measure::Median, ""),
-            cell(Measure::Percentile99, ""),
+            cell(Measure::Median(Payload::Purchase), ""),
+            cell(Measure::Percentile99(Payload::Purchase), ""),
             cell(Measure::Throughput(Payload::Purchase), ""),
             simple(Measure::Busy(Payload::Purchase)),
             simple(Measure::Refused(Payload::Purchase)),
@@ -107,10 +107,8 @@ pub fn circumstances(pace: &Pace, rates: &Rates) -> String {
     let file = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = file("/proc/cpuinfo");
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let rates: Vec<String> = PAYLOADS
-        .iter()
-        .filter_map(|payload| Some(format!("{} {:.0}", payload.name(), rates.get(payload)?)))
-        .collect();
+    let rates: Vec<String> =
+        rates.iter().map(|(payload, rate)| format!("{} {rate:.0}", payload.name())).collect();
     format!(
         "Envoy {version}, {} processors ({}), Linux {}, {}; Envoy on processor {MEASURED}, all else on {OTHERS}. Each arm \
          twice in each round, {} of them. Requests a second, by payload: {}.\n",
@@ -140,7 +138,7 @@ pub fn ratio(value: Option<Estimate>) -> String {
 }
 
 /// Three digits are more than can be repeated.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let digits = if value >= 100.0 { 0 } else { 1 };
     format!("{value:.digits$}")
 }

@@ -10,8 +10,8 @@ pub enum Measure {
     /// Envoy's processor time, in microseconds a request.
     Cpu(Payload),
     /// Latency of the tracked request, in microseconds.
-    Median,
-    Percentile99,
+    Median(Payload),
+    Percentile99(Payload),
     /// The same while the vendors take two seconds.
     SlowVendors99,
     /// Latency of other requests while large batches arrive.

@@ -37,6 +37,7 @@ pub(crate) mod visitor;
 pub mod left_out;
 pub mod mapping;
 pub mod privacy;
+pub mod records;
 pub mod vendors;
 
 // How it gets there.

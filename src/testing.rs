@@ -12,6 +12,7 @@ use crate::accounting::{
 };
 use crate::deduplication::Store;
 use crate::delivery::{Answer, Instant, Token};
+use crate::records::Record;
 use crate::relay::{Host, Relay};
 use crate::vendors::Callout;
 
@@ -34,6 +35,10 @@ pub struct FakeHost {
     pub refusal: Option<Refusal>,
     /// Counts and keeps callouts, but keeps no record, with which a benchmark would fill the memory.
     pub forgetful: bool,
+    /// Whether it wants [records](crate::records) of what becomes of events.
+    pub wants_records: bool,
+    /// These records, as JSON.
+    pub records: Vec<serde_json::Value>,
     record: Vec<Recorded>,
     unanswered: VecDeque<Token>,
     tokens: u32,
@@ -355,6 +360,14 @@ impl Host for FakeHost {
             timeout,
         });
         Ok(token)
+    }
+
+    fn wants_records(&self) -> bool {
+        self.wants_records
+    }
+
+    fn record(&mut self, record: Record<'_>) {
+        self.records.extend(serde_json::from_str(&record.line()));
     }
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 /// The objects of the schema that docs/configuration.md has a table for, beside the vendors' settings.
-pub const TABLES: [&str; 10] = [
+pub const TABLES: [&str; 11] = [
     "Endpoints",
     "Source",
     "Identity",
@@ -13,6 +13,7 @@ pub const TABLES: [&str; 10] = [
     "Deduplication",
     "Bots",
     "Delivery",
+    "Records",
     "DeadLetters",
     "Integration",
     "FieldMappings",

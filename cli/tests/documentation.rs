@@ -29,6 +29,16 @@ fn the_schema_in_the_repository_is_that_of_the_types() {
 }
 
 #[test]
+fn the_schema_of_records_in_the_repository_is_that_of_the_types() {
+    let (file, schema) =
+        (root("conversion-relay.record.schema.json"), format!("{:#}\n", schema::of_record()));
+    if is_writing() {
+        std::fs::write(&file, &schema).unwrap();
+    }
+    assert!(std::fs::read_to_string(&file).unwrap() == schema, "run: make docs");
+}
+
+#[test]
 fn the_tables_of_the_configuration_reference_are_those_of_the_types() {
     let (page, schema) = (root("docs/configuration.md"), schema::of_configuration());
     let vendors = ("vendors", reference::vendors(&schema));

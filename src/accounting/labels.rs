@@ -57,6 +57,21 @@ labels! {
     }
 }
 
+impl DropReason {
+    /// Whether a delivery that is dropped for this reason is lost, rather than unwanted or nothing new.
+    pub fn is_loss(self) -> bool {
+        matches!(
+            self,
+            Self::QueueFull
+                | Self::Rejected
+                | Self::RetriesExhausted
+                | Self::Expired
+                | Self::Misconfigured
+                | Self::Removed
+        )
+    }
+}
+
 labels! {
     /// The result of a callout.
     CalloutStatus {
@@ -132,6 +147,8 @@ labels! {
         SharedName = "shared_name",
         /// An event that a queue passes on, or a dead letter, was sealed under a secret that is not configured here.
         UnknownSecret = "unknown_secret",
+        /// A record was dropped: its cluster takes fewer than there are.
+        RecordDropped = "record_dropped",
         /// A value that its target doesn't take, or one with an email address in it, was left out.
         ValueLeftOut = "value_left_out",
         /// The path had no room for a parameter.

@@ -30,6 +30,7 @@ use crate::event::projection::Projection;
 use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
 use crate::mapping::path::RequestPart;
+use crate::records::{RecordSettings, Records};
 use crate::settings::{Document, Invalid, Secret};
 use crate::sources::{SourceIndex, SourceSettings, Sources};
 pub use carried::Carried;
@@ -74,6 +75,8 @@ pub struct Config {
     /// [Dead letters](durability.md#dead-letters): deliveries that are lost are sealed and sent to an integration of your own, from
     /// where they can be replayed. Absent: off.
     pub dead_letters: Option<DeadLetterSettings>,
+    /// Records of what became of each event; absent: none are made.
+    pub records: Option<RecordSettings>,
     /// The destinations at vendors. If the list is empty, nothing is delivered.
     pub integrations: Vec<IntegrationSettings>,
 }
@@ -118,6 +121,8 @@ pub struct Compiled {
     pub delivery: delivery::Limits,
     /// The acknowledged route; `None`: off.
     pub deliver: Option<DeliverLimits>,
+    /// What is recorded; `None`: nothing.
+    pub records: Option<Records>,
     /// Hand-off; `None`: off.
     pub hand_off: Option<HandOff>,
     /// Dead letters; `None`: off.
@@ -223,6 +228,7 @@ impl Compiled {
             fields,
             delivery,
             deliver: config.endpoints.deliver.as_ref().map(DeliverSettings::limits),
+            records: config.records.as_ref().map(RecordSettings::compile).transpose()?,
             hand_off,
             dead_letters,
             carried,

@@ -122,7 +122,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    /// Returns the vendor's Retry-After, from the time of its answer.
+    pub fn retry_after(&self) -> Option<Duration> {
         match *self {
             Self::Status { retry_after, .. } => retry_after,
             Self::Timeout | Self::Unreached | Self::Transport | Self::Unusable => None,

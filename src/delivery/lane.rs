@@ -270,7 +270,9 @@ impl<P> Lane<P> {
         let answer = answer.after(took, flight.timeout);
         flight.delivery.last_status = Some(answer.callout_status());
         cx.ledger.callout(self.reference(), answer.callout_status(), took);
-        match answer.verdict(self.spec.redirects) {
+        let verdict = answer.verdict(self.spec.redirects);
+        cx.ledger.attempted(&flight.delivery.parcel, &answer, took, verdict != Verdict::Delivered);
+        match verdict {
             Verdict::Delivered => {
                 self.answered(cx);
                 self.end(flight.attempted(), Outcome::Delivered, cx.ledger);
@@ -368,7 +370,7 @@ impl<P> Lane<P> {
         let counted_as = IntegrationRef { name: &delivery.counted_as, vendor: self.spec.vendor };
         ends.delivery(counted_as, outcome);
         let Delivery { attempts, last_status, parcel, .. } = delivery;
-        ends.ended(parcel, End { outcome, attempts, last_status });
+        ends.ended(counted_as, parcel, End { outcome, attempts, last_status });
     }
 }
 

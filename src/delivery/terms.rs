@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::accounting::{CalloutStatus, DeliveryLedger, Outcome, Refusal};
+use super::answer::Answer;
+use crate::accounting::{CalloutStatus, DeliveryLedger, IntegrationRef, Outcome, Refusal};
 use crate::rank::Rank;
 
 /// Time on a monotonic clock, from the VM's start.
@@ -46,8 +47,12 @@ pub trait Callouts<P> {
 
 /// Counts deliveries, and takes them back at their end.
 pub trait Ends<P>: DeliveryLedger {
+    /// An attempt at a delivery has ended after `took`. `is_failed`: the vendor has not accepted it.
+    fn attempted(&mut self, _parcel: &P, _answer: &Answer<'_>, _took: Duration, _is_failed: bool) {}
+
     /// A delivery that the engine was offered has ended, and was counted. The engine has forgotten it.
-    fn ended(&mut self, parcel: P, end: End);
+    /// `integration`: the one that it was counted for.
+    fn ended(&mut self, integration: IntegrationRef<'_>, parcel: P, end: End);
 }
 
 /// The index of an integration among those that the newest [`Engine::configure`](super::Engine::configure) was called with.

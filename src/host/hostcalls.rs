@@ -95,6 +95,15 @@ impl Envoy for Hostcalls {
         _ = hostcalls::send_http_response(status, headers, Some(body));
     }
 
+    fn node_id(&self) -> Option<String> {
+        let id = hostcalls::get_property(vec!["xds", "node", "id"]).ok().flatten()?;
+        Some(String::from_utf8_lossy(&id).into_owned())
+    }
+
+    fn logs(&self, level: log::Level) -> bool {
+        log::log_enabled!(level)
+    }
+
     fn read_log_level(&self) {
         proxy_wasm::set_log_level(hostcalls::get_log_level().unwrap_or(LogLevel::Info));
     }

@@ -17,8 +17,8 @@ thread_local! {
     static PLUGINS: RefCell<Registry<Hostcalls>> = RefCell::default();
 }
 
-/// How much is read of an answer's body that Envoy generated, in bytes.
-const MOST_OF_ENVOYS_BODY: usize = 256;
+/// How much is read of an answer's body, in bytes.
+const MOST_OF_BODY: usize = 256;
 
 pub struct RootContext(Root<Hostcalls>);
 
@@ -41,21 +41,22 @@ impl Context for RootContext {
         let location = if begins(b"3") { header("location") } else { None };
         let from_upstream = is_good || header("x-envoy-upstream-service-time").is_some();
         // Envoy says in the body of an answer of its own what happened to the request.
-        let envoys_body = if from_upstream || body_size == 0 || num_headers == 0 {
-            None
+        let wants_body = (!from_upstream || self.0.wants_answers()) && body_size > 0 && num_headers > 0;
+        let body = if wants_body {
+            self.get_http_call_response_body(0, body_size.min(MOST_OF_BODY)).unwrap_or_default()
         } else {
-            self.get_http_call_response_body(0, body_size.min(MOST_OF_ENVOYS_BODY))
+            Vec::new()
         };
         let facts = CalloutResponse {
             num_headers,
             status: status.as_deref(),
             from_upstream,
-            envoys_body: envoys_body.as_deref(),
+            envoys_body: Some(body.as_slice()).filter(|body| !from_upstream && !body.is_empty()),
             retry_after: retry_after.as_deref(),
             location: location.as_deref(),
         };
         let answer = Answer::read(&facts, SystemTime::now);
-        if self.0.settle(Token(token), answer) {
+        if self.0.settle(Token(token), answer, &body) {
             self.done();
         }
     }

@@ -56,6 +56,12 @@ pub trait Envoy: Store + Clone {
     /// Answers the request of the effective context, a stream.
     fn send_local_reply(&self, status: u32, headers: Vec<(&str, &str)>, body: &[u8]);
 
+    /// Returns the id of Envoy's node; `None`: it has none.
+    fn node_id(&self) -> Option<String>;
+
+    /// Whether a log line of the level would be written.
+    fn logs(&self, level: log::Level) -> bool;
+
     /// Reads Envoy's current log level, and uses it from now on.
     fn read_log_level(&self);
 

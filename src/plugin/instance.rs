@@ -1,5 +1,7 @@
 //! The single instance of a plugin in a VM, across all of its configurations.
 
+mod giving_up;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,8 +12,9 @@ use super::awaiting_body::{AwaitingBody, BodySeen, Waiting};
 use super::envoy::Envoy;
 use super::heartbeat::Heartbeat;
 use super::log_limit::{LineKind, LogLimiter};
-use super::messages::{BODY_HELD_BACK, SHARED_NAME};
+use super::messages::SHARED_NAME;
 use super::metrics::Metrics;
+use super::recorder::Recorder;
 use super::redirects::{Redirects, StreamKey};
 use super::roots::{KnownRoot, RootTimer, Roots};
 use super::surroundings::CallbackHost;
@@ -30,6 +33,7 @@ pub struct Plugin<E> {
     relay: Relay,
     metrics: Metrics,
     log: LogLimiter,
+    recorder: Recorder,
     /// The root context of the configuration in force, which owns the timer and sends all callouts.
     newest: u32,
     roots: Roots,
@@ -61,12 +65,6 @@ impl Current {
 /// How often the log level is read again, so that a change through Envoy's admin interface takes effect.
 const LOG_LEVEL_AGE: Duration = Duration::from_secs(1);
 
-/// How many streams of a kind one tick deals with, so that it never takes long. The next one follows at once.
-const STREAMS_PER_TICK: usize = 32;
-
-const MISCONFIGURED: &[u8] =
-    br#"{"error":{"code":"GATEWAY_MISCONFIGURED","message":"the gateway cannot read request bodies"}}"#;
-
 impl<E: Envoy> Plugin<E> {
     /// Creates the plugin of that name with its first configuration, in a callback of `root`.
     pub fn new(envoy: E, name: Vec<u8>, root: u32, config: Rc<Compiled>) -> Self {
@@ -85,6 +83,9 @@ impl<E: Envoy> Plugin<E> {
         metrics.define(&config, &envoy);
         let mut seed = [0; 8];
         envoy.fill_random(&mut seed);
+        let shown = String::from_utf8_lossy(&name).into_owned();
+        let mut recorder = Recorder::new(shown.clone());
+        recorder.configure(&config, &envoy);
         let mut host = CallbackHost {
             envoy: &envoy,
             metrics: &mut metrics,
@@ -92,8 +93,8 @@ impl<E: Envoy> Plugin<E> {
             config: &config,
             now: Instant::ZERO,
             sent: 0,
+            recorder: &mut recorder,
         };
-        let shown = String::from_utf8_lossy(&name).into_owned();
         let relay = Relay::new(shown, Rc::clone(&config), u64::from_le_bytes(seed), &mut host);
         Self {
             name,
@@ -101,6 +102,7 @@ impl<E: Envoy> Plugin<E> {
             relay,
             metrics,
             log,
+            recorder,
             newest: root.id,
             timer: Rc::clone(&root.timer),
             roots: Roots::of(root),
@@ -115,6 +117,7 @@ impl<E: Envoy> Plugin<E> {
     /// Puts a new configuration in force, in a callback of its `root`.
     pub fn configure(&mut self, root: u32, config: Rc<Compiled>) {
         self.metrics.define(&config, &self.envoy);
+        self.recorder.configure(&config, &self.envoy);
         self.turns = Turns::default();
         let root = KnownRoot::new(root, config);
         self.roots.add(root.clone());
@@ -212,15 +215,38 @@ impl<E: Envoy> Plugin<E> {
         self.give_up_on_redirects(now);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
         self.answer_settled(root);
+        let config = Rc::clone(self.relay.config());
+        let sent = sent.saturating_add(self.recorder.step(&config, now, &self.envoy));
         self.count_held(now);
         self.metrics.flush(&self.envoy);
         self.arm(Current::root(root), now);
         sent
     }
 
-    /// A callout that `root` sent has ended. Returns whether this plugin had sent it.
-    pub fn settle(&mut self, root: u32, token: Token, answer: Answer<'_>) -> bool {
-        self.step(Current::root(root), |relay, host| relay.settle(token, answer, host))
+    /// A callout that `root` sent has ended. `body` is the beginning of the answer's body, where [`Plugin::wants_answers`]. Returns
+    /// whether this plugin had sent it.
+    pub fn settle(&mut self, root: u32, token: Token, answer: Answer<'_>, body: &[u8]) -> bool {
+        if self.settle_records(root, token, &answer) {
+            return true;
+        }
+        self.step(Current::root(root), |relay, host| relay.settle_with(token, answer, body, host))
+    }
+
+    /// Takes the answer to a request with records. Returns `false` if it is to none.
+    fn settle_records(&mut self, root: u32, token: Token, answer: &Answer<'_>) -> bool {
+        if self.config().records.is_none() {
+            return false;
+        }
+        let now = self.envoy.clock();
+        let Some(lost) = self.recorder.settle(token, answer, now) else { return false };
+        (0..lost).for_each(|_| self.metrics.note(Note::RecordDropped));
+        self.arm(Current::root(root), now);
+        true
+    }
+
+    /// Whether records want to know what vendors answer.
+    pub fn wants_answers(&self) -> bool {
+        self.recorder.wants(self.config(), &self.envoy)
     }
 
     /// A stream hands its request over.
@@ -311,7 +337,8 @@ impl<E: Envoy> Plugin<E> {
         let counts = self.metrics.next_due(now);
         let holds_any = self.relay.pending().any(|(_, held)| held > 0);
         let heartbeat = self.heartbeat.next_due(holds_any, now);
-        let streams = [self.awaiting_body.next_due(), self.redirects.next_due()];
+        let records = self.recorder.next_due(self.config());
+        let streams = [self.awaiting_body.next_due(), self.redirects.next_due(), records];
         [self.relay.next_due(), counts, heartbeat].into_iter().chain(streams).flatten().min()
     }
 
@@ -351,6 +378,7 @@ impl<E: Envoy> Plugin<E> {
             config: &config,
             now,
             sent: 0,
+            recorder: &mut self.recorder,
         };
         let result = step(&mut self.relay, &mut host);
         (result, host.now, host.sent)
@@ -367,35 +395,6 @@ impl<E: Envoy> Plugin<E> {
         if self.envoy.set_effective_context(self.newest) {
             self.envoy.set_tick_period(period);
             self.envoy.set_effective_context(current.context);
-        }
-    }
-
-    /// Answers 500 to the streams whose body Envoy has and does not show, in a tick of `root`. A client that has sent nothing of
-    /// its body yet is only slow: it may take as long as Envoy's own timeouts allow.
-    fn give_up_on_bodies(&mut self, now: Instant, root: u32) {
-        for _ in 0..STREAMS_PER_TICK {
-            let Some(waiting) = self.awaiting_body.pop_timed_out(now) else { return };
-            if !self.envoy.set_effective_context(waiting.stream) {
-                continue;
-            }
-            if self.envoy.request_bytes().is_some_and(|arrived| arrived > waiting.head_bytes) {
-                self.envoy.log(Level::Error, format_args!("{BODY_HELD_BACK}"));
-                let headers = vec![("content-type", "application/json")];
-                self.envoy.send_local_reply(500, headers, MISCONFIGURED);
-            } else {
-                self.awaiting_body.add(waiting, now);
-            }
-            self.envoy.set_effective_context(root);
-        }
-    }
-
-    /// Hands over the requests that were redirected to where this filter doesn't run. All that it has seen of the collector is an
-    /// answer below 400.
-    fn give_up_on_redirects(&mut self, now: Instant) {
-        for _ in 0..STREAMS_PER_TICK {
-            let Some(request) = self.redirects.pop_overdue(now) else { return };
-            self.metrics.note(Note::RedirectLost);
-            self.with_host(now, |relay, host| relay.hand_over(request, host));
         }
     }
 

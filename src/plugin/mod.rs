@@ -13,6 +13,8 @@ mod instance;
 mod log_limit;
 mod messages;
 mod metrics;
+mod outbox;
+mod recorder;
 mod redirects;
 mod registry;
 mod root;

@@ -78,15 +78,20 @@ impl<E: Envoy> Root<E> {
         self.ends_now()
     }
 
-    /// A callout has ended. Returns whether to confirm to Envoy that the root has ended.
+    /// Whether the beginning of each answer's body is wanted, for records.
+    pub fn wants_answers(&self) -> bool {
+        self.plugin.as_ref().is_some_and(|plugin| plugin.borrow().wants_answers())
+    }
+
+    /// A callout has ended, with this beginning of its answer's body if that is wanted. Returns whether to confirm to Envoy that the root has ended.
     #[must_use]
-    pub fn settle(&mut self, token: Token, answer: Answer<'_>) -> bool {
+    pub fn settle(&mut self, token: Token, answer: Answer<'_>, body: &[u8]) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(plugin) = &self.plugin else { return false };
         let own = self.own();
         // Tokens are unique in a VM.
-        if !own.is_some_and(|own| own.borrow_mut().settle(self.context, token, answer)) {
-            plugin.borrow_mut().settle(self.context, token, answer);
+        if !own.is_some_and(|own| own.borrow_mut().settle(self.context, token, answer, body)) {
+            plugin.borrow_mut().settle(self.context, token, answer, body);
         }
         self.ends_now()
     }

@@ -8,6 +8,7 @@ use super::envoy::Envoy;
 use super::log_limit::{LineKind, LogLimiter};
 use super::messages::{DryRunLine, NoticeLine, PRIVATE_CLIENT_IP, UNKNOWN_SECRET};
 use super::metrics::Metrics;
+use super::recorder::Recorder;
 use crate::accounting::{
     CalloutStatus, DeliveryLedger, EventIgnored, IntegrationRef, Ledger, Note, Notice, Outcome, Refusal,
     RequestIgnored,
@@ -15,6 +16,7 @@ use crate::accounting::{
 use crate::config::Compiled;
 use crate::deduplication::Store;
 use crate::delivery::{Instant, Token};
+use crate::records::Record;
 use crate::relay::Host;
 use crate::vendors::Callout;
 
@@ -27,6 +29,7 @@ pub struct CallbackHost<'p, E> {
     pub now: Instant,
     /// Callouts sent.
     pub sent: usize,
+    pub recorder: &'p mut Recorder,
 }
 
 impl<E: Envoy> Host for CallbackHost<'_, E> {
@@ -66,6 +69,16 @@ impl<E: Envoy> Host for CallbackHost<'_, E> {
         let token = self.envoy.dispatch(cluster, headers, body, timeout)?;
         self.sent = self.sent.saturating_add(1);
         Ok(token)
+    }
+
+    fn wants_records(&self) -> bool {
+        self.recorder.wants(self.config, self.envoy)
+    }
+
+    fn record(&mut self, record: Record<'_>) {
+        if !self.recorder.record(record, self.config, self.envoy) {
+            self.metrics.note(Note::RecordDropped);
+        }
     }
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {
@@ -119,6 +132,9 @@ impl<E: Envoy> Ledger for CallbackHost<'_, E> {
     fn request_ignored(&mut self, reason: RequestIgnored) {
         self.metrics.request_ignored(reason);
         self.envoy.log(Level::Debug, format_args!("request ignored: {}", reason.label()));
+        if self.wants_records() {
+            self.record(Record::ignored_request(reason));
+        }
     }
 
     fn note(&mut self, note: Note) {

@@ -8,9 +8,11 @@ use super::host::Host;
 use super::parsed_request::{ParseFailure, ParsedRequest, Sender};
 use super::passed_on::{PassedOn, PostedLetter};
 use super::run::Run;
+use super::story;
 use super::waiting::{Answered, SettledRequest, Waiter};
 use super::{Relay, Work};
 use crate::accounting::{EventIgnored, Note, RequestIgnored};
+use crate::config::Compiled;
 use crate::delivery::LaneId;
 use crate::endpoints::{Carrier, HandOffLimits};
 use crate::reply::{Acknowledgement, Reply};
@@ -35,7 +37,7 @@ impl Relay {
         let opened = ParsedRequest::open(request, &self.config, host.wall_clock(), signatures, lease, host);
         match opened {
             Ok(opened) => self.answer_opened(opened, waits, stream, host),
-            Err(unopened) => Some(reply(refuse(unopened, host))),
+            Err(unopened) => Some(reply(refuse(unopened, &self.config, host))),
         }
     }
 
@@ -96,7 +98,7 @@ impl Relay {
         let only: Vec<String> = request.query_values("integration").map(Cow::into_owned).collect();
         let mut opened = match PassedOn::open(request, &self.config, host.wall_clock()) {
             Ok(opened) => opened,
-            Err(unopened) => return Some(reply(refuse(unopened, host))),
+            Err(unopened) => return Some(reply(refuse(unopened, &self.config, host))),
         };
         if let Some(unknown) = only.iter().find(|name| self.config.integration(name).is_none()) {
             return Some(Answered::Acknowledgement(Acknowledgement::unknown_integration(unknown)));
@@ -114,6 +116,9 @@ impl Relay {
         for (index, reason) in opened.ignored {
             host.events_ignored(reason, 1);
             self.waiting.ignored(request, index, reason);
+            if host.wants_records() {
+                story::ignored(reason, None, &self.config.fields, host);
+            }
         }
         for opened in opened.requests {
             self.put(Work::Open(Run::new(opened, &self.config)), host.now());
@@ -151,8 +156,8 @@ fn reply(reply: Reply) -> Answered {
 }
 
 /// Counts a request that could not be opened. Returns the answer to it.
-fn refuse(unopened: ParseFailure, host: &mut impl Host) -> Reply {
-    unopened.count(host);
+fn refuse(unopened: ParseFailure, config: &Compiled, host: &mut impl Host) -> Reply {
+    unopened.tell(config, host);
     match unopened {
         ParseFailure::Request(reason) => reason.into(),
         // A server that sends a request again has lost our answer: it is told what it was told then.

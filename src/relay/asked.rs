@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::host::Host;
 use super::line::Line;
 use super::parsed_request::Sender;
+use super::story::Story;
 use super::waiting::{Place, Waiting};
 use crate::accounting::{DropReason, Outcome};
-use crate::config::Integration;
+use crate::config::{Compiled, Integration};
 use crate::deduplication::{Id, State};
 use crate::sources::SourceIndex;
 
@@ -26,6 +27,11 @@ pub struct Asked<'r> {
 }
 
 impl Asked<'_> {
+    /// Returns the id of the event's source; empty if none are configured.
+    pub fn source_id<'c>(&self, config: &'c Compiled) -> &'c str {
+        config.source_id(self.source)
+    }
+
     /// Returns the place of the event's delivery to an integration, if somebody asks.
     pub fn place(&self, integration: &Integration) -> Option<Place> {
         self.sender.map(|sender| Place {
@@ -36,15 +42,19 @@ impl Asked<'_> {
         })
     }
 
-    /// Counts a delivery that ends here.
+    /// Counts a delivery that ends here, before anything of it was built.
     pub fn ended(
         &self,
         integration: &Integration,
         outcome: Outcome,
+        story: Option<&Story>,
         waiting: &mut Waiting,
         host: &mut impl Host,
     ) {
         host.delivery(integration.reference(), outcome);
+        if let Some(story) = story {
+            story.ended(outcome, None, host);
+        }
         if let Some(place) = self.place(integration) {
             waiting.settled(&place, outcome, Duration::ZERO);
         }
@@ -57,17 +67,21 @@ impl Asked<'_> {
         integration: &Integration,
         (id, state): (Id, State),
         reason: DropReason,
+        story: Option<Box<Story>>,
         line: &mut Line<'_>,
         host: &mut impl Host,
     ) {
         let Some(place) = self.place(integration).filter(|_| state == State::Held) else {
-            return self.ended(integration, Outcome::Dropped(reason), line.waiting, host);
+            return self.ended(integration, Outcome::Dropped(reason), story.as_deref(), line.waiting, host);
         };
         if line.engine.any(|shipment| shipment.held.has(id)) {
-            line.waiting.join(id, reason, place);
+            line.waiting.join(id, reason, place, story);
         } else {
             host.delivery(integration.reference(), Outcome::GivenBack);
             line.waiting.settled(&place, Outcome::GivenBack, HELD_ELSEWHERE);
+            if let Some(story) = story {
+                story.ended(Outcome::GivenBack, None, host);
+            }
         }
     }
 }

@@ -54,10 +54,15 @@ impl Relay {
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
             return host.delivery(integration.reference(), Outcome::DryRun);
         }
-        let shipment = Shipment { parcel, held: Held::default(), place: None, letter: None };
+        let shipment = Shipment { parcel, held: Held::default(), place: None, letter: None, story: None };
         let offer = Offer { parcel: shipment, rank: facts.rank(), waits_until: None };
-        let mut outbound =
-            Outbound { config: &config, cachebusters: &mut self.cachebusters, host, ended: &mut self.ended };
+        let mut outbound = Outbound {
+            config: &config,
+            cachebusters: &mut self.cachebusters,
+            host,
+            ended: &mut self.ended,
+            answer: &[],
+        };
         if self.engine.offer(LaneId(*lane), offer, now, &mut outbound).is_ok() {
             host.delivery(facts.reference(), Outcome::DeadLettered);
         }
@@ -123,7 +128,7 @@ fn deliver(
     let mut known = line.messages.recall(id, seconds(host.wall_clock()), host);
     let id = id.for_integration(&integration.identity);
     if let Some(state) = known.state(id) {
-        return asked.repeated(integration, (id, state), DropReason::Duplicate, line, host);
+        return asked.repeated(integration, (id, state), DropReason::Duplicate, None, line, host);
     }
     if integration.dry_run {
         return show(&letter, integration, asked, line, host);
@@ -132,9 +137,10 @@ fn deliver(
     place.iter().for_each(|place| line.waiting.started(place));
     // A delivery of a letter that is lost has a letter already.
     let held = Held { message: Some(id), order: None };
-    let shipment = Shipment { parcel: letter.parcel, held, place, letter: None };
+    let shipment = Shipment { parcel: letter.parcel, held, place, letter: None, story: None };
     let offer = Offer { parcel: shipment, rank: letter.rank, waits_until: Some(sender.until) };
-    let mut outbound = Outbound { config, cachebusters: line.cachebusters, host, ended: line.ended };
+    let mut outbound =
+        Outbound { config, cachebusters: line.cachebusters, host, ended: line.ended, answer: &[] };
     if line.engine.offer(LaneId(lane), offer, line.now, &mut outbound).is_ok() {
         known.hold(id, config.lease(Some(sender.within)));
         known.keep(host);
@@ -151,5 +157,5 @@ fn show(
 ) {
     let attempt = Attempt::shown(cachebuster(line.cachebusters));
     host.dry_run(&integration.name, &integration.destination.callout(&letter.parcel, &attempt));
-    asked.ended(integration, Outcome::DryRun, line.waiting, host);
+    asked.ended(integration, Outcome::DryRun, None, line.waiting, host);
 }

@@ -15,6 +15,7 @@ use super::outbound::Outbound;
 use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
 use super::shipment::{Held, Shipment};
+use super::story::{self, Story};
 use super::wanted::{Wanted, handed_off, judge, permitted, wanted};
 use super::whole::{origin, whole};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
@@ -29,7 +30,7 @@ use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::sources::SourceIndex;
-use crate::vendors::{Attempt, Content, Parcel, Whole};
+use crate::vendors::{Attempt, Content, Parcel};
 use crate::visitor::{self, RememberedEmail, Visitor};
 
 /// What becomes known about the visitors of a request while its events are run.
@@ -53,12 +54,17 @@ impl Known {
 /// Counts an event that no integration is offered, the one at index `at` of its request.
 pub fn ignore(
     reason: EventIgnored,
+    event: Option<&SourcedEvent<'_>>,
     at: usize,
     reading: &Reading<'_>,
     line: &mut Line<'_>,
     host: &mut impl Host,
 ) {
     host.events_ignored(reason, 1);
+    if host.wants_records() {
+        let event = event.map(|SourcedEvent { event, source }| (event, reading.config.source_id(*source)));
+        story::ignored(reason, event, &reading.config.fields, host);
+    }
     if let Some(sender) = &reading.opened.sender {
         line.waiting.ignored(sender.request, at, reason);
     }
@@ -67,7 +73,7 @@ pub fn ignore(
 /// Makes the deliveries of an event, the one at index `at` of its request.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
 pub fn relay<'r>(
-    SourcedEvent { event, source }: &SourcedEvent<'r>,
+    sourced @ SourcedEvent { event, source }: &SourcedEvent<'r>,
     at: usize,
     reading: &Reading<'r>,
     known: &mut Known,
@@ -80,7 +86,7 @@ pub fn relay<'r>(
     // Whoever wants it or not, an identify is for later events too.
     let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
     if wanted.is_empty() && !identifies {
-        return ignore(EventIgnored::Unmapped, at, reading, line, host);
+        return ignore(EventIgnored::Unmapped, Some(sourced), at, reading, line, host);
     }
     let cookies = reading.cookies();
     let consent = event.consent(reading.consent(), &config.fields);
@@ -94,11 +100,11 @@ pub fn relay<'r>(
         known.identified.extend(id.map(Box::from).zip(email));
     }
     if wanted.is_empty() {
-        return ignore(EventIgnored::Unmapped, at, reading, line, host);
+        return ignore(EventIgnored::Unmapped, Some(sourced), at, reading, line, host);
     }
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
     let policy = policy.unwrap_or(config.client_from_context);
-    let judged = judge(wanted, event, &consent, &context, policy, reading, host);
+    let judged = judge(wanted, event, &consent, &context, policy, (asked, reading), host);
     let hand_off = handed_off(&event.name, &judged, reading);
     let is_handed_off = hand_off.is_some();
     let mut wanted = match hand_off {
@@ -112,10 +118,10 @@ pub fn relay<'r>(
         return;
     }
     let message = Message::of(event, source, reading, line, host);
-    wanted.retain(|Wanted { integration, .. }| {
+    wanted.retain_mut(|Wanted { integration, story, .. }| {
         let known = message.known(integration);
         if let Some(known) = known {
-            asked.repeated(integration, known, DropReason::Duplicate, line, host);
+            asked.repeated(integration, known, DropReason::Duplicate, story.take(), line, host);
         }
         known.is_none()
     });
@@ -149,11 +155,14 @@ fn send(
     let source_is_dry_run =
         asked.source.zip(sources).is_some_and(|(source, sources)| sources.is_dry_run(source));
     let mut orders = Orders::of(line.orders, asked.source, reading);
-    for Wanted { at, integration, planned } in wanted {
-        let values = map(integration, &planned, subject, host);
+    for Wanted { at, integration, planned, mut story } in wanted {
+        let values = map(integration, &planned, subject, story.as_deref_mut(), host);
         let order = orders.find(integration, &planned, &values, host);
+        if let Some(story) = &mut story {
+            story.set_order(integration, &planned, &values);
+        }
         if let Some(known) = order.and_then(|order| Some((order.id, orders.state(order)?))) {
-            asked.repeated(integration, known, DropReason::DuplicateOrder, line, host);
+            asked.repeated(integration, known, DropReason::DuplicateOrder, story, line, host);
             continue;
         }
         let whole = integration.sends_whole_events.then(|| {
@@ -165,11 +174,24 @@ fn send(
             .dead_letters
             .as_ref()
             .map(|_| Box::new(LetterFacts::of(&subject.event.name, integration, &planned, &values)));
-        let parcel = pack(integration, &planned, values, whole, subject, host);
+        let content = Content {
+            event: &planned.vendor_event,
+            values,
+            visitor: subject.visitor,
+            cookies: subject.cookies,
+            whole,
+        };
+        let parcel = pack(integration, content, story.as_deref_mut(), host);
+        if let Some(story) = &mut story {
+            story.set_identity(subject.visitor, &parcel);
+        }
         if integration.dry_run || source_is_dry_run {
             let attempt = Attempt::shown(cachebuster(line.cachebusters));
             host.dry_run(&integration.name, &integration.destination.callout(&parcel, &attempt));
-            asked.ended(integration, Outcome::DryRun, line.waiting, host);
+            asked.ended(integration, Outcome::DryRun, None, line.waiting, host);
+            if let Some(story) = story {
+                story.ended(Outcome::DryRun, Some((&parcel, reading.config)), host);
+            }
             continue;
         }
         let held = Held { message: message.id(integration), order: order.map(|order| order.id) };
@@ -179,10 +201,15 @@ fn send(
         }
         let within = asked.sender.map(|sender| sender.within);
         let waits_until = asked.sender.map(|sender| sender.until);
-        let shipment = Shipment { parcel, held, place, letter: facts };
+        let shipment = Shipment { parcel, held, place, letter: facts, story };
         let offer = Offer { parcel: shipment, rank: planned.rank, waits_until };
-        let mut outbound =
-            Outbound { config: reading.config, cachebusters: line.cachebusters, host, ended: line.ended };
+        let mut outbound = Outbound {
+            config: reading.config,
+            cachebusters: line.cachebusters,
+            host,
+            ended: line.ended,
+            answer: &[],
+        };
         // What the engine doesn't take, it has counted; and it is no duplicate when it comes again.
         if line.engine.offer(LaneId(at), offer, line.now, &mut outbound).is_ok() {
             let lease = reading.config.lease(within);
@@ -278,33 +305,45 @@ fn map<'a>(
     integration: &Integration,
     planned: &'a Planned<'_>,
     subject: &'a Subject<'_>,
+    mut story: Option<&mut Story>,
     host: &mut impl Host,
 ) -> Vec<(&'a str, Value<'a>)> {
-    planned.fields.map(subject, &mut |left_out| note_left_out(&left_out, integration, host))
+    planned.fields.map(subject, &mut |left_out| {
+        note_left_out(&left_out, integration, story.as_deref_mut(), host);
+    })
 }
 
 /// Makes the vendor's parcel of what an event was mapped to.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-fn pack<'a>(
+fn pack(
     integration: &Integration,
-    planned: &'a Planned<'_>,
-    values: Vec<(&'a str, Value<'a>)>,
-    whole: Option<Whole<'a>>,
-    subject: &'a Subject<'_>,
+    content: Content<'_>,
+    mut story: Option<&mut Story>,
     host: &mut impl Host,
 ) -> Parcel {
-    let Subject { visitor, cookies, .. } = *subject;
-    let content = Content { event: &planned.vendor_event, values, visitor, cookies, whole };
-    integration.destination.parcel(content, &mut |left_out| note_left_out(&left_out, integration, host))
+    integration.destination.parcel(content, &mut |left_out| {
+        note_left_out(&left_out, integration, story.as_deref_mut(), host);
+    })
 }
 
-fn note_left_out(left_out: &LeftOut<'_>, integration: &Integration, host: &mut impl Host) {
+fn note_left_out(
+    left_out: &LeftOut<'_>,
+    integration: &Integration,
+    story: Option<&mut Story>,
+    host: &mut impl Host,
+) {
     if let Some(note) = left_out.note() {
         host.note(note);
     }
+    if !host.explains() && story.is_none() {
+        return;
+    }
+    let targets = integration.vendor.targets();
+    let explanation = left_out.explained(|target| targets.may_be_quoted(target));
     if host.explains() {
-        let targets = integration.vendor.targets();
-        let explanation = left_out.explained(|target| targets.may_be_quoted(target));
         host.left_out(&integration.name, &explanation);
+    }
+    if let Some(story) = story {
+        story.leave_out(explanation);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::accounting::{Ledger, Refusal};
 use crate::deduplication::Store;
 use crate::delivery::{Instant, Token};
+use crate::records::Record;
 use crate::vendors::Callout;
 
 /// What the relay needs of its surroundings.
@@ -48,6 +49,14 @@ pub trait Host: Ledger + Store {
 
     /// Tells what the decision about the visitor's consent to a delivery is based on, in words.
     fn decided(&mut self, _integration: &str, _basis: &str) {}
+
+    /// Whether somebody wants [`Host::record`]s. Otherwise none are formed.
+    fn wants_records(&self) -> bool {
+        false
+    }
+
+    /// Takes a record of what became of an event.
+    fn record(&mut self, _record: Record<'_>) {}
 
     /// Tells of a callout that a dry run didn't send. Its secrets read `***`; personal members of its body are in it.
     fn dry_run(&mut self, integration: &str, callout: &Callout);

@@ -19,6 +19,7 @@ mod passed_on;
 mod reading;
 mod run;
 mod shipment;
+mod story;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -128,8 +129,13 @@ impl Relay {
         };
         let lanes = config.integrations.iter().map(lane).collect();
         let now = host.now();
-        let mut outbound =
-            Outbound { config: &config, cachebusters: &mut self.cachebusters, host, ended: &mut self.ended };
+        let mut outbound = Outbound {
+            config: &config,
+            cachebusters: &mut self.cachebusters,
+            host,
+            ended: &mut self.ended,
+            answer: &[],
+        };
         self.engine.configure(config.delivery, lanes, now, &mut outbound);
         self.memories = Memories::new(&self.name, &config);
         self.config = config;
@@ -162,7 +168,7 @@ impl Relay {
         match ParsedRequest::open(request, &self.config, host.wall_clock(), signatures, None, host) {
             Ok(opened) => self.accept(Run::new(opened, &self.config), host),
             Err(unopened) => {
-                unopened.count(host);
+                unopened.tell(&self.config, host);
                 Vec::new()
             }
         }
@@ -192,12 +198,18 @@ impl Relay {
 
     /// Settles a callout. False: it is none that is waited for.
     pub fn settle(&mut self, token: Token, answer: Answer, host: &mut impl Host) -> bool {
+        self.settle_with(token, answer, &[], host)
+    }
+
+    /// The same, with the beginning of the answer's body for the records.
+    pub fn settle_with(&mut self, token: Token, answer: Answer, body: &[u8], host: &mut impl Host) -> bool {
         let now = host.now();
         let mut outbound = Outbound {
             config: &self.config,
             cachebusters: &mut self.cachebusters,
             host,
             ended: &mut self.ended,
+            answer: body,
         };
         let known = self.engine.settle(token, answer, now, &mut self.rng, &mut outbound);
         self.conclude(now, host);
@@ -224,6 +236,7 @@ impl Relay {
             cachebusters: &mut self.cachebusters,
             host,
             ended: &mut self.ended,
+            answer: &[],
         };
         self.engine.step(now, &mut self.rng, &mut outbound, MAX_CALLOUTS_PER_STEP);
         self.conclude(now, host);
@@ -251,7 +264,10 @@ impl Relay {
     }
 
     fn conclude_one(&mut self, shipment: Shipment, end: End, now: Instant, host: &mut impl Host) {
-        let Shipment { parcel, held, place, letter } = shipment;
+        let Shipment { parcel, held, place, letter, story } = shipment;
+        if let Some(story) = story {
+            story.ended(end.outcome, Some((&parcel, &self.config)), host);
+        }
         let is_delivered = end.outcome == Outcome::Delivered;
         self.concluded.note(held, is_delivered);
         if let Some(place) = place {
@@ -328,7 +344,7 @@ impl Relay {
                 let signatures = &self.memories.signatures;
                 match ParsedRequest::open(request, &self.config, received_at, signatures, None, host) {
                     Ok(opened) => Run::new(opened, &self.config),
-                    Err(unopened) => return unopened.count(host),
+                    Err(unopened) => return unopened.tell(&self.config, host),
                 }
             }
         };

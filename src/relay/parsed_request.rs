@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::host::Host;
 use super::origin::Origin;
-use crate::accounting::{EventIgnored, Ledger, RequestIgnored};
+use super::story;
+use crate::accounting::{EventIgnored, RequestIgnored};
 use crate::config::Compiled;
 use crate::decode;
 use crate::deduplication::{SeenIds, State, Store};
@@ -80,11 +82,16 @@ pub enum ParseFailure {
 }
 
 impl ParseFailure {
-    pub fn count(self, ledger: &mut impl Ledger) {
-        match self {
-            ParseFailure::Request(reason) => ledger.request_ignored(reason),
-            ParseFailure::Events(reason, count) => ledger.events_ignored(reason, count),
-            ParseFailure::StillHeld(count) => ledger.events_ignored(EventIgnored::Replayed, count),
+    /// Counts it, and records it if somebody wants records.
+    pub fn tell(self, config: &Compiled, host: &mut impl Host) {
+        let (reason, count) = match self {
+            ParseFailure::Request(reason) => return host.request_ignored(reason),
+            ParseFailure::Events(reason, count) => (reason, count),
+            ParseFailure::StillHeld(count) => (EventIgnored::Replayed, count),
+        };
+        host.events_ignored(reason, count);
+        if host.wants_records() {
+            story::ignored(reason, None, &config.fields, host);
         }
     }
 }

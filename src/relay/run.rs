@@ -114,7 +114,7 @@ impl Run {
             *next = next.saturating_add(1);
             match item {
                 Ok(event) => event_run::relay(&event, at, reading, known, line, host),
-                Err(reason) => event_run::ignore(reason, at, reading, line, host),
+                Err(reason) => event_run::ignore(reason, None, at, reading, line, host),
             }
             true
         })

@@ -1,6 +1,7 @@
 //! A delivery as the relay hands it to the engine: what the vendor gets, and what its end settles.
 
 use super::letter::LetterFacts;
+use super::story::Story;
 use super::waiting::Place;
 use crate::config::Compiled;
 use crate::deduplication::{Id, SeenIds, Store};
@@ -22,6 +23,8 @@ pub struct Shipment {
     pub place: Option<Place>,
     /// What a dead letter says of it, if it is to have one should it be lost.
     pub letter: Option<Box<LetterFacts>>,
+    /// What its records say, if somebody wants them.
+    pub story: Option<Box<Story>>,
 }
 
 /// The ids of a delivery. `None`: it has none, or they are not remembered.
@@ -43,7 +46,8 @@ impl Held {
 impl delivery::Parcel for Shipment {
     fn bytes(&self) -> usize {
         let letter = self.letter.as_ref().map_or(0, |facts| facts.bytes());
-        self.parcel.bytes().saturating_add(OVERHEAD).saturating_add(letter)
+        let story = self.story.as_ref().map_or(0, |story| story.bytes());
+        self.parcel.bytes().saturating_add(OVERHEAD).saturating_add(letter).saturating_add(story)
     }
 }
 

@@ -8,6 +8,7 @@ mod handed_off;
 mod loops;
 mod orders;
 mod passed_on;
+mod records;
 mod repeated;
 mod runs;
 

@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Ledger, Outcome};
+use super::host::Host;
+use super::story::Story;
+use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Outcome};
 use crate::deduplication::Id;
 use crate::delivery::{End, Instant};
 use crate::reply::{Acknowledgement, Reply, Settled, SettledDelivery};
@@ -81,6 +83,7 @@ struct Joined {
     id: Id,
     reason: DropReason,
     place: Place,
+    story: Option<Box<Story>>,
 }
 
 #[derive(Debug)]
@@ -211,33 +214,33 @@ impl Waiting {
     }
 
     /// A delivery waits for another one, which is on its way under this id. `reason`: what it is if that one is delivered.
-    pub fn join(&mut self, id: Id, reason: DropReason, place: Place) {
+    pub fn join(&mut self, id: Id, reason: DropReason, place: Place, story: Option<Box<Story>>) {
         self.started(&place);
-        self.joined.push(Joined { id, reason, place });
+        self.joined.push(Joined { id, reason, place, story });
     }
 
     /// A delivery that was on its way under this id has ended, and with it those that wait for it.
-    pub fn end_joined(&mut self, id: Id, is_delivered: bool, ledger: &mut impl Ledger) {
+    pub fn end_joined(&mut self, id: Id, is_delivered: bool, host: &mut impl Host) {
         if self.joined.is_empty() {
             return;
         }
         let (ended, others) = std::mem::take(&mut self.joined).into_iter().partition(|one| one.id == id);
         self.joined = others;
-        for Joined { reason, place, .. } in ended {
-            let outcome = if is_delivered { Outcome::Dropped(reason) } else { Outcome::GivenBack };
-            self.count(&place, outcome, ledger);
+        for joined in ended {
+            let outcome = if is_delivered { Outcome::Dropped(joined.reason) } else { Outcome::GivenBack };
+            self.count(&joined, outcome, host);
         }
     }
 
     /// Gives back what waits for another delivery that has not ended in time.
-    pub fn give_up(&mut self, now: Instant, ledger: &mut impl Ledger) {
+    pub fn give_up(&mut self, now: Instant, host: &mut impl Host) {
         let requests = &self.requests;
         let is_late = |place: &Place| requests.get(&place.request).is_none_or(|open| open.until <= now);
         let (late, others) =
             std::mem::take(&mut self.joined).into_iter().partition(|joined: &Joined| is_late(&joined.place));
         self.joined = others;
-        for Joined { place, .. } in late {
-            self.count(&place, Outcome::GivenBack, ledger);
+        for joined in late {
+            self.count(&joined, Outcome::GivenBack, host);
         }
     }
 
@@ -257,8 +260,11 @@ impl Waiting {
         }
     }
 
-    fn count(&mut self, place: &Place, outcome: Outcome, ledger: &mut impl Ledger) {
-        ledger.delivery(place.reference(), outcome);
+    fn count(&mut self, Joined { place, story, .. }: &Joined, outcome: Outcome, host: &mut impl Host) {
+        host.delivery(place.reference(), outcome);
+        if let Some(story) = story {
+            story.ended(outcome, None, host);
+        }
         self.settle(place, outcome, 0, Duration::ZERO);
         self.finish(place);
     }

@@ -6,6 +6,7 @@ use super::host::Host;
 use super::line::Line;
 use super::parsed_request::{Provenance, Sender};
 use super::reading::Reading;
+use super::story::Story;
 use crate::accounting::{DropReason, Outcome};
 use crate::config::Integration;
 use crate::consent::{EventConsent, EventIntegrations};
@@ -24,6 +25,8 @@ pub struct Wanted<'c> {
     pub at: usize,
     pub integration: &'c Integration,
     pub planned: Planned<'c>,
+    /// What its records say, if somebody wants them.
+    pub story: Option<Box<Story>>,
 }
 
 /// The integrations that send an event of this name, listen to its source, and are those that its sender names. Those that hand
@@ -44,7 +47,7 @@ pub fn wanted<'c>(
             && !config.is_carrier(at)
             && reading.may_leave_by(integration);
         if let Some(planned) = integration.plan.find(name, &dialects).filter(|_| listens) {
-            wanted.push(Wanted { at, integration, planned });
+            wanted.push(Wanted { at, integration, planned, story: None });
         }
     }
     wanted
@@ -61,7 +64,7 @@ pub fn judge<'c, 'r>(
     consent: &EventConsent<'_, '_>,
     context: &EventContext<'_>,
     policy: ClientFromContext,
-    reading: &Reading<'r>,
+    (asked, reading): (Asked<'_>, &Reading<'r>),
     host: &mut impl Host,
 ) -> Vec<Judgement<'c>> {
     let config = reading.config;
@@ -69,8 +72,12 @@ pub fn judge<'c, 'r>(
     let integrations = EventIntegrations::read(integrations);
     let is_stale = reading.age(event).is_some_and(|age| age > config.limits.event_age);
     let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
-    let mut judge = |wanted: Wanted<'c>| {
-        let allowed = allowed(wanted.integration, &integrations, consent, reading.cookies(), host);
+    let mut judge = |mut wanted: Wanted<'c>| {
+        if host.wants_records() {
+            wanted.story =
+                Some(Story::of(event, asked.source_id(config), wanted.integration, &config.fields));
+        }
+        let allowed = allowed(&mut wanted, &integrations, consent, reading.cookies(), host);
         (wanted, allowed.and(fresh).err())
     };
     let mut judged: Vec<_> = wanted.into_iter().map(&mut judge).collect();
@@ -95,7 +102,9 @@ pub fn handed_off<'c>(
     let rank = allowed.map(|(wanted, _)| wanted.planned.rank).max()?;
     let integration = reading.config.integrations.get(hand_off.lane)?;
     let planned = integration.plan.any(name, rank)?;
-    Some(Wanted { at: hand_off.lane, integration, planned })
+    let story = judged.iter().find_map(|(wanted, _)| wanted.story.as_ref());
+    let story = story.map(|story| story.for_hand_off(integration));
+    Some(Wanted { at: hand_off.lane, integration, planned, story })
 }
 
 /// Counts what was decided. Returns the integrations that may have the event.
@@ -110,7 +119,10 @@ pub fn permitted<'c>(
         host.delivery(wanted.integration.reference(), Outcome::Matched);
         match reason {
             None => permitted.push(wanted),
-            Some(reason) => asked.ended(wanted.integration, Outcome::Dropped(reason), line.waiting, host),
+            Some(reason) => {
+                let story = wanted.story.as_deref();
+                asked.ended(wanted.integration, Outcome::Dropped(reason), story, line.waiting, host);
+            }
         }
     }
     permitted
@@ -118,7 +130,7 @@ pub fn permitted<'c>(
 
 /// Whether the visitor allows an integration to have an event.
 fn allowed(
-    integration: &Integration,
+    Wanted { integration, story, .. }: &mut Wanted<'_>,
     integrations: &EventIntegrations<'_>,
     consent: &EventConsent<'_, '_>,
     cookies: &Cookies<'_>,
@@ -135,6 +147,9 @@ fn allowed(
     };
     if host.explains() {
         host.decided(&integration.name, &decision.basis.to_string());
+    }
+    if let Some(story) = story {
+        story.set_consent(decision.basis.to_string());
     }
     decision.outcome?;
     if integration.destination.opted_out(cookies) { Err(DropReason::OptedOut) } else { Ok(()) }

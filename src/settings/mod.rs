@@ -7,6 +7,7 @@
 //! object with required keys.
 
 mod document;
+mod headers;
 mod invalid;
 mod node;
 mod one_or_more;
@@ -22,6 +23,7 @@ mod time;
 mod whole;
 
 pub use document::{Document, Settings, of_text};
+pub use headers::Headers;
 pub use invalid::Invalid;
 pub use one_or_more::OneOrMore;
 pub use secret::{MASK, Secret};

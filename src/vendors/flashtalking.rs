@@ -13,7 +13,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde_inline_default::serde_inline_default;
 
 use super::vendor::{
-    Attempt, Callout, Content, Destination, Parcel, Vendor, forwardable, presentable, tell_unusable,
+    Attempt, Callout, Content, Destination, Parcel, Shown, Vendor, forwardable, presentable, tell_unusable,
 };
 use crate::delivery::Redirects;
 use crate::identity::{Client, Cookies};
@@ -55,6 +55,10 @@ impl Vendor for Flashtalking {
     /// Not for every event: on a page of a product `ftXRef` may be the product, which many visitors see.
     fn order_target(&self, vendor_event: &str) -> Option<&'static str> {
         CONVERSIONS.contains(&vendor_event).then_some("ftXRef")
+    }
+
+    fn shown(&self, name: &str) -> Shown {
+        if name == "cachebuster" || Parameters.may_be_quoted(name) { Shown::Plain } else { Shown::Masked }
     }
 
     #[cfg(feature = "schema")]

@@ -9,7 +9,7 @@ mod vendor;
 mod webhook;
 
 pub use vendor::{
-    Attempt, Callout, Content, Destination, Parcel, Purpose, Unsealed, Vendor, Whole, forwardable,
+    Attempt, Callout, Content, Destination, Parcel, Purpose, Shown, Unsealed, Vendor, Whole, forwardable,
     presentable,
 };
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_inline_default::serde_inline_default;
 
 use super::body::{Body, is_body_path};
-use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Vendor};
+use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Shown, Vendor};
 use crate::delivery::Redirects;
 use crate::identity::Client;
 use crate::json;
@@ -50,6 +50,17 @@ impl Vendor for Podsights {
 
     fn is_personal(&self, member: &str) -> bool {
         matches!(member, "id" | "em" | "ip" | "user_agent")
+    }
+
+    fn shown(&self, name: &str) -> Shown {
+        match name {
+            "event" => Shown::Plain,
+            "ip" => Shown::Ip,
+            "user_agent" => Shown::UserAgent,
+            "url" => Shown::Url,
+            _ if BodyPaths.may_be_quoted(name) => Shown::Plain,
+            _ => Shown::Masked,
+        }
     }
 
     #[cfg(feature = "schema")]

@@ -52,6 +52,12 @@ pub trait Vendor: Sync {
         false
     }
 
+    /// How much of a value of a request is shown in a record: a parameter of the path, or a member of the body, dotted. What can't be
+    /// about a person nor is free text may be seen; of everything else only its type and length.
+    fn shown(&self, name: &str) -> Shown {
+        if self.targets().may_be_quoted(name) { Shown::Plain } else { Shown::Masked }
+    }
+
     /// Whether a delivery by this preset (`None`: the default one) holds the whole event, as [`Content::whole`]. Then there are no
     /// mappings.
     fn sends_whole_events(&self, _preset: Option<&str>) -> bool {
@@ -116,6 +122,21 @@ pub trait Destination {
 
     /// Makes the request of one attempt.
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a>;
+}
+
+/// How much of a value a record shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it.
+    Plain,
+    /// Of an IP address the first two parts.
+    Ip,
+    /// Of a User-Agent the browser's name.
+    UserAgent,
+    /// Of a URL scheme, host and path, without what looks like an id.
+    Url,
+    /// Its type and length.
+    Masked,
 }
 
 /// What an integration's deliveries are for.

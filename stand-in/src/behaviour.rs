@@ -33,7 +33,7 @@ pub struct Behaviour {
     pub hold: bool,
     /// Answers before the request's body is read. HTTP/1 only.
     pub early: bool,
-    /// Refuses connections (the collector, the webhook) or resets the TLS handshake (a vendor), and closes what is open.
+    /// Refuses connections (the collector, the webhook, the records) or resets the TLS handshake (a vendor), and closes what is open.
     pub refuse: bool,
     /// Says GOAWAY on each connection after this many requests, and answers what it has. HTTP/2 only.
     pub goaway_after: Option<u64>,
@@ -109,6 +109,11 @@ impl Reply {
         Self { status, headers, body: body.into(), reset: None }
     }
 
+    /// `{"error": message}`.
+    pub fn error(status: u16, message: &str) -> Self {
+        Self::new(status, "application/json", serde_json::json!({"error": message}).to_string())
+    }
+
     /// As the real destination answers a request that it accepts.
     fn normal(to: Destination, path: &[u8]) -> Self {
         match to {
@@ -118,7 +123,7 @@ impl Reply {
                 Self::new(200, "image/gif", GIF)
             }
             Destination::Collector => Self::new(200, "application/json", r#"{"success":true}"#),
-            Destination::Webhook => Self::new(202, "application/json", "{}"),
+            Destination::Webhook | Destination::Records => Self::new(202, "application/json", "{}"),
         }
     }
 }
@@ -166,6 +171,7 @@ impl Behaviours {
         self.current.send_replace(Arc::new(Active { behaviour, seen: AtomicU64::new(0) }));
     }
 
+    /// Whether connections are refused.
     pub fn refuses(&self) -> bool {
         self.current.borrow().behaviour.refuse
     }

@@ -1,20 +1,25 @@
-//! The control interface: shows received requests, and sets how to answer. JSON over plain HTTP.
+//! The control interface: what was received, waiting for it, how to answer, and starting anew. JSON over plain HTTP, for tests
+//! and for people. docs/integration-tests.md describes it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::behaviour::{Behaviour, Reply};
 use crate::destination::{Destination, PerDestination};
 use crate::http1::{Http1, Request};
+use crate::journal::{self, Wanted};
+use crate::query::{Expected, Query};
+use crate::records;
 use crate::serve;
 use crate::stand_in::StandIn;
 
-const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// How many other requests an answer names where those that were expected are missing.
+const MAX_OTHERS: usize = 20;
 
 #[derive(Clone)]
 pub struct Control {
@@ -34,9 +39,8 @@ pub async fn serve(control: Control, listener: TcpListener) {
 async fn connection(control: Control, stream: TcpStream) {
     let mut connection = Http1::new(stream);
     while let Ok(Some(request)) = connection.request().await {
-        let reply = control.reply(&request).await.unwrap_or_else(|error| {
-            Reply::new(400, "application/json", json!({"error": format!("{error:#}")}).to_string())
-        });
+        let reply = control.reply(&request).await;
+        let reply = reply.unwrap_or_else(|error| Reply::error(400, &format!("{error:#}")));
         if connection.respond(&reply).await.is_err() {
             return;
         }
@@ -44,49 +48,88 @@ async fn connection(control: Control, stream: TcpStream) {
 }
 
 impl Control {
+    /// # Errors
+    /// Where the request makes no sense, to be answered with 400.
     async fn reply(&self, request: &Request) -> Result<Reply> {
         let target = String::from_utf8_lossy(&request.path);
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let query = Query(query);
-        match (request.method.as_str(), path) {
-            ("GET", "/requests") => self.requests(200, query.destination()?),
-            ("GET", "/requests/wait") => self.wait(&query).await,
-            ("DELETE", "/requests") => {
+        let segments: Vec<_> = path.trim_matches('/').split('/').collect();
+        match (request.method.as_str(), segments.as_slice()) {
+            ("GET", ["health"]) => self.health(),
+            ("GET", ["requests"]) => self.requests(None, query).await,
+            ("GET", ["requests", name]) => self.requests(Some(destination(name)?), query).await,
+            ("DELETE", ["requests"]) => {
                 self.stand_in.journal.forget();
                 Ok(empty())
             }
-            ("GET", "/tally") => self.tally(query.get("ids").is_some_and(|ids| ids == "1")),
-            ("PUT", path) => {
-                let name =
-                    path.strip_prefix("/behaviour/").context("expected PUT /behaviour/{destination}")?;
-                self.set_behaviour(destination(name)?, Behaviour::parse(&request.body)?).await?;
+            ("GET", ["records"]) => self.records(query).await,
+            ("DELETE", ["records"]) => {
+                self.stand_in.records.forget();
                 Ok(empty())
             }
-            (method, path) => Ok(Reply::new(
+            ("PUT", ["behaviour", name]) => {
+                let to = destination(name)?;
+                self.stand_in.behaviour(to).set(Behaviour::parse(&request.body)?);
+                self.until_in_force(to).await?;
+                Ok(empty())
+            }
+            ("POST", ["reset"]) => {
+                self.stand_in.reset();
+                for to in Destination::ALL {
+                    self.until_in_force(to).await?;
+                }
+                Ok(empty())
+            }
+            ("GET", ["tally"]) => self.tally(Query::parse(query, &["ids"])?.get("ids") == Some("1")),
+            (method, _) => Ok(Reply::error(
                 404,
-                "application/json",
-                json!({"error": format!("there is no {method} {path}")}).to_string(),
+                &format!("there is no {method} {path}; `stand-in --help` lists what there is"),
             )),
         }
     }
 
-    fn requests(&self, status: u16, to: Option<Destination>) -> Result<Reply> {
-        Ok(Reply::new(status, "application/json", self.stand_in.journal.json(to)?))
+    fn health(&self) -> Result<Reply> {
+        let (records, forgotten) = self.stand_in.records.counts();
+        json_reply(&json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "requests": self.stand_in.journal.len(),
+            "records": records,
+            "records_forgotten": forgotten,
+        }))
     }
 
-    async fn wait(&self, query: &Query<'_>) -> Result<Reply> {
-        let to =
-            query.destination()?.context("wait needs to=flashtalking, podsights, collector or webhook")?;
-        let count = query.number("count")?.unwrap_or(1);
-        let timeout = query.number("timeout_ms")?.map_or(DEFAULT_WAIT, Duration::from_millis);
-        let enough = self.stand_in.journal.wait(to, count, timeout).await;
-        self.requests(if enough { 200 } else { 408 }, Some(to))
+    /// The requests that the filters let through. With `count` or `within` it waits for them, and answers 404 if they don't come.
+    async fn requests(&self, to: Option<Destination>, query: &str) -> Result<Reply> {
+        let query = Query::parse(query, &[&journal::FILTERS[..], &["count", "within"]].concat())?;
+        let (journal, wanted) = (&self.stand_in.journal, Wanted { to, query: &query });
+        if let Some(expected) = query.expected()?
+            && !journal.wait(&wanted, expected).await
+        {
+            let what = format!("requests to {}", to.map_or("any destination", Destination::name));
+            let others = journal.others(&wanted, MAX_OTHERS);
+            return missing(&what, &query, expected, &journal.json(&wanted)?, others);
+        }
+        json_reply(&journal.json(&wanted)?)
     }
 
-    async fn set_behaviour(&self, of: Destination, behaviour: Behaviour) -> Result<()> {
-        let refuse = behaviour.refuse;
-        self.stand_in.behaviour(of).set(behaviour);
-        if let Some(listening) = self.listening.of(of) {
+    /// The same of the filter's records.
+    async fn records(&self, query: &str) -> Result<Reply> {
+        let query = Query::parse(query, &[&records::FILTERS[..], &["count", "within"]].concat())?;
+        let records = &self.stand_in.records;
+        if let Some(expected) = query.expected()?
+            && !records.wait(&query, expected).await
+        {
+            let found = to_raw_value(&records.matching(&query))?;
+            return missing("records", &query, expected, &found, records.others(&query, MAX_OTHERS));
+        }
+        json_reply(&records.matching(&query))
+    }
+
+    /// Waits until the ports in plain HTTP listen or refuse connections, as the behaviour says.
+    async fn until_in_force(&self, to: Destination) -> Result<()> {
+        let refuse = self.stand_in.behaviour(to).refuses();
+        if let Some(listening) = self.listening.of(to) {
             listening.clone().wait_for(|listens| *listens != refuse).await?;
         }
         Ok(())
@@ -96,34 +139,46 @@ impl Control {
         let tallies = self.stand_in.tallies();
         let all: serde_json::Map<_, _> =
             Destination::ALL.iter().map(|to| (to.name().to_owned(), tallies.of(*to).json(ids))).collect();
-        Ok(Reply::new(200, "application/json", serde_json::to_vec(&all)?))
+        json_reply(&all)
     }
+}
+
+fn json_reply(value: &impl serde::Serialize) -> Result<Reply> {
+    Ok(Reply::new(200, "application/json", serde_json::to_vec(value)?))
 }
 
 fn empty() -> Reply {
     Reply::new(200, "application/json", "{}")
 }
 
+/// 404 with what there is instead: `found` has all that the filters let through, `others` in words what they left out.
+fn missing(
+    what: &str,
+    query: &Query,
+    expected: Expected,
+    found: &RawValue,
+    others: Vec<String>,
+) -> Result<Reply> {
+    let Expected { count, within } = expected;
+    let here = serde_json::from_str::<Vec<&RawValue>>(found.get())?.len();
+    let error = format!(
+        "expected {count} {what}{} within {within:?}, found {here}; others: {}",
+        query.in_words(),
+        others.len()
+    );
+    #[derive(serde::Serialize)]
+    struct Missing<'a> {
+        error: String,
+        found: &'a RawValue,
+        others: Vec<String>,
+    }
+    Ok(Reply::new(404, "application/json", serde_json::to_vec(&Missing { error, found, others })?))
+}
+
 fn destination(name: &str) -> Result<Destination> {
-    Destination::named(name)
-        .with_context(|| format!("{name:?} is none of flashtalking, podsights, collector, webhook"))
+    let known = Destination::ALL.map(Destination::name).join(", ");
+    Destination::named(name).with_context(|| format!("unknown destination {name:?}: expected one of {known}"))
 }
 
-struct Query<'a>(&'a str);
-
-impl Query<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        form_urlencoded::parse(self.0.as_bytes())
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.into())
-    }
-
-    fn destination(&self) -> Result<Option<Destination>> {
-        self.get("to").map(|name| destination(&name)).transpose()
-    }
-
-    fn number(&self, name: &str) -> Result<Option<u64>> {
-        let number = self.get(name).map(|value| value.parse());
-        number.transpose().with_context(|| format!("{name}: expected a whole number"))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,13 @@ pub enum Destination {
     Collector,
     /// Any receiver of HTTP: a queue, a warehouse.
     Webhook,
+    /// The receiver of the filter's records of what became of each event.
+    Records,
 }
 
 impl Destination {
-    pub const ALL: [Self; 4] = [Self::Flashtalking, Self::Podsights, Self::Collector, Self::Webhook];
+    pub const ALL: [Self; 5] =
+        [Self::Flashtalking, Self::Podsights, Self::Collector, Self::Webhook, Self::Records];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -21,6 +24,7 @@ impl Destination {
             Self::Podsights => "podsights",
             Self::Collector => "collector",
             Self::Webhook => "webhook",
+            Self::Records => "records",
         }
     }
 
@@ -34,7 +38,7 @@ impl Destination {
         match self {
             Self::Flashtalking => Some("servedby.flashtalking.com"),
             Self::Podsights => Some("collector.podsights.com"),
-            Self::Collector | Self::Webhook => None,
+            Self::Collector | Self::Webhook | Self::Records => None,
         }
     }
 
@@ -44,7 +48,7 @@ impl Destination {
 }
 
 /// One value for each destination.
-pub struct PerDestination<T>([T; 4]);
+pub struct PerDestination<T>([T; 5]);
 
 impl<T> PerDestination<T> {
     pub fn new(make: impl Fn(Destination) -> T) -> Self {

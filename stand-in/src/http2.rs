@@ -92,7 +92,7 @@ async fn answer(
     mut respond: SendResponse<Bytes>,
     dropped: &Notify,
 ) {
-    let pending = stand_in.receive(peer, request);
+    let mut pending = stand_in.receive(peer, request);
     let reply = tokio::select! {
         reply = pending.reply() => reply,
         _ = std::future::poll_fn(|context| respond.poll_reset(context)) => return,

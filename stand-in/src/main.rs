@@ -1,16 +1,20 @@
 //! Simulates Flashtalking, Podsights, the collector and any other receiver on this machine, so that the gateway can be run, tested and measured
-//! without them. See `stand-in --help`; CONTROL below is its interface for tests.
+//! without them. See `stand-in --help`; docs/integration-tests.md is for those who test a gateway with it.
 #![allow(clippy::indexing_slicing)] // a tool of ours: what is indexed here was measured the line before
 
 mod behaviour;
 mod certificates;
+mod changes;
 mod control;
 mod destination;
 mod gateway;
 mod http1;
 mod http2;
 mod journal;
+mod orders;
 mod print;
+mod query;
+mod records;
 mod serve;
 mod stand_in;
 mod tally;
@@ -41,8 +45,10 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
   --vendors ADDR        where both vendors are served, by TLS; told apart by SNI (port 0: any free one)
   --collector ADDR      where the collector is served, in plain HTTP
   --webhook ADDR        where a receiver of webhooks is served, in plain HTTP (default: nowhere)
+  --records ADDR        where the filter's records are taken, in plain HTTP, by POST /v1/records (default: nowhere)
   --control ADDR        where the control interface is served
   --dir DIR             where files are written: ca.pem, and with --envoy-yaml the gateway's
+  --ca FILE             write the certificate of the vendors' authority there too, for a gateway that trusts this file
   --envoy-yaml FILE     write DIR/envoy.yaml: this file with local addresses, trusted CA and paths
   --filter-yaml FILE    write DIR/conversion-relay.yaml: this file with the module's path
   --module FILE         the WebAssembly module
@@ -50,30 +56,35 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
   --admin-port PORT     Envoy's admin port (default 0: any free one)
   --gateway-ip IP       where the gateway and its admin listen (default 127.0.0.1)
   --host NAME           where the gateway finds this program (default: the IP addresses it listens on)
-  --journal N           requests kept for GET /requests (default 100000)
+  --journal N           requests kept for GET /requests, and records for GET /records (default 100000)
   --quiet               don't print the callouts
 
 Prints `stand-in ready {json}` once it serves, then each callout, with secrets as ***.
 
-CONTROL
-  GET /requests[?to=D]                            what D received; D: flashtalking, podsights, collector
-                                                  or webhook
-  GET /requests/wait?to=D&count=N&timeout_ms=T    the same once there are N of them; 408 if there aren't in time
-  DELETE /requests                                forget them
+CONTROL, for tests: docs/integration-tests.md describes it. D: flashtalking, podsights, collector, webhook or records
+  GET /requests[/D]?order=&path=&method=          what was received, oldest first
+      ...&count=N&within=5s                       waits until there are N (1) of them; 404 if there aren't in time
+  GET /records?order=&message=&event=&what=&source=&integration=&vendor=&outcome=&reason=[&count=N&within=5s]
+                                                  the filter's records, in the same way
   PUT /behaviour/D                                {status, headers, body, body_bytes: N, delay_ms,
                                                   reset: before_headers|mid_response|refused_stream|connection,
                                                   share: 0..1, times: N, hold: bool, early: bool, refuse: bool,
                                                   goaway_after: N, goaway_abrupt: bool, max_streams: N};
                                                   {} as usual again
+  POST /reset                                     forgets all that was received; every destination answers as usual
+  DELETE /requests, DELETE /records               forgets only these
   GET /tally[?ids=1]                              requests, answers by status, orders seen and seen repeatedly
+  GET /health                                     200 once it serves
 ";
 
 struct Options {
     vendors: SocketAddr,
     collector: SocketAddr,
     webhook: Option<SocketAddr>,
+    records: Option<SocketAddr>,
     control: SocketAddr,
     dir: PathBuf,
+    ca: Option<PathBuf>,
     gateway: Option<Gateway>,
     journal: usize,
     quiet: bool,
@@ -104,7 +115,8 @@ fn main() -> Result<()> {
 
 /// None where help was asked for.
 fn options(mut arguments: Parser) -> Result<Option<Options>> {
-    let (mut vendors, mut collector, mut webhook, mut control, mut dir) = (None, None, None, None, None);
+    let (mut vendors, mut collector, mut webhook, mut records) = (None, None, None, None);
+    let (mut control, mut dir, mut ca) = (None, None, None);
     let (mut envoy_yaml, mut filter_yaml, mut module) = (None, None, None);
     let (mut listen, mut host) = (IpAddr::V4(Ipv4Addr::LOCALHOST), None);
     let (mut gateway_port, mut admin_port, mut journal, mut quiet) = (0, 0, 100_000, false);
@@ -113,8 +125,10 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
             Arg::Long("vendors") => vendors = Some(arguments.value()?.parse()?),
             Arg::Long("collector") => collector = Some(arguments.value()?.parse()?),
             Arg::Long("webhook") => webhook = Some(arguments.value()?.parse()?),
+            Arg::Long("records") => records = Some(arguments.value()?.parse()?),
             Arg::Long("control") => control = Some(arguments.value()?.parse()?),
             Arg::Long("dir") => dir = Some(PathBuf::from(arguments.value()?)),
+            Arg::Long("ca") => ca = Some(PathBuf::from(arguments.value()?)),
             Arg::Long("envoy-yaml") => envoy_yaml = Some(PathBuf::from(arguments.value()?)),
             Arg::Long("filter-yaml") => filter_yaml = Some(PathBuf::from(arguments.value()?)),
             Arg::Long("module") => module = Some(PathBuf::from(arguments.value()?)),
@@ -137,8 +151,10 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
         vendors: vendors.context("--vendors is missing")?,
         collector: collector.context("--collector is missing")?,
         webhook,
+        records,
         control: control.context("--control is missing")?,
         dir: dir.context("--dir is missing")?,
+        ca,
         gateway: gateway.transpose()?,
         journal,
         quiet,
@@ -151,11 +167,14 @@ async fn run(options: Options) -> Result<()> {
     let dir = options.dir.canonicalize()?;
     let authority = Authority::new().context("cannot make certificates")?;
     let ca = dir.join("ca.pem");
-    std::fs::write(&ca, authority.pem()).with_context(|| format!("cannot write {}", ca.display()))?;
+    for file in [Some(&ca), options.ca.as_ref()].into_iter().flatten() {
+        std::fs::write(file, authority.pem()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
 
     let vendors = Port::reserve(options.vendors).context("--vendors")?;
     let collector = Port::reserve(options.collector).context("--collector")?;
     let webhook = options.webhook.map(Port::reserve).transpose().context("--webhook")?;
+    let records = options.records.map(Port::reserve).transpose().context("--records")?;
     let control = Port::reserve(options.control).context("--control")?;
     let (vendors_listener, control_listener) = (vendors.listen()?, control.listen()?);
 
@@ -163,6 +182,7 @@ async fn run(options: Options) -> Result<()> {
         "vendors": vendors.address,
         "collector": collector.address,
         "webhook": webhook.as_ref().map(|webhook| webhook.address),
+        "records": records.as_ref().map(|records| records.address),
         "control": control.address,
         "ca": ca,
     });
@@ -193,7 +213,12 @@ async fn run(options: Options) -> Result<()> {
     tokio::spawn(serve::vendors(stand_in.clone(), vendors_listener, configs));
     let mut listening = PerDestination::new(|_| None);
     let mut plain = JoinSet::new();
-    for (to, port) in [(Destination::Collector, Some(collector)), (Destination::Webhook, webhook)] {
+    let ports = [
+        (Destination::Collector, Some(collector)),
+        (Destination::Webhook, webhook),
+        (Destination::Records, records),
+    ];
+    for (to, port) in ports {
         if let Some(port) = port {
             let (listens, watched) = watch::channel(false);
             *listening.of_mut(to) = Some(watched);

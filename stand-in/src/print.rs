@@ -5,18 +5,17 @@ use std::fmt::Write;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::destination::Destination;
 use crate::journal::Received;
 
 /// Fields of a vendor's body that are secret: the Podsights pixel key.
 const SECRET_FIELDS: [&str; 1] = ["key"];
 const MASK: &str = "***";
 
-/// A request as text, with a newline at its end. Of the collector's and the webhook's requests, which carry visitors' own data, and
-/// secrets that are known to nobody here, only the first line.
+/// A request as text, with a newline at its end. Of the collector's, the webhook's and the records' requests, which carry visitors'
+/// own data, and secrets that are known to nobody here, only the first line.
 pub fn readable(request: &Received) -> String {
     let path = String::from_utf8_lossy(&request.path);
-    if matches!(request.to, Destination::Collector | Destination::Webhook) {
+    if request.to.host().is_none() {
         let path = path.split('?').next().unwrap_or_default();
         return format!(
             "{:<12}  {} {path}  ({} bytes)\n",
@@ -75,21 +74,15 @@ impl<'de> Deserialize<'de> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destination::Destination;
+    use crate::journal::tests::received;
 
     fn podsights(body: &str) -> Received {
         Received {
-            seq: 0,
-            at_ms: 0,
-            at_us: 0,
-            to: Destination::Podsights,
             method: "POST".into(),
-            path: "/v1/server".into(),
             version: "HTTP/2",
-            sni: None,
-            alpn: None,
             headers: vec![("content-type".into(), "application/json".into())],
-            head: None,
-            body: body.into(),
+            ..received(Destination::Podsights, "/v1/server", body)
         }
     }
 

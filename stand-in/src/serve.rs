@@ -197,7 +197,7 @@ async fn http1_requests<S: Connection>(
         }
         aborts(stand_in, peer, connection.body(&mut request).await)?;
         let closes = request.closes_connection();
-        let pending = stand_in.receive(peer, request.into());
+        let mut pending = stand_in.receive(peer, request.into());
         let reply = match early {
             Some(reply) => {
                 pending.settle(Ending::Answered(reply.status));

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::destination::Destination;
 use crate::journal::Received;
+use crate::orders;
 
 /// Distinct order ids that are told apart; later ones are counted together.
 const MAX_IDS: usize = 2_000_000;
@@ -40,6 +40,7 @@ struct Hits {
 }
 
 /// How the answer to a request ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Ending {
     Answered(u16),
     Reset,
@@ -50,7 +51,7 @@ impl Tally {
     /// Counts a request and gives the order id in it, if there is one, for [`Tally::settle`].
     pub fn receive(&mut self, request: &Received) -> Option<String> {
         self.requests += 1;
-        let id: String = order_id(request)?.chars().take(MAX_ID_CHARS).collect();
+        let id: String = orders::of_callout(request)?.chars().take(MAX_ID_CHARS).collect();
         if self.ids.len() >= MAX_IDS && !self.ids.contains_key(&id) {
             self.ids_beyond_bound += 1;
             return None;
@@ -99,49 +100,11 @@ impl Tally {
     }
 }
 
-/// The order that a callout reports.
-fn order_id(request: &Received) -> Option<String> {
-    match request.to {
-        Destination::Flashtalking => {
-            let query = request.path.splitn(2, |byte| *byte == b'?').nth(1)?;
-            let mut parameters = form_urlencoded::parse(query);
-            parameters.find(|(name, _)| name == "ftXRef").map(|(_, value)| value.into_owned())
-        }
-        Destination::Podsights => {
-            #[derive(Deserialize)]
-            struct Order {
-                order_id: Value,
-            }
-            match serde_json::from_slice::<Order>(&request.body).ok()?.order_id {
-                Value::String(id) => Some(id),
-                Value::Number(id) => Some(id.to_string()),
-                _ => None,
-            }
-        }
-        Destination::Collector | Destination::Webhook => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn received(to: Destination, path: &str, body: &str) -> Received {
-        Received {
-            seq: 0,
-            at_ms: 0,
-            at_us: 0,
-            to,
-            method: "GET".into(),
-            path: path.into(),
-            version: "HTTP/1.1",
-            sni: None,
-            alpn: None,
-            headers: Vec::new(),
-            head: None,
-            body: body.into(),
-        }
-    }
+    use crate::destination::Destination;
+    use crate::journal::tests::received;
 
     #[test]
     fn an_order_sent_twice_is_counted_as_repeated() {

@@ -79,7 +79,8 @@ pub fn under_load<T>(gateway: &Gateway, pace: &Pace, meanwhile: impl FnOnce() ->
     (accepted.into_inner(), result)
 }
 
-struct OnDrop<F: FnMut()>(F);
+/// Calls it when it is dropped, also by a panic.
+pub struct OnDrop<F: FnMut()>(pub F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {

@@ -9,7 +9,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod durable;
+mod held;
 mod load;
+mod others;
 mod report;
 mod rows;
 mod soak;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let rows: Vec<&Row> = ROWS
         .iter()
         .chain(durable::ROWS)
+        .chain(held::ROWS)
         .filter(|row| words.is_empty() || words.iter().any(|word| row.name.contains(*word)))
         .collect();
     let reports = run(&rows, &pace);

@@ -54,6 +54,8 @@ pub struct Report {
 struct OfVendor {
     name: &'static str,
     books: Books,
+    /// Deliveries that were given back to their sender, which pushes them again.
+    given_back: u64,
     /// Callouts that the vendor answered, and those of which nobody knows whether it saw them.
     answered: u64,
     unanswered: u64,
@@ -77,6 +79,7 @@ impl OfVendor {
         Self {
             name: integration,
             books: Books::of(gateway, integration),
+            given_back: sum(page, DELIVERIES, &[("integration", integration), ("outcome", "given_back")]),
             answered: callouts(&["2xx", "3xx", "4xx", "429", "5xx"]),
             unanswered: callouts(&["timeout", "transport", "unusable"]),
             requests: count(&tally["requests"]) + count(&tally["aborted"]),
@@ -175,7 +178,8 @@ impl Report {
     pub fn failures(&self) -> Vec<String> {
         let mut failures = self.broken.clone();
         for vendor in &self.vendors {
-            let OfVendor { name, books, answered, unanswered, requests, distinct, twice } = vendor;
+            let OfVendor { name, books, given_back, answered, unanswered, requests, distinct, twice } =
+                vendor;
             let mut claim = |holds: bool, text: String| {
                 if !holds {
                     failures.push(format!("{name}: {text}"));
@@ -183,10 +187,11 @@ impl Report {
             };
             let conversions = self.conversions;
             claim(
-                books.matched == conversions,
-                format!("{} matched of {conversions} accepted", books.matched),
+                books.matched == conversions + given_back,
+                format!("{} matched of {conversions} accepted, {given_back} given back", books.matched),
             );
-            claim(books.pending() == 0, format!("{} pending at the end", books.pending()));
+            let pending = books.pending().abs_diff(*given_back);
+            claim(pending == 0, format!("{pending} pending at the end"));
             claim(
                 self.claims.overflows || books.dropped == 0,
                 format!("{} lost within capacity: {:?}", books.dropped, self.dropped),

@@ -187,6 +187,18 @@ impl Connection {
         }
     }
 
+    /// Whether something of an answer is there to be read, or the server has closed the connection. Doesn't wait.
+    pub fn is_readable(&mut self) -> bool {
+        if !self.stream.buffer().is_empty() {
+            return true;
+        }
+        let stream = self.stream.get_mut();
+        stream.set_nonblocking(true).expect("cannot change a socket");
+        let seen = stream.peek(&mut [0]);
+        stream.set_nonblocking(false).expect("cannot change a socket");
+        !seen.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     pub fn set_read_timeout(&mut self, timeout: Duration) {
         self.stream.get_mut().set_read_timeout(Some(timeout)).expect("cannot set a timeout");
     }

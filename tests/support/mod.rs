@@ -16,6 +16,7 @@ pub mod documents;
 pub mod engine;
 mod envoy;
 pub mod hand_off;
+pub mod held;
 mod http;
 pub mod ledger;
 mod options;
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Webhook};
+pub use destination::Destination::{self, Collector, Flashtalking, Podsights, Records, Webhook};
 pub use engine::{DurableEngine, EngineOptions};
 pub use envoy::{Envoy, EnvoyOptions, binary as envoy_binary};
 pub use http::{Connection, Request, Response};
@@ -117,6 +118,16 @@ impl Gateway {
     /// usual. See `stand-in --help`.
     pub fn behave(&self, to: Destination, behaviour: Value) {
         self.stand_in.behave(to, &behaviour);
+    }
+
+    /// The stand-in's control interface, for tools that are told it.
+    pub fn control_address(&self) -> std::net::SocketAddr {
+        self.stand_in.ready.control
+    }
+
+    /// Where the stand-in takes the filter's records.
+    pub fn records_address(&self) -> std::net::SocketAddr {
+        self.stand_in.ready.records
     }
 
     /// Counts of all that one destination received and answered: `requests aborted answers{status} resets unanswered

@@ -87,8 +87,10 @@ pub struct Hits {
 /// What the stand-in says once it serves.
 #[derive(Debug, Deserialize)]
 pub struct Ready {
-    control: SocketAddr,
+    pub control: SocketAddr,
     pub webhook: SocketAddr,
+    /// Where the filter's records are taken.
+    pub records: SocketAddr,
     pub envoy_yaml: PathBuf,
     pub filter_yaml: PathBuf,
 }
@@ -110,6 +112,8 @@ impl StandIn {
                 "--collector",
                 "127.0.0.1:0",
                 "--webhook",
+                "127.0.0.1:0",
+                "--records",
                 "127.0.0.1:0",
                 "--control",
                 "127.0.0.1:0",
@@ -148,7 +152,7 @@ impl StandIn {
     }
 
     pub fn requests(&self, to: Destination) -> Vec<Received> {
-        received(&self.expect(&Request::get(&format!("/requests?to={}", to.name()))))
+        received(self.expect(&Request::get(&format!("/requests/{}", to.name()))).json())
     }
 
     /// What `to` received, once it is `count` or more. The error is what came in time.
@@ -159,9 +163,13 @@ impl StandIn {
         limit: Duration,
     ) -> Result<Vec<Received>, Vec<Received>> {
         let (name, limit) = (to.name(), limit.as_millis());
-        let target = format!("/requests/wait?to={name}&count={count}&timeout_ms={limit}");
-        let response = self.control(&Request::get(&target));
-        if response.status == 200 { Ok(received(&response)) } else { Err(received(&response)) }
+        let expected = if count == 0 { String::new() } else { format!("?count={count}&within={limit}ms") };
+        let response = self.control(&Request::get(&format!("/requests/{name}{expected}")));
+        match response.status {
+            200 => Ok(received(response.json())),
+            404 => Err(received(response.json()["found"].take())),
+            _ => panic!("the stand-in refused to wait: {}", response.text()),
+        }
     }
 
     pub fn forget(&self) {
@@ -189,8 +197,8 @@ impl Drop for StandIn {
     }
 }
 
-fn received(response: &Response) -> Vec<Received> {
-    serde_json::from_slice(&response.body).unwrap_or_else(|error| panic!("{error}: {}", response.text()))
+fn received(requests: Value) -> Vec<Received> {
+    serde_json::from_value(requests).expect("requests as the stand-in shows them")
 }
 
 /// The stand-in of the profile that the test itself was built with. Cargo puts programs beside the folder that the tests

@@ -107,7 +107,7 @@ impl DeliveryLedger for Books {
 }
 
 impl Ends<Item> for Books {
-    fn ended(&mut self, item: Item, end: End) {
+    fn ended(&mut self, _: IntegrationRef<'_>, item: Item, end: End) {
         self.0.borrow_mut().ended(&item, end);
     }
 }

@@ -99,14 +99,14 @@ impl<C, L: DeliveryLedger> DeliveryLedger for Both<'_, C, L> {
 }
 
 impl Ends<Named> for Books {
-    fn ended(&mut self, parcel: Named, end: End) {
+    fn ended(&mut self, _: IntegrationRef<'_>, parcel: Named, end: End) {
         self.ends.push((parcel.name, end));
     }
 }
 
 impl<P, C, L: Ends<P>> Ends<P> for Both<'_, C, L> {
-    fn ended(&mut self, parcel: P, end: End) {
-        self.1.ended(parcel, end);
+    fn ended(&mut self, integration: IntegrationRef<'_>, parcel: P, end: End) {
+        self.1.ended(integration, parcel, end);
     }
 }
 

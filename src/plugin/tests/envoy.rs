@@ -163,6 +163,14 @@ impl Envoy for FakeEnvoy {
         self.replies.borrow_mut().push((self.effective.get(), status));
     }
 
+    fn node_id(&self) -> Option<String> {
+        Some("gateway-1".to_owned())
+    }
+
+    fn logs(&self, level: log::Level) -> bool {
+        level <= log::Level::Info
+    }
+
     fn read_log_level(&self) {
         self.log_level_reads.set(self.log_level_reads.get() + 1);
     }

@@ -193,7 +193,7 @@ impl World {
     /// A callout is answered to the root that sent it.
     pub fn settle(&mut self, (root, token): (u32, Token), answer: Answer<'_>) {
         self.envoy.callouts.borrow_mut().retain(|(_, open)| *open != token);
-        self.on_root(root, |root| root.settle(token, answer));
+        self.on_root(root, |root| root.settle(token, answer, &[]));
     }
 
     /// All callouts that are out are answered.
