@@ -1,4 +1,5 @@
 //! Runs `conversion-relay tap` and plays what is around it.
+#![allow(dead_code, reason = "each test crate uses another part of it")]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
