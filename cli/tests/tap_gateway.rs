@@ -10,7 +10,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 use support::{Gateway, Options, wait_until};
-use tap::{PATIENCE, Running, line, record};
+use tap::{LIMIT, Running, line, record};
 
 #[test]
 fn the_log_level_of_the_real_envoy_is_raised_while_its_log_is_followed_and_restored_by_ctrl_c() {
@@ -23,7 +23,7 @@ fn the_log_level_of_the_real_envoy_is_raised_while_its_log_is_followed_and_resto
     let log = gateway.dir().join("0-envoy.log");
     let admin = gateway.admin_address().to_string();
     let mut tap = Running::start(&["--admin", &admin, "--log", log.to_str().unwrap()]);
-    assert!(wait_until(PATIENCE, || is_at("debug")));
+    assert!(wait_until(LIMIT, || is_at("debug")));
     // Beside the lines that Envoy itself writes.
     let mut file = OpenOptions::new().append(true).open(&log).unwrap();
     file.write_all(format!("[debug][wasm] wasm log: record {}\n", record("ORD-1")).as_bytes()).unwrap();

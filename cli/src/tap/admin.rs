@@ -13,16 +13,16 @@ use tokio::time::{Instant, sleep, timeout};
 use super::terminal::{notice, shortened};
 
 /// How long Envoy may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for an Envoy that is only starting, as at the other end of a pipe.
-const PATIENCE: Duration = Duration::from_secs(10);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries to reach it.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// More than any list of loggers takes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The log levels at which Envoy writes records.
-const ENOUGH: [&str; 2] = ["debug", "trace"];
+const SUFFICIENT_LEVELS: [&str; 2] = ["debug", "trace"];
 
 /// Why something can't be done by the admin interface.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +33,8 @@ pub enum AdminError {
     /// The connection broke off, or what came is not HTTP.
     #[error("no answer: {0}")]
     Broken(String),
-    /// No answer within [`TIMEOUT`].
-    #[error("no answer within {} seconds", TIMEOUT.as_secs())]
+    /// No answer within [`ANSWER_TIMEOUT`].
+    #[error("no answer within {} seconds", ANSWER_TIMEOUT.as_secs())]
     Silent,
     /// Another status than 200.
     #[error("POST {path} was answered {status}: {text}")]
@@ -62,7 +62,7 @@ impl Admin {
     /// # Errors
     /// If it can't be found out.
     pub async fn level(&self) -> Result<String, AdminError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STARTUP_TIMEOUT;
         let mut was_told = false;
         let loggers = loop {
             match self.post("/logging").await {
@@ -72,7 +72,7 @@ impl Admin {
             if !std::mem::replace(&mut was_told, true) {
                 notice(&format!("waiting for Envoy's admin interface at {}", self.authority));
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_INTERVAL).await;
         };
         let levels = loggers.lines().filter_map(|line| line.trim().strip_prefix("wasm:"));
         levels.map(|level| level.trim().to_owned()).next().ok_or(AdminError::NoLogger)
@@ -83,7 +83,7 @@ impl Admin {
     /// # Errors
     /// If it can't be raised. Then it is as it was, as far as Envoy answers.
     pub async fn raise(self, level: String) -> Result<Raised, AdminError> {
-        if ENOUGH.contains(&level.as_str()) {
+        if SUFFICIENT_LEVELS.contains(&level.as_str()) {
             return Ok(Raised { admin: self, from: None });
         }
         if let Err(error) = self.set("debug").await {
@@ -100,7 +100,7 @@ impl Admin {
 
     /// Returns what is answered with a status of 200.
     async fn post(&self, path: &str) -> Result<String, AdminError> {
-        timeout(TIMEOUT, self.exchange(path)).await.unwrap_or(Err(AdminError::Silent))
+        timeout(ANSWER_TIMEOUT, self.exchange(path)).await.unwrap_or(Err(AdminError::Silent))
     }
 
     async fn exchange(&self, path: &str) -> Result<String, AdminError> {

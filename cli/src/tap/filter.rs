@@ -2,11 +2,11 @@
 
 use conversion_relay::accounting::{DropReason, EventIgnored, Outcome, RequestIgnored};
 use conversion_relay::config::label;
-use conversion_relay::event::names::snake_case;
+use conversion_relay::event::names::{Dialects, canonical_name};
 use conversion_relay::mapping::suggest;
 
-use super::outcome::Verdict;
 use super::record::Record;
+use super::summary::Summary;
 
 /// What was asked for. Of each option at least one value has to fit, and an option without values lets everything through.
 #[derive(Debug, Default)]
@@ -47,8 +47,8 @@ impl Filter {
     }
 
     fn shows_outcome(&self, record: &Record) -> bool {
-        let verdict = Verdict::of(record);
-        let names = [Some(verdict.name()), record.outcome.as_deref(), record.reason.as_deref()];
+        let summary = Summary::of(record);
+        let names = [Some(summary.name()), record.outcome.as_deref(), record.reason.as_deref()];
         self.outcomes.is_empty() || self.outcomes.iter().any(|asked| names.contains(&Some(asked)))
     }
 }
@@ -59,19 +59,18 @@ fn one_of(asked: &[String], actual: Option<&str>, fits: impl Fn(&str, &str) -> b
 
 /// Event names are compared as the filter compares them with its mappings.
 fn is_same_name(asked: &str, name: &str) -> bool {
-    let asked = snake_case(asked);
-    !asked.is_empty() && asked == snake_case(name)
+    Dialects::of(name).include(&canonical_name(asked))
 }
 
-/// All that `--outcome` takes: the verdicts, the outcomes and the reasons.
+/// All that `--outcome` takes: the summaries, the outcomes and the reasons.
 fn known() -> Vec<&'static str> {
-    let verdicts = Verdict::ALL.iter().map(|verdict| verdict.name());
+    let summaries = Summary::ALL.iter().map(|summary| summary.name());
     let outcomes = [Outcome::DryRun.label(), Outcome::GivenBack.label(), "dropped"].into_iter();
     let dropped = DropReason::ALL.iter().map(|reason| reason.label());
     let events = EventIgnored::ALL.iter().map(|reason| reason.label());
     let requests = RequestIgnored::ALL.iter().map(|reason| reason.label());
     let mut known = Vec::new();
-    for name in verdicts.chain(outcomes).chain(dropped).chain(events).chain(requests) {
+    for name in summaries.chain(outcomes).chain(dropped).chain(events).chain(requests) {
         if !known.contains(&name) {
             known.push(name);
         }
@@ -104,9 +103,14 @@ mod tests {
         {
             assert_eq!(shows(&|filter| filter.integrations.push(name.into())), shown, "{name}");
         }
-        for (name, shown) in
-            [("Order Completed", true), ("order_completed", true), ("orderCompleted", true), ("order", false)]
-        {
+        for (name, shown) in [
+            ("Order Completed", true),
+            ("order_completed", true),
+            ("orderCompleted", true),
+            ("purchase", true),
+            ("order", false),
+            ("", false),
+        ] {
             assert_eq!(shows(&|filter| filter.events.push(name.into())), shown, "{name}");
         }
         for (order, shown) in [("ORD-1", true), ("ord-1", false), ("ORD-", false)] {

@@ -25,10 +25,10 @@ pub enum Input {
     Listen(String),
 }
 
-/// The lines that are read ahead of the output. Beyond it the input has to wait.
-const AHEAD: usize = 1024;
+/// How many lines are read ahead of the output. Beyond that the input has to wait.
+const QUEUE_LINES: usize = 128;
 /// How often a log is looked at.
-const POLL: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Input {
     /// Begins to read. The lines come until the input ends.
@@ -36,7 +36,7 @@ impl Input {
     /// # Errors
     /// If the log can't be opened, or the address can't be listened at.
     pub async fn open(&self) -> Result<Receiver<Line>, Failure> {
-        let (sender, lines) = channel(AHEAD);
+        let (sender, lines) = channel(QUEUE_LINES);
         match self {
             // Threads, because neither can be read without blocking. The program doesn't wait for them to end.
             Input::Stdin => {
@@ -88,7 +88,7 @@ fn read(input: impl Read, sender: &Sender<Line>) {
 fn follow(mut log: Follower, sender: &Sender<Line>) {
     while !sender.is_closed() {
         match log.next() {
-            Ok(Next::End) => thread::sleep(POLL),
+            Ok(Next::End) => thread::sleep(POLL_INTERVAL),
             Ok(next) => {
                 send(next, sender);
             }

@@ -25,7 +25,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Connections at a time. More have to wait until one ends. A gateway has one for each worker, or a few.
 const MAX_CONNECTIONS: usize = 256;
 /// How long to wait if a connection can't be accepted, as when the process has no file descriptor left.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Listens at an address, `HOST:PORT`, until the runtime ends. Says on standard error where.
 ///
@@ -43,7 +43,7 @@ async fn accept(listener: TcpListener, records: Sender<Line>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
             continue;
         };
         let records = records.clone();

@@ -7,12 +7,13 @@ mod input;
 mod lines;
 mod listen;
 mod options;
-mod outcome;
 mod record;
 mod screen;
 mod stop;
 mod story;
+mod summary;
 mod terminal;
+mod words;
 
 use std::io::{ErrorKind, Write};
 
@@ -66,8 +67,9 @@ async fn tap(options: &Options, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(raised) = raised {
         raised.restore().await;
     }
-    shown.passed_over.tell();
-    Ok(result?)
+    result?;
+    shown.passed_over.report();
+    Ok(())
 }
 
 /// Raises the log level. `None` if the program was asked to end before.
@@ -144,7 +146,7 @@ impl Shown<'_> {
 
 impl PassedOver {
     /// Says on standard error how many there were.
-    fn tell(&self) {
+    fn report(&self) {
         let lines = |count| if count == 1 { "line" } else { "lines" };
         if self.others > 0 {
             terminal::notice(&format!("passed over {} {} without a record", self.others, lines(self.others)));

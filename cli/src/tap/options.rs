@@ -32,7 +32,7 @@ What is shown (each may be given several times; one of them has to fit):
   --integration NAME    as it is configured, or as the metrics have it: Podsights_Production
   --outcome OUTCOME     delivered, lost, retry, given_back, not_wanted, dry_run or ignored; dropped, which is lost or not_wanted;
                         or a reason, such as consent_denied
-  --event NAME          in any spelling: 'Order Completed', order_completed
+  --event NAME          in any spelling: 'Order Completed', order_completed, purchase
   --order ID
 
 How:

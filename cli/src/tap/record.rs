@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Number;
 use serde_json::value::RawValue;
 
 /// The version of the format that is read here.
@@ -103,9 +104,9 @@ pub struct Attempt {
     /// What came back.
     pub status: Option<Status>,
     /// How long it took, in milliseconds.
-    pub ms: Option<u64>,
+    pub ms: Option<Number>,
     /// How long the vendor asked to wait, in seconds.
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<Number>,
     /// The beginning of the vendor's answer, masked.
     pub answer: Option<String>,
 }

@@ -1,9 +1,10 @@
 //! Writes records as a person reads them: one line each, or the whole story.
 
-use super::outcome::Verdict;
-use super::record::{Attempt, Event, Record, What};
+use super::record::{Event, Record};
 use super::story;
-use super::terminal::{Column, FAINT, PLAIN, Painter, clean, clean_json, shortened};
+use super::summary::Summary;
+use super::terminal::{Column, FAINT, PLAIN, Painter, clean_json, shortened};
+use super::words::why;
 
 /// What is written of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +16,6 @@ pub enum Form {
     /// The record itself, as JSON.
     Json,
 }
-
-/// The columns of terminal lines that an explanation may take.
-const EXPLANATION_COLUMNS: usize = 100;
 
 /// Writes records one below the other.
 #[derive(Debug)]
@@ -57,13 +55,13 @@ impl Screen {
     }
 
     fn line(&mut self, record: &Record, out: &mut String) {
-        let verdict = Verdict::of(record);
-        let style = verdict.style(record);
+        let summary = Summary::of(record);
+        let style = summary.style(record);
         // What is of no interest is faint as a whole.
         let text_style = if style == FAINT { FAINT } else { PLAIN };
         self.painter.paint(out, FAINT, &time_of_day(record.time.as_deref().unwrap_or("-")));
         out.push_str("  ");
-        self.painter.paint(out, style, &format!("{:<10}", verdict.name().replace('_', " ")));
+        self.painter.paint(out, style, &format!("{:<10}", summary.name().replace('_', " ")));
         out.push_str("  ");
         let cells = [
             (&mut self.integration, record.integration.as_deref()),
@@ -90,77 +88,6 @@ fn name_or_type(event: &Event) -> Option<&str> {
 fn time_of_day(time: &str) -> String {
     let of_day = time.split_once('T').and_then(|(_, time)| time.strip_suffix('Z'));
     shortened(of_day.unwrap_or(time), 30)
-}
-
-/// Why it is so, in few words.
-fn why(record: &Record) -> String {
-    let last = record.attempts.last();
-    match Verdict::of(record) {
-        Verdict::Delivered => {
-            let attempt = nth_attempt(record).filter(|_| record.attempts.len() > 1);
-            join([attempt, last.and_then(duration)])
-        }
-        Verdict::Retry => {
-            join([last.map(status), last.and_then(duration), nth_attempt(record), last.and_then(pause)])
-        }
-        _ => {
-            let reason = record.reason.as_deref().map(|reason| shortened(reason, EXPLANATION_COLUMNS));
-            let words = record.explanation.as_deref().map(|words| shortened(words, EXPLANATION_COLUMNS));
-            let [reason, words] = [reason, words.or_else(|| tries(record))];
-            [reason, words].into_iter().flatten().collect::<Vec<_>>().join(": ")
-        }
-    }
-}
-
-fn join<const N: usize>(parts: [Option<String>; N]) -> String {
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// `3 attempts, the last one: 503`; `None` if there was no attempt.
-fn tries(record: &Record) -> Option<String> {
-    let last = status(record.attempts.last()?);
-    Some(match record.attempts.len() {
-        1 => last,
-        count => format!("{count} attempts, the last one: {last}"),
-    })
-}
-
-/// `2nd attempt`: which one the last was. `None` if there was none.
-fn nth_attempt(record: &Record) -> Option<String> {
-    let count = record.attempts.len();
-    let suffix = match (count % 10, count % 100) {
-        (_, 0) if count == 0 => return None,
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    Some(format!("{count}{suffix} attempt"))
-}
-
-/// `503`, or `timeout`.
-pub fn status(attempt: &Attempt) -> String {
-    attempt.status.as_ref().map_or("no status".to_owned(), |status| clean(&status.to_string()))
-}
-
-/// `12 ms`.
-pub fn duration(attempt: &Attempt) -> Option<String> {
-    attempt.ms.map(|ms| format!("{ms} ms"))
-}
-
-/// `Retry-After 2 s`.
-pub fn pause(attempt: &Attempt) -> Option<String> {
-    attempt.retry_after.map(|seconds| format!("Retry-After {seconds} s"))
-}
-
-/// `delivered`, or `dropped, rejected`: how it ended, in the metrics' words. `None` if it has not ended.
-pub fn end(record: &Record) -> Option<String> {
-    if record.what == What::Attempt {
-        return None;
-    }
-    let outcome = record.outcome.as_deref().unwrap_or_else(|| Verdict::of(record).name());
-    Some(join([Some(clean(outcome)), record.reason.as_deref().map(clean)]))
 }
 
 #[cfg(test)]

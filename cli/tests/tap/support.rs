@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// The command, with no colours or folders from the environment of the tests.
 pub fn command(arguments: &[&str]) -> Command {
@@ -128,14 +128,14 @@ impl<R: Read + Send + 'static> Reader<R> {
 
     /// Waits for the next line.
     pub fn next(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("a line")
+        self.lines.recv_timeout(LIMIT).expect("a line")
     }
 
     /// The lines that are left, once the output has ended.
     pub fn until_end(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(LIMIT) {
                 Ok(line) => lines.push(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return lines,
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("no end after {lines:?}"),
@@ -182,7 +182,7 @@ impl FakeAdmin {
 
     /// Waits until the level is set, and returns what it is set to.
     pub fn change(&self) -> String {
-        self.changes.recv_timeout(PATIENCE).expect("a change of the level")
+        self.changes.recv_timeout(LIMIT).expect("a change of the level")
     }
 
     pub fn level(&self) -> String {
@@ -210,7 +210,7 @@ pub struct Client(BufReader<TcpStream>);
 impl Client {
     pub fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
         Self(BufReader::new(stream))
     }
 

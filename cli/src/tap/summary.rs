@@ -9,7 +9,7 @@ use super::terminal::{BAD, CAUTION, FAINT, GOOD, PLAIN};
 
 /// What a record comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Summary {
     /// The vendor has it.
     Delivered,
     /// It will never be delivered, although somebody wanted it.
@@ -26,7 +26,7 @@ pub enum Verdict {
     Ignored,
 }
 
-impl Verdict {
+impl Summary {
     /// All of them.
     pub const ALL: &[Self] = &[
         Self::Delivered,
