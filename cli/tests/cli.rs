@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -10,9 +10,13 @@ use serde_json::{Value, json};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    run_with(arguments, environment, Stdio::null())
+}
+
+fn run_with(arguments: &[&str], environment: &[(&str, &str)], input: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conversion-relay"));
     command.current_dir(ROOT).env_remove("PODSIGHTS_KEY");
-    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
+    command.args(arguments).envs(environment.iter().copied()).stdin(input).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -66,9 +70,12 @@ fn every_example_of_the_command_lines_manual_prints_what_the_manual_says() {
     assert!(examples.len() >= 4);
     for example in examples {
         let (command, expected) = example.split_once('\n').unwrap();
-        let words = words(command.strip_prefix("$ conversion-relay ").unwrap());
+        let command = command.strip_prefix("$ conversion-relay ").unwrap();
+        let (command, input) = command.split_once(" < ").unwrap_or((command, "/dev/null"));
+        let words = words(command);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        assert_eq!(text(&run(&words, &[])), expected, "{command}");
+        let input = std::fs::File::open(Path::new(ROOT).join(input)).unwrap();
+        assert_eq!(text(&run_with(&words, &[], input.into())), expected, "{command}");
     }
 }
 
