@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::host::Host;
-use crate::accounting::{EventIgnored, IntegrationRef, Outcome};
+use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::delivery::Answer;
 use crate::event::{Event, Fields};
@@ -166,6 +166,9 @@ impl Story {
         let mut record = self.record(What::Ended, &attempts);
         record.request = built.and_then(|(parcel, config)| self.request(parcel, config));
         record.set_outcome(outcome);
+        if let Some(basis) = self.consent.as_deref().filter(|_| is_decided_by_consent(outcome)) {
+            record.explanation = Some(Cow::Borrowed(basis));
+        }
         host.record(record);
     }
 
@@ -198,6 +201,12 @@ impl Story {
         let shown = destination.callout(parcel, &Attempt::shown(self.random.get()));
         Some(mask(integration.vendor, destination.authority(), &sent, &shown))
     }
+}
+
+/// Whether the decision about consent ended the delivery, so that its basis says why.
+fn is_decided_by_consent(outcome: Outcome) -> bool {
+    use DropReason::{ConsentAbsent, ConsentDenied, Gpc, SaleOptOut};
+    matches!(outcome, Outcome::Dropped(Gpc | SaleOptOut | ConsentDenied | ConsentAbsent))
 }
 
 /// What the attempts of a story may take up, in bytes.

@@ -205,7 +205,8 @@ fn what_is_not_sent_says_why_and_what_decided() {
     let record = shop.record("FT", "ended");
     assert_eq!((&record["reason"], record.get("request")), (&json!("consent_denied"), None));
     assert_eq!(record["event"]["order_id"], "ORD-1", "whoever looks for an order finds why it is not there");
-    assert!(record["consent"].as_str().unwrap().contains("context.consent"), "{record}");
+    assert_eq!(record["consent"], "the event's context.consent refuses marketing");
+    assert_eq!(record["explanation"], record["consent"]);
     shop.send(&[("sec-gpc", "1")], &purchase());
     assert_eq!(shop.host.records.last().unwrap()["reason"], "gpc");
     shop.send(&[], &json!({"event": "Nobody Wants This", "messageId": "m-9"}));
