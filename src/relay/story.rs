@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::host::Host;
-use crate::accounting::{EventIgnored, IntegrationRef, Outcome};
+use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::delivery::Answer;
 use crate::event::{Event, Fields};
@@ -160,6 +160,9 @@ impl Story {
         let mut record = self.record(What::Ended, &attempts);
         record.request = built.and_then(|(parcel, config)| self.request(parcel, config));
         record.set_outcome(outcome);
+        if let (true, Some(basis)) = (is_about_consent(outcome), &self.consent) {
+            record.explanation = Some(Cow::Borrowed(basis));
+        }
         host.record(record);
     }
 
@@ -192,6 +195,12 @@ impl Story {
         let shown = destination.callout(parcel, &Attempt::shown(self.random.get()));
         Some(mask(integration.vendor, destination.authority(), &sent, &shown))
     }
+}
+
+/// Whether the visitor's consent decided, so that its basis says more than the reason.
+fn is_about_consent(outcome: Outcome) -> bool {
+    use DropReason::{ConsentAbsent, ConsentDenied, Gpc, SaleOptOut};
+    matches!(outcome, Outcome::Dropped(ConsentAbsent | ConsentDenied | Gpc | SaleOptOut))
 }
 
 /// What the attempts of a story may take up, in bytes.

@@ -186,7 +186,7 @@ fn what_is_not_sent_says_why_and_what_decided() {
     shop.send(&[], &refused);
     let record = shop.record("FT", "ended");
     assert_eq!((&record["reason"], record.get("request")), (&json!("consent_denied"), None));
-    assert!(record["consent"].as_str().unwrap().contains("context.consent"), "{record}");
+    assert!(record["explanation"].as_str().unwrap().contains("context.consent"), "{record}");
     shop.send(&[("sec-gpc", "1")], &purchase());
     assert_eq!(shop.host.records.last().unwrap()["reason"], "gpc");
     shop.send(&[], &json!({"event": "Nobody Wants This", "messageId": "m-9"}));
