@@ -64,19 +64,34 @@ fn words(command: &str) -> Vec<String> {
     command.split('\'').enumerate().flat_map(quoted).collect()
 }
 
-#[test]
-fn every_example_of_the_command_lines_manual_prints_what_the_manual_says() {
-    let examples = blocks(&doc("cli.md"), "console");
-    assert!(examples.len() >= 4);
+/// Runs each example of a page and compares what it prints. Those within a list are indented.
+fn run_examples(page: &str, at_least: usize) {
+    let examples = blocks(&doc(page), "console");
+    assert!(examples.len() >= at_least, "{page} has {} examples", examples.len());
     for example in examples {
-        let (command, expected) = example.split_once('\n').unwrap();
+        let indent = &example[..example.find('$').unwrap()];
+        let mut lines = example.lines().map(|line| line.strip_prefix(indent).unwrap_or(line));
+        let command = lines.next().unwrap();
+        // In a list the last line is the indentation of the fence.
+        let printed = lines.filter(|line| indent.is_empty() || !line.is_empty());
+        let expected: String = printed.map(|line| format!("{line}\n")).collect();
         let command = command.strip_prefix("$ conversion-relay ").unwrap();
         let (command, input) = command.split_once(" < ").unwrap_or((command, "/dev/null"));
         let words = words(command);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let input = std::fs::File::open(Path::new(ROOT).join(input)).unwrap();
-        assert_eq!(text(&run_with(&words, &[], input.into())), expected, "{command}");
+        assert_eq!(text(&run_with(&words, &[], input.into())), expected, "{page}: {command}");
     }
+}
+
+#[test]
+fn every_example_of_the_command_lines_manual_prints_what_the_manual_says() {
+    run_examples("cli.md", 4);
+}
+
+#[test]
+fn every_example_of_the_page_on_testing_an_integration_prints_what_the_page_says() {
+    run_examples("testing-your-integration.md", 10);
 }
 
 #[test]
