@@ -80,8 +80,8 @@ check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: promtool is not installed (Debian: apt-get install prometheus)" >&2; exit 1; }
 	@promtool check rules deploy/prometheus/alerts.yaml
 
-docs: setup ## Generate the JSON Schema and the tables of docs/configuration.md
-	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation --test webhook
+docs: setup ## Generate the JSON Schema, the tables of docs/configuration.md and the picture docs/tap.svg
+	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation --test webhook --test tap_picture
 
 cli: setup ## Build the command line tool: target/release/conversion-relay
 	@scripts/cargo build --release --package conversion-relay-cli

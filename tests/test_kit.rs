@@ -66,11 +66,7 @@ fn run(example: &str, gateway: &Gateway) -> (bool, String) {
         _ => &mut command,
     };
     command.current_dir(&folder.0);
-    for (name, address) in [
-        ("GATEWAY", gateway.address()),
-        ("ADMIN", gateway.admin_address()),
-        ("STAND_IN", gateway.control_address()),
-    ] {
+    for (name, address) in [("GATEWAY", gateway.address()), ("STAND_IN", gateway.control_address())] {
         command.env(name, address.to_string());
     }
     let output = command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
@@ -78,9 +74,16 @@ fn run(example: &str, gateway: &Gateway) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
+/// The shipped gateway, whose filter sends its records to the stand-in.
+fn options() -> Options {
+    Options::new().with_records().edit_filter(|file| {
+        file.pointer_mut(CONFIGURATION).unwrap()["records"] = json!({"cluster": "records"});
+    })
+}
+
 /// The example passes, twice on the same gateway, and says that it ran all of its tests.
 fn passes(example: &str, all: &str) {
-    let gateway = Gateway::start(Options::new());
+    let gateway = Gateway::start(options());
     for _ in 0..2 {
         let (passed, said) = run(example, &gateway);
         assert!(passed && said.contains(all), "{said}");
@@ -89,7 +92,7 @@ fn passes(example: &str, all: &str) {
 
 /// The example fails on a gateway that is wrong in all that it tests, and says so.
 fn notices_what_is_wrong(example: &str, complaint: &str) {
-    let gateway = Gateway::start(Options::new().edit_filter(|file| {
+    let gateway = Gateway::start(options().edit_filter(|file| {
         let configuration = file.pointer_mut(CONFIGURATION).unwrap();
         configuration["delivery"] = json!({"max_attempts": 1});
         for integration in configuration["integrations"].as_array_mut().unwrap() {

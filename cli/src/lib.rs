@@ -8,6 +8,7 @@ mod printing;
 pub mod reference;
 mod sharing;
 mod stats;
+mod tap;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -52,6 +53,7 @@ pub const USAGE: &str = "\
 usage: conversion-relay check FILE
        conversion-relay preview FILE EVENT.json [-H 'Name: value']... [--client-ip ADDRESS] [--path PATH]
        conversion-relay schema
+       conversion-relay tap [OPTION]...      (conversion-relay tap --help lists them)
        conversion-relay --version
 
 FILE is a plugin configuration (YAML or JSON), an envoy.yaml, the file that Envoy loads the filter from, or Istio's WasmPlugin.
@@ -74,6 +76,7 @@ pub fn run(
             Short('H') | Long("header") => visit.header(&parser.value()?.string()?)?,
             Long("client-ip") => visit.client_ip(&parser.value()?.string()?)?,
             Long("path") => visit.path = Some(parser.value()?.string()?),
+            Value(word) if words.is_empty() && word == "tap" => return tap::run(&mut parser, out),
             Value(word) => words.push(word.into()),
             other => return Err(other.unexpected().into()),
         }

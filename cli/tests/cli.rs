@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -10,9 +10,13 @@ use serde_json::{Value, json};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    run_with(arguments, environment, Stdio::null())
+}
+
+fn run_with(arguments: &[&str], environment: &[(&str, &str)], input: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conversion-relay"));
     command.current_dir(ROOT).env_remove("PODSIGHTS_KEY");
-    command.args(arguments).envs(environment.iter().copied()).output().unwrap()
+    command.args(arguments).envs(environment.iter().copied()).stdin(input).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -60,16 +64,34 @@ fn words(command: &str) -> Vec<String> {
     command.split('\'').enumerate().flat_map(quoted).collect()
 }
 
+/// Runs each example of a page and compares what it prints. Those within a list are indented.
+fn run_examples(page: &str, at_least: usize) {
+    let examples = blocks(&doc(page), "console");
+    assert!(examples.len() >= at_least, "{page} has {} examples", examples.len());
+    for example in examples {
+        let indent = &example[..example.find('$').unwrap()];
+        let mut lines = example.lines().map(|line| line.strip_prefix(indent).unwrap_or(line));
+        let command = lines.next().unwrap();
+        // In a list the last line is the indentation of the fence.
+        let printed = lines.filter(|line| indent.is_empty() || !line.is_empty());
+        let expected: String = printed.map(|line| format!("{line}\n")).collect();
+        let command = command.strip_prefix("$ conversion-relay ").unwrap();
+        let (command, input) = command.split_once(" < ").unwrap_or((command, "/dev/null"));
+        let words = words(command);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let input = std::fs::File::open(Path::new(ROOT).join(input)).unwrap();
+        assert_eq!(text(&run_with(&words, &[], input.into())), expected, "{page}: {command}");
+    }
+}
+
 #[test]
 fn every_example_of_the_command_lines_manual_prints_what_the_manual_says() {
-    let examples = blocks(&doc("cli.md"), "console");
-    assert!(examples.len() >= 4);
-    for example in examples {
-        let (command, expected) = example.split_once('\n').unwrap();
-        let words = words(command.strip_prefix("$ conversion-relay ").unwrap());
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        assert_eq!(text(&run(&words, &[])), expected, "{command}");
-    }
+    run_examples("cli.md", 4);
+}
+
+#[test]
+fn every_example_of_the_page_on_testing_an_integration_prints_what_the_page_says() {
+    run_examples("testing-your-integration.md", 10);
 }
 
 #[test]

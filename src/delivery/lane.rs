@@ -271,7 +271,9 @@ impl<P> Lane<P> {
         flight.delivery.last_status = Some(answer.callout_status());
         cx.ledger.callout(self.reference(), answer.callout_status(), took);
         let verdict = answer.verdict(self.spec.redirects);
-        cx.ledger.attempted(&flight.delivery.parcel, &answer, took, verdict != Verdict::Delivered);
+        if !matches!(verdict, Verdict::Retry(_)) || self.is_retired() {
+            cx.ledger.attempted(&flight.delivery.parcel, &answer, took, false);
+        }
         match verdict {
             Verdict::Delivered => {
                 self.answered(cx);
@@ -285,7 +287,7 @@ impl<P> Lane<P> {
                 self.end(flight.attempted(), Outcome::Dropped(DropReason::Rejected), cx.ledger);
                 self.report_rejection(answer, cx.ledger);
             }
-            Verdict::Retry(reason) => self.retry(flight, reason, answer, cx),
+            Verdict::Retry(reason) => self.retry(flight, reason, (answer, took), cx),
         }
     }
 
@@ -311,7 +313,7 @@ impl<P> Lane<P> {
         &mut self,
         flight: Flight<P>,
         reason: RetryReason,
-        answer: Answer<'_>,
+        (answer, took): (Answer<'_>, Duration),
         cx: &mut Context<'_, E>,
     ) {
         let (probe, is_hit) = (flight.probe, answer.may_be_a_hit());
@@ -336,13 +338,18 @@ impl<P> Lane<P> {
             _ => backoff.delay(delivery.attempts, cx.rng),
         };
         let due = cx.now.saturating_add(delay);
-        match delivery.waits_until {
-            Some(until) if due >= until => self.end(delivery, Outcome::GivenBack, cx.ledger),
-            Some(_) => self.queue.push(delivery, due),
-            None if left == 0 => self.lose(delivery, DropReason::RetriesExhausted, cx.ledger),
-            None if delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now => {
-                self.lose(delivery, DropReason::Expired, cx.ledger);
+        // One that somebody waits for is given back, whatever the reason.
+        let end = match delivery.waits_until {
+            Some(until) => (due >= until).then_some(DropReason::Expired),
+            None if left == 0 => Some(DropReason::RetriesExhausted),
+            None => {
+                let is_aged = delivery.offered_at.saturating_add(cx.limits.max_age) <= cx.now;
+                is_aged.then_some(DropReason::Expired)
             }
+        };
+        cx.ledger.attempted(&delivery.parcel, &answer, took, end.is_none());
+        match end {
+            Some(reason) => self.lose(delivery, reason, cx.ledger),
             None => self.queue.push(delivery, due),
         }
     }

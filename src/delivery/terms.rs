@@ -47,8 +47,8 @@ pub trait Callouts<P> {
 
 /// Counts deliveries, and takes them back at their end.
 pub trait Ends<P>: DeliveryLedger {
-    /// An attempt at a delivery has ended after `took`. `is_failed`: the vendor has not accepted it.
-    fn attempted(&mut self, _parcel: &P, _answer: &Answer<'_>, _took: Duration, _is_failed: bool) {}
+    /// An attempt at a delivery has ended after `took`. `is_repeated`: it failed, and there is to be another one.
+    fn attempted(&mut self, _parcel: &P, _answer: &Answer<'_>, _took: Duration, _is_repeated: bool) {}
 
     /// A delivery that the engine was offered has ended, and was counted. The engine has forgotten it.
     /// `integration`: the one that it was counted for.

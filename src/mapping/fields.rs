@@ -34,7 +34,14 @@ impl Fields {
         self.map_within(None, subject, left_out)
     }
 
-    /// The same of the targets that are members of `object`, if of any.
+    /// Returns the value of one target, which isn't dotted; `None` where nothing is mapped to it, or the event has nothing that it
+    /// accepts.
+    pub fn map_one<'a>(&'a self, target: &str, subject: &Subject<'a>) -> Option<Value<'a>> {
+        let (name, node) = self.0.iter().find(|(name, _)| **name == *target)?;
+        node.map(Target::Named(name), subject, &mut |_| {})
+    }
+
+    /// Returns the values of the targets that are members of `object`, if of any.
     fn map_within<'a>(
         &'a self,
         object: Option<&Target<'_>>,

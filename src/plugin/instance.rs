@@ -1,7 +1,9 @@
 //! The single instance of a plugin in a VM, across all of its configurations.
 
+mod besides;
 mod giving_up;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -37,6 +39,8 @@ pub struct Plugin<E> {
     /// The root context of the configuration in force, which owns the timer and sends all callouts.
     newest: u32,
     roots: Roots,
+    /// The plugins that its roots have besides, each with what came while another configuration was in force.
+    besides: Vec<Rc<RefCell<Plugin<E>>>>,
     /// The newest root's.
     timer: RootTimer,
     heartbeat: Heartbeat,
@@ -72,9 +76,12 @@ impl<E: Envoy> Plugin<E> {
     }
 
     /// Creates a plugin of the same name for `root` alone, which is not the newest: another configuration is in force here.
-    pub fn beside(&self, root: u32) -> Option<Self> {
+    pub fn beside(&mut self, root: u32) -> Option<Rc<RefCell<Self>>> {
         let known = self.roots.find(root)?;
-        Some(Self::on(known.clone(), self.envoy.clone(), self.name.clone()))
+        let beside = Self::on(known.clone(), self.envoy.clone(), self.name.clone());
+        let beside = Rc::new(RefCell::new(beside));
+        self.besides.push(Rc::clone(&beside));
+        Some(beside)
     }
 
     fn on(root: KnownRoot, envoy: E, name: Vec<u8>) -> Self {
@@ -105,6 +112,7 @@ impl<E: Envoy> Plugin<E> {
             recorder,
             newest: root.id,
             timer: Rc::clone(&root.timer),
+            besides: Vec::new(),
             roots: Roots::of(root),
             heartbeat: Heartbeat::default(),
             turns: Turns::default(),
@@ -211,6 +219,14 @@ impl<E: Envoy> Plugin<E> {
     pub fn tick_again(&mut self, root: u32) -> usize {
         let now = self.envoy.clock();
         self.read_log_level(now);
+        let (sent, now) = self.work(root, now);
+        let sent = sent.saturating_add(self.work_besides(root, now));
+        self.arm(Current::root(root), now);
+        sent
+    }
+
+    /// Does what is due, in a tick of `root`. Returns how many callouts were sent, and what the clock said last.
+    fn work(&mut self, root: u32, now: Instant) -> (usize, Instant) {
         self.give_up_on_bodies(now, root);
         self.give_up_on_redirects(now);
         let ((), now, sent) = self.with_host(now, |relay, host| relay.work(host));
@@ -219,8 +235,7 @@ impl<E: Envoy> Plugin<E> {
         let sent = sent.saturating_add(self.recorder.step(&config, now, &self.envoy));
         self.count_held(now);
         self.metrics.flush(&self.envoy);
-        self.arm(Current::root(root), now);
-        sent
+        (sent, now)
     }
 
     /// A callout that `root` sent has ended. `body` is the beginning of the answer's body, where [`Plugin::wants_answers`]. Returns
@@ -230,6 +245,7 @@ impl<E: Envoy> Plugin<E> {
             return true;
         }
         self.step(Current::root(root), |relay, host| relay.settle_with(token, answer, body, host))
+            || self.settle_besides(root, token, answer, body)
     }
 
     /// Takes the answer to a request with records. Returns `false` if it is to none.
@@ -386,7 +402,7 @@ impl<E: Envoy> Plugin<E> {
 
     /// Arms the newest root's timer for what is due next, from a callback of the context `current`.
     fn arm(&mut self, current: Current, now: Instant) {
-        let due = self.next_due(now);
+        let due = self.next_due(now).into_iter().chain(self.besides_due(now)).min();
         let Some(period) = self.timer.borrow_mut().arm(due, now) else { return };
         if current.root == self.newest {
             return self.envoy.set_tick_period(period);

@@ -50,7 +50,7 @@ impl<E: Envoy> Root<E> {
         }
         let mut own = self.own.borrow_mut();
         if own.is_none() {
-            *own = in_force.beside(self.context).map(|own| Rc::new(RefCell::new(own)));
+            *own = in_force.beside(self.context);
         }
         Some(Rc::clone(own.as_ref().unwrap_or(plugin)))
     }

@@ -72,7 +72,7 @@ pub struct Record<'r> {
 pub enum What {
     /// A delivery has ended.
     Ended,
-    /// An attempt at a delivery has failed.
+    /// An attempt at a delivery has failed, and is to be repeated.
     Attempt,
     /// An event, or a whole request, was offered to no integration.
     Ignored,
@@ -189,7 +189,7 @@ impl<'r> Record<'r> {
         self.explanation = Some(Cow::Borrowed(explained(outcome)));
     }
 
-    /// Whether it tells of a loss, or of an attempt that failed.
+    /// Whether it tells of a loss, or of an attempt that is to be repeated.
     pub fn is_about_losses(&self) -> bool {
         let is_lost =
             |label| DropReason::ALL.iter().any(|reason| reason.is_loss() && reason.label() == label);

@@ -24,7 +24,8 @@ use crate::consent::EventConsent;
 use crate::deduplication::{Id, ShardSnapshot, State};
 use crate::delivery::{LaneId, Offer};
 use crate::event::{Event, EventType};
-use crate::identity::{Client, EmailHash};
+use crate::identity::client::EventContext;
+use crate::identity::{Client, ClientFromContext, EmailHash};
 use crate::left_out::LeftOut;
 use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
@@ -105,6 +106,9 @@ pub fn relay<'r>(
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
     let policy = policy.unwrap_or(config.client_from_context);
     judge(&mut wanted, event, &consent, &context, policy, (asked, reading), host);
+    for refused in wanted.iter_mut().filter(|wanted| wanted.refused.is_some()) {
+        note_order(refused, event, &context, policy, reading);
+    }
     let hand_off = handed_off(&event.name, &wanted, reading);
     let is_handed_off = hand_off.is_some();
     match hand_off {
@@ -118,10 +122,12 @@ pub fn relay<'r>(
         return;
     }
     let message = Message::of(event, source, reading, line, host);
-    wanted.retain_mut(|Wanted { integration, story, .. }| {
-        let known = message.known(integration);
+    wanted.retain_mut(|wanted| {
+        let known = message.known(wanted.integration);
         if let Some(known) = known {
-            asked.repeated(integration, known, DropReason::Duplicate, story.take(), line, host);
+            note_order(wanted, event, &context, policy, reading);
+            let story = wanted.story.take();
+            asked.repeated(wanted.integration, known, DropReason::Duplicate, story, line, host);
         }
         known.is_none()
     });
@@ -138,6 +144,23 @@ pub fn relay<'r>(
     let visitor = visitor.with_remembered_email(remembered);
     let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
     send(wanted, message, &subject, asked, reading, line, host);
+}
+
+/// Notes for the records of a delivery that ends before it is mapped which order it is about. Does nothing without records.
+#[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+fn note_order(
+    Wanted { integration, planned, story, .. }: &mut Wanted<'_>,
+    event: &Event<'_>,
+    context: &EventContext<'_>,
+    policy: ClientFromContext,
+    reading: &Reading<'_>,
+) {
+    let Some(story) = story else { return };
+    let (config, cookies) = (reading.config, reading.cookies());
+    let client = Client::of_event(context, reading.client(), policy);
+    let visitor = Visitor::of(event, &config.fields, client, cookies, &config.anonymous_id_cookies);
+    let subject = Subject { event, request: &reading.opened.request, cookies, visitor: &visitor };
+    story.set_order_of(integration, planned, &subject);
 }
 
 /// Makes the deliveries to the integrations that are left, and offers them to the engine.

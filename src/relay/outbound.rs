@@ -39,9 +39,9 @@ impl<H: Host> Callouts<Shipment> for Outbound<'_, H> {
 }
 
 impl<H: Host> Ends<Shipment> for Outbound<'_, H> {
-    fn attempted(&mut self, shipment: &Shipment, answer: &Answer<'_>, took: Duration, is_failed: bool) {
+    fn attempted(&mut self, shipment: &Shipment, answer: &Answer<'_>, took: Duration, is_repeated: bool) {
         let Shipment { parcel, story: Some(story), .. } = shipment else { return };
-        let ended = Attempted { answer, took, body: self.answer, is_failed };
+        let ended = Attempted { answer, took, body: self.answer, is_repeated };
         story.attempted(&ended, parcel, self.config, self.host);
     }
 

@@ -6,10 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::host::Host;
-use crate::accounting::{EventIgnored, IntegrationRef, Outcome};
+use crate::accounting::{DropReason, EventIgnored, IntegrationRef, Outcome};
 use crate::config::{Compiled, Integration};
 use crate::delivery::Answer;
 use crate::event::{Event, Fields};
+use crate::mapping::Subject;
 use crate::mapping::plan::Planned;
 use crate::mapping::value::Value;
 use crate::privacy::{Scrubbed, scrub};
@@ -28,8 +29,8 @@ pub struct Attempted<'a> {
     pub took: Duration,
     /// The beginning of the answer's body.
     pub body: &'a [u8],
-    /// Whether the vendor has not accepted it.
-    pub is_failed: bool,
+    /// Whether it failed and there is to be another one.
+    pub is_repeated: bool,
 }
 
 /// What is known of a delivery.
@@ -115,6 +116,13 @@ impl Story {
         self.event.order_id = value.and_then(|(_, value)| value.scalar()).and_then(|order| clean(&order));
     }
 
+    /// Sets the order id, as the vendor would get it, of a delivery that ends before it is mapped.
+    pub fn set_order_of(&mut self, integration: &Integration, planned: &Planned<'_>, subject: &Subject<'_>) {
+        let target = integration.vendor.order_target(&planned.vendor_event);
+        let value = target.and_then(|target| planned.fields.map_one(target, subject));
+        self.event.order_id = value.and_then(|value| value.scalar().and_then(|order| clean(&order)));
+    }
+
     /// Adds a value that is left out, in words.
     pub fn leave_out(&mut self, explanation: String) {
         self.left_out.push(explanation);
@@ -125,10 +133,10 @@ impl Story {
         self.random.set(random);
     }
 
-    /// An attempt has ended. One that failed has a record of its own.
+    /// An attempt has ended. One that is to be repeated has a record of its own.
     pub fn attempted(
         &self,
-        Attempted { answer, took, body, is_failed }: &Attempted<'_>,
+        Attempted { answer, took, body, is_repeated }: &Attempted<'_>,
         parcel: &Parcel,
         config: &Compiled,
         host: &mut impl Host,
@@ -146,12 +154,10 @@ impl Story {
             attempts.remove(0);
         }
         attempts.push(facts);
-        if *is_failed {
+        if *is_repeated {
             let mut record = self.record(What::Attempt, &attempts);
             record.request = request;
-            record.explanation = Some(Cow::Borrowed(
-                "the attempt failed, and is repeated if there is time and a further one is allowed",
-            ));
+            record.explanation = Some(Cow::Borrowed("the attempt failed, and is to be repeated"));
             host.record(record);
         } else {
             self.accepted.replace(request);
@@ -165,6 +171,9 @@ impl Story {
         let request = self.accepted.take();
         record.request = request.or_else(|| built.and_then(|(parcel, config)| self.request(parcel, config)));
         record.set_outcome(outcome);
+        if let Some(basis) = self.consent.as_deref().filter(|_| is_decided_by_consent(outcome)) {
+            record.explanation = Some(Cow::Borrowed(basis));
+        }
         host.record(record);
     }
 
@@ -197,6 +206,12 @@ impl Story {
         let shown = destination.callout(parcel, &Attempt::shown(self.random.get()));
         Some(mask(integration.vendor, destination.authority(), &sent, &shown))
     }
+}
+
+/// Whether the decision about consent ended the delivery, so that its basis says why.
+fn is_decided_by_consent(outcome: Outcome) -> bool {
+    use DropReason::{ConsentAbsent, ConsentDenied, Gpc, SaleOptOut};
+    matches!(outcome, Outcome::Dropped(Gpc | SaleOptOut | ConsentDenied | ConsentAbsent))
 }
 
 /// What the attempts of a story may take up, in bytes.

@@ -4,6 +4,7 @@
 mod engine_down;
 mod kills;
 mod lanes;
+mod letters;
 mod outcome;
 
 use crate::rows::{Row, row};
@@ -14,4 +15,5 @@ pub const ROWS: &[Row] = &[
     row("one vendor down for a minute, behind the engine", lanes::one_down),
     row("the engine down, the collector answers", engine_down::collector_answers),
     row("the engine down, clients wait for it", engine_down::clients_wait),
+    row("dead letters of a ten-minute outage", letters::replayed),
 ];

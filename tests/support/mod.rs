@@ -130,6 +130,28 @@ impl Gateway {
         self.stand_in.ready.records
     }
 
+    /// The records that the stand-in has taken and that have all of this, such as `reason=gpc`.
+    pub fn records(&self, query: &str) -> Vec<Value> {
+        self.ask_for_records(query, "").expect("it waits for none")
+    }
+
+    /// The same, once there are `count` of them; or what there is instead, if they don't come in time.
+    pub fn wait_for_records(&self, query: &str, count: usize) -> Vec<Value> {
+        let expected = format!("&count={count}&within={}s", LIMIT.as_secs());
+        self.ask_for_records(query, &expected)
+            .unwrap_or_else(|found| panic!("expected {count} records with {query}, got {found:#}"))
+    }
+
+    fn ask_for_records(&self, query: &str, expected: &str) -> Result<Vec<Value>, Value> {
+        let request = Request::get(&format!("/records?{query}{expected}"));
+        let answer = http::send(self.control_address(), &request);
+        match answer.status {
+            200 => Ok(answer.json().as_array().expect("a list of records").clone()),
+            404 => Err(answer.json()),
+            _ => panic!("the stand-in refused {query}: {}", answer.text()),
+        }
+    }
+
     /// Counts of all that one destination received and answered: `requests aborted answers{status} resets unanswered
     /// orders{distinct repeated max_hits accepted accepted_repeatedly}`.
     pub fn tally(&self, to: Destination) -> Value {

@@ -42,6 +42,7 @@ pub struct Options {
     filter_file: Option<String>,
     module: Option<PathBuf>,
     with_webhook: bool,
+    with_records: bool,
     clusters: Vec<(String, SocketAddr)>,
     listener_port: u16,
 }
@@ -64,6 +65,7 @@ impl Options {
             filter_file: None,
             module: None,
             with_webhook: false,
+            with_records: false,
             clusters: vec![],
             listener_port: 0,
         }
@@ -151,6 +153,11 @@ impl Options {
         Self { with_webhook: true, ..self }
     }
 
+    /// A cluster `records` that leads to where the stand-in takes the filter's records.
+    pub fn with_records(self) -> Self {
+        Self { with_records: true, ..self }
+    }
+
     /// A cluster that leads to this address, in plain HTTP/1.1.
     pub fn cluster(mut self, name: &str, address: SocketAddr) -> Self {
         self.clusters.push((name.to_owned(), address));
@@ -199,10 +206,13 @@ impl Options {
     /// [`Options::filter_file`]. Envoy is to choose its ports itself, but for [`Options::fixed_port`]: one chosen for it
     /// might be taken by another test before it gets there.
     pub(super) fn apply(self, ready: &Ready) -> (EnvoyOptions, Value) {
-        let Ready { envoy_yaml, filter_yaml, webhook, .. } = ready;
+        let Ready { envoy_yaml, filter_yaml, webhook, records, .. } = ready;
         let mut envoy = read(envoy_yaml);
         if self.with_webhook {
             add_cluster(&mut envoy, "webhook", *webhook);
+        }
+        if self.with_records {
+            add_cluster(&mut envoy, "records", *records);
         }
         for (name, address) in &self.clusters {
             add_cluster(&mut envoy, name, *address);

@@ -1,15 +1,12 @@
 """The gateway and the stand-in, as the tests see them."""
 
 import os
-import re
-import time
 import uuid
 
 import pytest
 import requests
 
 GATEWAY = "http://" + os.environ.get("GATEWAY", "127.0.0.1:10000")  # your gateway
-ADMIN = "http://" + os.environ.get("ADMIN", "127.0.0.1:9901")  # its admin interface
 STAND_IN = "http://" + os.environ.get("STAND_IN", "127.0.0.1:10081")  # the stand-in's API
 SECONDS = 10  # how long to wait for what must come
 
@@ -53,18 +50,10 @@ class Gateway:
         """How the destination answers from now on."""
         checked(requests.put(f"{STAND_IN}/behaviour/{destination}", json=behaviour))
 
-    def ended(self, vendor, **labels):
-        """How many deliveries have ended so, for example with reason="gpc"."""
-        page = checked(requests.get(f"{ADMIN}/stats/prometheus")).text
-        wanted = [f'{name}="{value}"' for name, value in {"vendor": vendor, **labels}.items()]
-        series = re.findall(r"^conversion_relay_deliveries_total\{(.*)\} (\d+)$", page, re.MULTILINE)
-        return sum(int(number) for found, number in series if all(label in found for label in wanted))
-
-    def wait_until_ended(self, vendor, count, **labels):
-        deadline = time.monotonic() + SECONDS
-        while self.ended(vendor, **labels) != count:
-            assert time.monotonic() < deadline, f"{vendor} {labels}: {self.ended(vendor, **labels)}, not {count}"
-            time.sleep(0.1)
+    def records(self, order, **filters):
+        """What the filter says of an order, once it says so, for example with vendor="podsights", outcome="dropped", reason="gpc"."""
+        query = {"order": order, **filters, "within": f"{SECONDS}s"}
+        return checked(requests.get(f"{STAND_IN}/records", query)).json()
 
 
 @pytest.fixture

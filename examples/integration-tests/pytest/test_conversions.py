@@ -6,11 +6,9 @@ VENDORS = ["flashtalking", "podsights"]
 
 
 def test_a_purchase_leaves_once_to_each_vendor_with_its_values(gateway):
-    before = {vendor: gateway.ended(vendor, outcome="delivered") for vendor in VENDORS}
     order = gateway.purchase(consent={"advertising": True, "marketing": True})
     for vendor in VENDORS:
-        gateway.wait_for(vendor, order)
-        gateway.wait_until_ended(vendor, before[vendor] + 1, outcome="delivered")  # nothing more is to come
+        gateway.records(order, vendor=vendor, outcome="delivered")  # so nothing more is to come
 
     (flashtalking,) = gateway.requests("flashtalking", order)
     assert flashtalking["path"].startswith("/container/1234567;987654;5;num/?")
@@ -24,11 +22,10 @@ def test_a_purchase_leaves_once_to_each_vendor_with_its_values(gateway):
 
 
 def test_without_consent_nothing_leaves_because_it_was_denied(gateway):
-    before = {vendor: gateway.ended(vendor, reason="consent_denied") for vendor in VENDORS}
     order = gateway.purchase(consent={"advertising": False, "marketing": False})
     gateway.wait_for("collector", order)  # the collector has it all the same
     for vendor in VENDORS:
-        gateway.wait_until_ended(vendor, before[vendor] + 1, reason="consent_denied")
+        gateway.records(order, vendor=vendor, outcome="dropped", reason="consent_denied")
         assert gateway.requests(vendor, order) == []
 
 
@@ -38,3 +35,5 @@ def test_after_a_503_it_is_tried_again(gateway):
     first, second = gateway.wait_for("podsights", order, count=2)
     assert (first["answered"], second["answered"]) == (503, 200)
     assert first["json"] == second["json"]
+    (record,) = gateway.records(order, vendor="podsights", outcome="delivered")
+    assert [attempt["status"] for attempt in record["attempts"]] == [503, 200]

@@ -3,7 +3,6 @@
 set -euo pipefail
 
 GATEWAY=${GATEWAY:-127.0.0.1:10000}     # your gateway
-ADMIN=${ADMIN:-127.0.0.1:9901}          # its admin interface
 STAND_IN=${STAND_IN:-127.0.0.1:10081}   # the stand-in's API
 ORDER=ORD-$(date +%s%N)                 # new in each run: the filter drops an order that comes again
 
@@ -25,29 +24,16 @@ purchase() {
         "context": {"page": {"url": "https://shop.example.com/thanks"}, "consent": '"$2"'}}' || fail "the gateway refused $1"
 }
 
-# ended VENDOR LABEL prints how many deliveries have ended so, for example: ended podsights 'reason="gpc"'.
+# ended ORDER VENDOR OUTCOME [REASON] waits until the filter says that this delivery has ended so, and prints its record.
 ended() {
-    curl -sS "http://$ADMIN/stats/prometheus" | awk -v vendor="vendor=\"$1\"" -v label="$2" '
-        /^conversion_relay_deliveries_total/ && index($0, vendor) && index($0, label) { n += $NF } END { print n + 0 }'
-}
-
-# until_ended VENDOR LABEL COUNT waits for that, up to ten seconds.
-until_ended() {
-    for _ in {1..100}; do
-        [ "$(ended "$1" "$2")" != "$3" ] || return 0
-        sleep 0.1
-    done
-    fail "$1: expected $3 deliveries with $2, got $(ended "$1" "$2")"
+    stand_in GET "/records?order=$1&vendor=$2&outcome=$3${4:+&reason=$4}&within=10s"
 }
 
 echo "a purchase leaves once to each vendor, with its values"
 stand_in POST /reset >/dev/null
-declare -A before
-for vendor in flashtalking podsights; do before[$vendor]=$(ended $vendor 'outcome="delivered"'); done
 purchase "$ORDER-1" '{"advertising": true, "marketing": true}'
 for vendor in flashtalking podsights; do
-    stand_in GET "/requests/$vendor?order=$ORDER-1&within=10s" >/dev/null
-    until_ended $vendor 'outcome="delivered"' $((before[$vendor] + 1))   # nothing more is to come
+    ended "$ORDER-1" $vendor delivered >/dev/null   # so nothing more is to come
 done
 flashtalking=$(stand_in GET "/requests/flashtalking?order=$ORDER-1")
 podsights=$(stand_in GET "/requests/podsights?order=$ORDER-1")
@@ -60,11 +46,10 @@ expect "its email" "\"$(printf jane.doe@example.com | sha256sum | cut -d' ' -f1)
 
 echo "without consent nothing leaves, because it was denied"
 stand_in POST /reset >/dev/null
-for vendor in flashtalking podsights; do before[$vendor]=$(ended $vendor 'reason="consent_denied"'); done
 purchase "$ORDER-2" '{"advertising": false, "marketing": false}'
 stand_in GET "/requests/collector?order=$ORDER-2&within=10s" >/dev/null   # the collector has it all the same
 for vendor in flashtalking podsights; do
-    until_ended $vendor 'reason="consent_denied"' $((before[$vendor] + 1))
+    ended "$ORDER-2" $vendor dropped consent_denied >/dev/null
     expect "requests to $vendor" '[]' "$(stand_in GET "/requests/$vendor?order=$ORDER-2")"
 done
 
@@ -75,6 +60,7 @@ purchase "$ORDER-3" '{"advertising": true, "marketing": true}'
 podsights=$(stand_in GET "/requests/podsights?order=$ORDER-3&count=2&within=10s")
 expect "the answers" '[503,200]' "$(jq -c 'map(.answered)' <<<"$podsights")"
 expect "the second request as the first" true "$(jq '.[0].json == .[1].json' <<<"$podsights")"
+expect "the attempts" '[503,200]' "$(ended "$ORDER-3" podsights delivered | jq -c '.[0].attempts | map(.status)')"
 stand_in POST /reset >/dev/null
 
 echo "all passed"

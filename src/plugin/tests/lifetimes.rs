@@ -121,6 +121,29 @@ fn an_older_root_stays_until_what_it_got_itself_is_settled() {
 }
 
 #[test]
+fn what_a_root_got_itself_is_settled_though_envoy_throws_the_root_away() {
+    let mut world = World::new();
+    world.configure(2, &["Other"]);
+    world.hand_over(1);
+    world.wait(5 * MS);
+    assert_eq!(world.callouts(), [1, 1]);
+    world.throw_away(1);
+    world.envoy.callouts.borrow_mut().clear();
+    world.hand_over(2);
+    world.wait(5 * MS);
+    world.settle_all(Answer::status(200));
+    // Their answers are given up after the timeout, and a second later the newest root looks after them.
+    world.wait_for_callouts(2);
+    assert_eq!(world.callouts(), [2, 2]);
+    world.settle_all(Answer::status(200));
+    world.wait(3 * SECOND);
+    for integration in ["integration.FT", "integration.Pod", "integration.Other"] {
+        assert_eq!(world.envoy.told(&[integration, "delivered"]), 1, "{integration}");
+    }
+    assert_eq!((world.told_pending(), world.next_alarm()), (0, None));
+}
+
+#[test]
 fn a_root_that_is_in_force_again_still_sends_what_it_got_before() {
     let mut world = World::new();
     world.configure(2, &["Other"]);

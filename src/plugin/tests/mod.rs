@@ -218,6 +218,13 @@ impl World {
         self.on_root(root, Root::end);
     }
 
+    /// Envoy throws a root away without a word: it has no callback any more, and none of its callouts is answered.
+    pub fn throw_away(&mut self, root: u32) {
+        std::mem::forget(self.roots.remove(&root));
+        self.envoy.gone.borrow_mut().insert(root);
+        self.envoy.alarms.borrow_mut().remove(&root);
+    }
+
     fn on_root(&mut self, context: u32, run: impl FnOnce(&mut Root<FakeEnvoy>) -> bool) {
         let Some(mut root) = self.roots.remove(&context) else { return };
         let ended = self.callback(context, |_| run(&mut root));

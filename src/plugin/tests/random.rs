@@ -78,14 +78,19 @@ fn take(world: &mut World, step: Step, next_root: &mut u32, bodies: &mut Vec<Bod
 /// rounded up to a millisecond.
 fn check_timers(world: &World) -> Result<(), TestCaseError> {
     let now = world.envoy.now.get();
+    let is_newest = |id: &u32| world.plugin.as_ref().is_some_and(|plugin| plugin.borrow().is_newest(*id));
+    let newest = world.roots.keys().find(|id| is_newest(id)).and_then(|id| world.envoy.alarm(*id));
     // Where Envoy has given every root up, nobody is left who could be called.
     for (id, root) in &world.roots {
         let in_force = world.plugin.clone().filter(|plugin| plugin.borrow().is_newest(*id));
         for plugin in in_force.into_iter().chain(root.own()) {
             let Some(due) = plugin.borrow_mut().next_due(now) else { continue };
             let (latest, alarm) = (due.max(now) + MS, world.envoy.alarm(*id));
+            // What the newest root has done for another one, it looks after within a second.
+            let by_newest = newest.is_some_and(|at| at <= latest + SECOND);
+            let is_beside = world.plugin.as_ref().is_none_or(|main| !std::rc::Rc::ptr_eq(main, &plugin));
             prop_assert!(
-                alarm.is_some_and(|at| at <= latest),
+                alarm.is_some_and(|at| at <= latest) || (is_beside && by_newest),
                 "{alarm:?} for {due:?} at {now:?} on root {id}"
             );
         }

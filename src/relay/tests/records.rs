@@ -102,6 +102,13 @@ impl Shop {
     }
 }
 
+impl Shop {
+    fn count(&self, integration: &str, what: &str) -> usize {
+        let records = self.host.records.iter();
+        records.filter(|record| record["integration"] == integration && record["what"] == what).count()
+    }
+}
+
 fn assert_nothing_private(records: &[Value]) {
     let text = serde_json::to_string(records).unwrap();
     for secret in SECRETS {
@@ -154,7 +161,7 @@ fn a_purchase_that_is_delivered_has_one_record_for_each_vendor_with_the_request_
 }
 
 #[test]
-fn each_failed_attempt_has_a_record_and_what_the_vendor_echoes_is_masked() {
+fn each_attempt_that_is_to_be_repeated_has_a_record_and_what_the_vendor_echoes_is_masked() {
     let mut shop = Shop::open();
     shop.send(&[], &purchase());
     let pod = shop.host.sent().find(|(_, callout)| callout.path == "/v1/server").unwrap().0;
@@ -175,7 +182,18 @@ fn each_failed_attempt_has_a_record_and_what_the_vendor_echoes_is_masked() {
     let ended = shop.record("Pod", "ended");
     assert_eq!((&ended["outcome"], &ended["reason"]), (&json!("dropped"), &json!("retries_exhausted")));
     assert_eq!(ended["attempts"].as_array().unwrap().len(), 2);
+    assert_eq!(shop.count("Pod", "attempt"), 1, "the second attempt was the last");
     assert_nothing_private(&shop.host.records);
+}
+
+#[test]
+fn an_answer_that_ends_a_delivery_is_in_the_record_of_its_end_alone() {
+    let mut shop = Shop::open();
+    shop.send(&[], &purchase());
+    shop.answer(400, "unknown");
+    let ended = shop.record("Pod", "ended");
+    assert_eq!((&ended["reason"], &ended["attempts"][0]["status"]), (&json!("rejected"), &json!(400)));
+    assert_eq!(shop.count("Pod", "attempt"), 0);
 }
 
 #[test]
@@ -186,7 +204,9 @@ fn what_is_not_sent_says_why_and_what_decided() {
     shop.send(&[], &refused);
     let record = shop.record("FT", "ended");
     assert_eq!((&record["reason"], record.get("request")), (&json!("consent_denied"), None));
-    assert!(record["consent"].as_str().unwrap().contains("context.consent"), "{record}");
+    assert_eq!(record["event"]["order_id"], "ORD-1", "whoever looks for an order finds why it is not there");
+    assert_eq!(record["consent"], "the event's context.consent refuses marketing");
+    assert_eq!(record["explanation"], record["consent"]);
     shop.send(&[("sec-gpc", "1")], &purchase());
     assert_eq!(shop.host.records.last().unwrap()["reason"], "gpc");
     shop.send(&[], &json!({"event": "Nobody Wants This", "messageId": "m-9"}));
@@ -197,7 +217,8 @@ fn what_is_not_sent_says_why_and_what_decided() {
     );
     shop.send(&[], &purchase());
     shop.send(&[], &purchase());
-    assert_eq!(shop.host.records.last().unwrap()["reason"], "duplicate");
+    let repeated = shop.host.records.last().unwrap();
+    assert_eq!((&repeated["reason"], &repeated["event"]["order_id"]), (&json!("duplicate"), &json!("ORD-1")));
     assert_nothing_private(&shop.host.records);
 }
 

@@ -1,7 +1,7 @@
 //! The gateway and the stand-in, as the tests see them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{json, Value};
 
@@ -56,27 +56,14 @@ impl Gateway {
         self.read(self.agent.put(stand_in(&format!("/behaviour/{destination}"))).send_json(behaviour));
     }
 
-    /// How many deliveries have ended so, for example with the label `reason="gpc"`.
-    pub fn ended(&self, vendor: &str, label: &str) -> u64 {
-        let page = self.read(self.agent.get(address("ADMIN", "127.0.0.1:9901") + "/stats/prometheus").call());
-        let vendor = format!("vendor=\"{vendor}\"");
-        let series = page.lines().filter(|line| line.starts_with("conversion_relay_deliveries_total{"));
-        let wanted = series.filter(|line| line.contains(&vendor) && line.contains(label));
-        wanted.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
-    }
-
-    /// Waits until [`Gateway::ended`] is `count`.
-    pub fn wait_until_ended(&self, vendor: &str, label: &str, count: u64) {
-        let deadline = Instant::now() + LIMIT;
-        while self.ended(vendor, label) != count {
-            assert!(Instant::now() < deadline, "{vendor} {label}: {}, not {count}", self.ended(vendor, label));
-            std::thread::sleep(Duration::from_millis(100));
-        }
+    /// What the filter says of an order at a vendor, once it says that the delivery has ended so: `outcome=dropped&reason=gpc`.
+    pub fn ended(&self, vendor: &str, order: &str, how: &str) -> Vec<Value> {
+        self.get(&format!("/records?order={order}&vendor={vendor}&{how}&within={}s", LIMIT.as_secs()))
     }
 
     fn get(&self, path: &str) -> Vec<Value> {
         let text = self.read(self.agent.get(stand_in(path)).call());
-        serde_json::from_str(&text).expect("a list of requests")
+        serde_json::from_str(&text).expect("a list of requests or records")
     }
 
     /// The text of a good answer.
