@@ -46,8 +46,8 @@ pub struct Story {
     attempts: RefCell<Vec<AttemptFacts>>,
     /// The random number of the last attempt.
     random: Cell<u64>,
-    /// The request of an attempt that succeeded: the record of the end, which comes next, has the same.
-    accepted: RefCell<Option<MaskedRequest>>,
+    /// The request of the last attempt: the record of the end, which comes next, has the same.
+    last: RefCell<Option<MaskedRequest>>,
 }
 
 impl Story {
@@ -160,7 +160,7 @@ impl Story {
             record.explanation = Some(Cow::Borrowed("the attempt failed, and is to be repeated"));
             host.record(record);
         } else {
-            self.accepted.replace(request);
+            self.last.replace(request);
         }
     }
 
@@ -168,7 +168,7 @@ impl Story {
     pub fn ended(&self, outcome: Outcome, built: Option<(&Parcel, &Compiled)>, host: &mut impl Host) {
         let attempts = self.attempts.borrow();
         let mut record = self.record(What::Ended, &attempts);
-        let request = self.accepted.take();
+        let request = self.last.take();
         record.request = request.or_else(|| built.and_then(|(parcel, config)| self.request(parcel, config)));
         record.set_outcome(outcome);
         if let Some(basis) = self.consent.as_deref().filter(|_| is_decided_by_consent(outcome)) {
