@@ -367,7 +367,11 @@ impl Host for FakeHost {
     }
 
     fn record(&mut self, record: Record<'_>) {
-        self.records.extend(serde_json::from_str(&record.line()));
+        // It is written in any case, as it would be for whoever wants it.
+        let line = std::hint::black_box(record.line());
+        if !self.forgetful {
+            self.records.extend(serde_json::from_str(&line));
+        }
     }
 
     fn dry_run(&mut self, integration: &str, callout: &Callout) {

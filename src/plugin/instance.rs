@@ -250,11 +250,11 @@ impl<E: Envoy> Plugin<E> {
 
     /// Takes the answer to a request with records. Returns `false` if it is to none.
     fn settle_records(&mut self, root: u32, token: Token, answer: &Answer<'_>) -> bool {
-        if self.config().records.is_none() {
+        if !self.recorder.sent(token) {
             return false;
         }
         let now = self.envoy.clock();
-        let Some(lost) = self.recorder.settle(token, answer, now) else { return false };
+        let lost = self.recorder.settle(token, answer, now);
         (0..lost).for_each(|_| self.metrics.note(Note::RecordDropped));
         self.arm(Current::root(root), now);
         true

@@ -110,24 +110,29 @@ impl Outbox {
         (sent, body)
     }
 
-    /// Takes the answer to a request. Returns `None` if it is to none of these, and otherwise how many records are lost by it: those
-    /// of a request that the receiver refuses for good.
-    pub fn settle(&mut self, token: Token, answer: &Answer<'_>, now: Instant) -> Option<usize> {
-        let in_flight = self.in_flight.take_if(|in_flight| in_flight.token == token)?;
+    /// Whether this is the request that is on its way.
+    pub fn sent(&self, token: Token) -> bool {
+        self.in_flight.as_ref().is_some_and(|in_flight| in_flight.token == token)
+    }
+
+    /// Takes the answer to the request that is on its way. Returns how many records are lost by it: those of a request that the
+    /// receiver refuses for good.
+    pub fn settle(&mut self, token: Token, answer: &Answer<'_>, now: Instant) -> usize {
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.token == token) else { return 0 };
         match answer {
             Answer::Status { code: 200..=299, .. } => {
                 self.failures = 0;
                 self.forget(in_flight.sent);
-                Some(0)
+                0
             }
             Answer::Status { code: 300..=399 | 400..=407 | 409..=428 | 430..=499, .. } => {
                 self.failed(now);
                 self.forget(in_flight.sent);
-                Some(in_flight.sent)
+                in_flight.sent
             }
             _ => {
                 self.failed(now);
-                Some(0)
+                0
             }
         }
     }

@@ -70,8 +70,13 @@ impl Recorder {
         self.outbox.next_due()
     }
 
-    /// Takes the answer to a request that it may have sent; `None`: it has not. Otherwise returns how many records are lost by it.
-    pub fn settle(&mut self, token: Token, answer: &Answer<'_>, now: Instant) -> Option<usize> {
+    /// Whether this is the request that is on its way.
+    pub fn sent(&self, token: Token) -> bool {
+        self.outbox.sent(token)
+    }
+
+    /// Takes the answer to the request that is on its way. Returns how many records are lost by it.
+    pub fn settle(&mut self, token: Token, answer: &Answer<'_>, now: Instant) -> usize {
         self.outbox.settle(token, answer, now)
     }
 }

@@ -16,7 +16,7 @@ use super::parsed_request::seconds;
 use super::reading::{Reading, SourcedEvent};
 use super::shipment::{Held, Shipment};
 use super::story::{self, Story};
-use super::wanted::{Wanted, handed_off, judge, permitted, wanted};
+use super::wanted::{Wanted, handed_off, judge, retain_permitted, wanted};
 use super::whole::{origin, whole};
 use crate::accounting::{DropReason, EventIgnored, Note, Outcome};
 use crate::config::Integration;
@@ -83,7 +83,7 @@ pub fn relay<'r>(
 ) {
     let (config, source) = (reading.config, *source);
     let asked = Asked { sender: reading.opened.sender.as_deref(), event: at, source };
-    let wanted = wanted(&event.name, source, asked.sender, reading);
+    let mut wanted = wanted(&event.name, source, asked.sender, reading);
     // Whoever wants it or not, an identify is for later events too.
     let identifies = config.remember_email.is_some() && event.event_type == EventType::Identify;
     if wanted.is_empty() && !identifies {
@@ -105,19 +105,19 @@ pub fn relay<'r>(
     }
     let policy = source.and_then(|source| config.sources.as_ref()?.client_from_context(source));
     let policy = policy.unwrap_or(config.client_from_context);
-    let mut judged = judge(wanted, event, &consent, &context, policy, (asked, reading), host);
-    for (wanted, _) in judged.iter_mut().filter(|(_, reason)| reason.is_some()) {
-        note_order(wanted, event, &context, policy, reading);
+    judge(&mut wanted, event, &consent, &context, policy, (asked, reading), host);
+    for refused in wanted.iter_mut().filter(|wanted| wanted.refused.is_some()) {
+        note_order(refused, event, &context, policy, reading);
     }
-    let hand_off = handed_off(&event.name, &judged, reading);
+    let hand_off = handed_off(&event.name, &wanted, reading);
     let is_handed_off = hand_off.is_some();
-    let mut wanted = match hand_off {
+    match hand_off {
         Some(hand_off) => {
             host.delivery(hand_off.integration.reference(), Outcome::Matched);
-            vec![hand_off]
+            wanted = vec![hand_off];
         }
-        None => permitted(judged, asked, line, host),
-    };
+        None => retain_permitted(&mut wanted, asked, line, host),
+    }
     if wanted.is_empty() {
         return;
     }
@@ -178,7 +178,7 @@ fn send(
     let source_is_dry_run =
         asked.source.zip(sources).is_some_and(|(source, sources)| sources.is_dry_run(source));
     let mut orders = Orders::of(line.orders, asked.source, reading);
-    for Wanted { at, integration, planned, mut story } in wanted {
+    for Wanted { at, integration, planned, mut story, .. } in wanted {
         let values = map(integration, &planned, subject, story.as_deref_mut(), host);
         let order = orders.find(integration, &planned, &values, host);
         if let Some(story) = &mut story {

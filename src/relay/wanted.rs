@@ -27,6 +27,8 @@ pub struct Wanted<'c> {
     pub planned: Planned<'c>,
     /// What its records say, if somebody wants them.
     pub story: Option<Box<Story>>,
+    /// Why it may not have the event; `None`: it may, or that is not decided yet.
+    pub refused: Option<DropReason>,
 }
 
 /// The integrations that send an event of this name, listen to its source, and are those that its sender names. Those that hand
@@ -47,85 +49,71 @@ pub fn wanted<'c>(
             && !config.is_carrier(at)
             && reading.may_leave_by(integration);
         if let Some(planned) = integration.plan.find(name, &dialects).filter(|_| listens) {
-            wanted.push(Wanted { at, integration, planned, story: None });
+            wanted.push(Wanted { at, integration, planned, story: None, refused: None });
         }
     }
     wanted
 }
 
-/// An integration that sends the event, and why it may not have it, if it may not.
-pub type Judgement<'c> = (Wanted<'c>, Option<DropReason>);
-
 /// Decides for each integration whether it may have the event, before anything of it is mapped.
 #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
-pub fn judge<'c, 'r>(
-    wanted: Vec<Wanted<'c>>,
+pub fn judge<'r>(
+    wanted: &mut [Wanted<'_>],
     event: &Event<'r>,
     consent: &EventConsent<'_, '_>,
     context: &EventContext<'_>,
     policy: ClientFromContext,
     (asked, reading): (Asked<'_>, &Reading<'r>),
     host: &mut impl Host,
-) -> Vec<Judgement<'c>> {
+) {
     let config = reading.config;
     let integrations = event.slots.get(config.fields.integrations).map(Json::as_str);
     let integrations = EventIntegrations::read(integrations);
     let is_stale = reading.age(event).is_some_and(|age| age > config.limits.event_age);
     let fresh = if is_stale { Err(DropReason::Stale) } else { Ok(()) };
-    let mut judge = |mut wanted: Wanted<'c>| {
+    for wanted in &mut *wanted {
         if host.wants_records() {
             wanted.story =
                 Some(Story::of(event, asked.source_id(config), wanted.integration, &config.fields));
         }
-        let allowed = allowed(&mut wanted, &integrations, consent, reading.cookies(), host);
-        (wanted, allowed.and(fresh).err())
-    };
-    let mut judged: Vec<_> = wanted.into_iter().map(&mut judge).collect();
-    if judged.iter().any(|(_, reason)| reason.is_none())
+        let allowed = allowed(wanted, &integrations, consent, reading.cookies(), host);
+        wanted.refused = allowed.and(fresh).err();
+    }
+    if wanted.iter().any(|wanted| wanted.refused.is_none())
         && bots::judge(context, reading, policy, host) == Judged::Dropped
     {
-        judged.iter_mut().for_each(|(_, reason)| _ = reason.get_or_insert(DropReason::Bot));
+        wanted.iter_mut().for_each(|wanted| _ = wanted.refused.get_or_insert(DropReason::Bot));
     }
-    judged
 }
 
 /// Returns the integration that hands the event off, if it is to be handed off: some other one may have it, and gets it when the
 /// queue passes it on.
-pub fn handed_off<'c>(
-    name: &'c str,
-    judged: &[Judgement<'_>],
-    reading: &'c Reading<'_>,
-) -> Option<Wanted<'c>> {
+pub fn handed_off<'c>(name: &'c str, judged: &[Wanted<'_>], reading: &'c Reading<'_>) -> Option<Wanted<'c>> {
     let hand_off =
         reading.config.hand_off.filter(|_| matches!(reading.opened.provenance, Provenance::Client))?;
-    let allowed = judged.iter().filter(|(_, reason)| reason.is_none());
-    let rank = allowed.map(|(wanted, _)| wanted.planned.rank).max()?;
+    let allowed = judged.iter().filter(|wanted| wanted.refused.is_none());
+    let rank = allowed.map(|wanted| wanted.planned.rank).max()?;
     let integration = reading.config.integrations.get(hand_off.lane)?;
     let planned = integration.plan.any(name, rank)?;
-    let story = judged.iter().find_map(|(wanted, _)| wanted.story.as_ref());
+    let story = judged.iter().find_map(|wanted| wanted.story.as_ref());
     let story = story.map(|story| story.for_hand_off(integration));
-    Some(Wanted { at: hand_off.lane, integration, planned, story })
+    Some(Wanted { at: hand_off.lane, integration, planned, story, refused: None })
 }
 
-/// Counts what was decided. Returns the integrations that may have the event.
-pub fn permitted<'c>(
-    judged: Vec<Judgement<'c>>,
+/// Counts what was decided, and leaves those integrations that may have the event.
+pub fn retain_permitted(
+    judged: &mut Vec<Wanted<'_>>,
     asked: Asked<'_>,
     line: &mut Line<'_>,
     host: &mut impl Host,
-) -> Vec<Wanted<'c>> {
-    let mut permitted = Vec::with_capacity(judged.len());
-    for (wanted, reason) in judged {
-        host.delivery(wanted.integration.reference(), Outcome::Matched);
-        match reason {
-            None => permitted.push(wanted),
-            Some(reason) => {
-                let story = wanted.story.as_deref();
-                asked.ended(wanted.integration, Outcome::Dropped(reason), story, line.waiting, host);
-            }
+) {
+    judged.retain(|Wanted { integration, story, refused, .. }| {
+        host.delivery(integration.reference(), Outcome::Matched);
+        if let Some(reason) = *refused {
+            asked.ended(integration, Outcome::Dropped(reason), story.as_deref(), line.waiting, host);
         }
-    }
-    permitted
+        refused.is_none()
+    });
 }
 
 /// Whether the visitor allows an integration to have an event.

@@ -42,6 +42,8 @@ pub struct State {
     /// How many times a metric was defined or increased.
     pub definitions: Cell<usize>,
     pub increments: Cell<usize>,
+    /// How often each call was made, by the method's name. `logs` is none: the module knows the level.
+    pub calls: RefCell<BTreeMap<&'static str, usize>>,
     tokens: Cell<u32>,
     shared: RefCell<HashMap<String, Vec<u8>>>,
 }
@@ -74,6 +76,10 @@ impl State {
         self.periods.take().into_iter().map(|(root, period)| (root, period.as_millis())).collect()
     }
 
+    fn called(&self, method: &'static str) {
+        *self.calls.borrow_mut().entry(method).or_default() += 1;
+    }
+
     pub fn alarm(&self, root: u32) -> Option<Instant> {
         self.alarms.borrow().get(&root).map(|alarm| alarm.at)
     }
@@ -81,19 +87,23 @@ impl State {
 
 impl Envoy for FakeEnvoy {
     fn clock(&self) -> Instant {
+        self.called("clock");
         self.now.get()
     }
 
     fn wall_clock(&self) -> i64 {
+        self.called("wall_clock");
         1_767_225_600_000
     }
 
     fn fill_random(&self, bytes: &mut [u8]) -> bool {
+        self.called("fill_random");
         bytes.fill(7);
         true
     }
 
     fn set_effective_context(&self, context: u32) -> bool {
+        self.called("set_effective_context");
         let there = !self.gone.borrow().contains(&context);
         if there {
             self.effective.set(context);
@@ -102,6 +112,7 @@ impl Envoy for FakeEnvoy {
     }
 
     fn set_tick_period(&self, period: Duration) {
+        self.called("set_tick_period");
         let effective = self.effective.get();
         // A stream has no timer of its own: Envoy sets its root's.
         let root = self.parents.borrow().get(&effective).copied().unwrap_or(effective);
@@ -114,6 +125,7 @@ impl Envoy for FakeEnvoy {
     }
 
     fn define_metric(&self, _: MetricKind, name: &str) -> u32 {
+        self.called("define_metric");
         self.definitions.set(self.definitions.get() + 1);
         let mut metrics = self.metrics.borrow_mut();
         let known = metrics.iter().position(|(known, _)| known == name);
@@ -125,12 +137,15 @@ impl Envoy for FakeEnvoy {
     }
 
     fn increment_metric(&self, metric: u32, by: i64) {
+        self.called("increment_metric");
         assert!(by > 0, "an increase of nothing is an error");
         self.increments.set(self.increments.get() + 1);
         self.metrics.borrow_mut()[metric as usize].1 += by;
     }
 
-    fn record_metric(&self, _: u32, _: u64) {}
+    fn record_metric(&self, _: u32, _: u64) {
+        self.called("record_metric");
+    }
 
     fn dispatch(
         &self,
@@ -139,6 +154,7 @@ impl Envoy for FakeEnvoy {
         _: Option<&[u8]>,
         _: Duration,
     ) -> Result<Token, Refusal> {
+        self.called("dispatch");
         for name in [":method", ":scheme", ":path", ":authority"] {
             assert_eq!(headers.iter().filter(|(known, _)| *known == name).count(), 1, "{name}");
         }
@@ -152,18 +168,22 @@ impl Envoy for FakeEnvoy {
     }
 
     fn connection(&self) -> Option<u64> {
+        self.called("connection");
         Some(self.connection.get())
     }
 
     fn request_bytes(&self) -> Option<u64> {
+        self.called("request_bytes");
         self.request_bytes.borrow().get(&self.effective.get()).copied()
     }
 
     fn send_local_reply(&self, status: u32, _: Vec<(&str, &str)>, _: &[u8]) {
+        self.called("send_local_reply");
         self.replies.borrow_mut().push((self.effective.get(), status));
     }
 
     fn node_id(&self) -> Option<String> {
+        self.called("node_id");
         Some("gateway-1".to_owned())
     }
 
@@ -172,11 +192,13 @@ impl Envoy for FakeEnvoy {
     }
 
     fn read_log_level(&self) {
+        self.called("read_log_level");
         self.log_level_reads.set(self.log_level_reads.get() + 1);
     }
 
     fn log(&self, level: log::Level, line: fmt::Arguments<'_>) {
-        if level <= log::Level::Info {
+        if self.logs(level) {
+            self.called("log");
             self.lines.borrow_mut().push(format!("{level} {line}"));
         }
     }
@@ -184,10 +206,12 @@ impl Envoy for FakeEnvoy {
 
 impl Store for FakeEnvoy {
     fn get(&self, key: &str) -> (Option<Vec<u8>>, Option<u32>) {
+        self.called("get");
         (self.shared.borrow().get(key).cloned(), None)
     }
 
     fn set(&self, key: &str, value: &[u8], _: Option<u32>) -> bool {
+        self.called("set");
         self.shared.borrow_mut().insert(key.to_owned(), value.to_vec());
         true
     }

@@ -4,6 +4,7 @@ mod books;
 mod envoy;
 mod lifetimes;
 mod random;
+mod records;
 mod timing;
 
 use std::cell::RefCell;
@@ -77,6 +78,11 @@ pub fn redirect_key(stream: &Stream) -> StreamKey {
 impl World {
     /// A plugin whose root 1 was configured with FT and Pod.
     pub fn new() -> Self {
+        Self::of(&configuration(&["FT", "Pod"]))
+    }
+
+    /// A plugin whose root 1 has this configuration.
+    pub fn of(configuration: &Value) -> Self {
         let mut world = Self {
             envoy: FakeEnvoy::default(),
             registry: Registry::default(),
@@ -86,14 +92,18 @@ impl World {
             streams: 0,
         };
         world.envoy.now.set(100 * SECOND);
-        world.configure(1, &["FT", "Pod"]);
+        world.put_in_force(1, configuration);
         world.envoy.take_periods();
         world
     }
 
     /// Envoy makes a root and configures it.
     pub fn configure(&mut self, root: u32, names: &[&str]) {
-        let config = Compiled::load(configuration(names).to_string().as_bytes(), &|_| None).unwrap();
+        self.put_in_force(root, &configuration(names));
+    }
+
+    fn put_in_force(&mut self, root: u32, configuration: &Value) {
+        let config = Compiled::load(configuration.to_string().as_bytes(), &|_| None).unwrap();
         let envoy = self.envoy.clone();
         let plugin =
             self.callback(root, |world| world.registry.configure(b"plugin".to_vec(), root, config, || envoy));
