@@ -26,7 +26,7 @@ const MOST_WAITING_BYTES: usize = 8 << 20;
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// The oldest first. The first `sent` of them are on their way.
-    lines: VecDeque<String>,
+    lines: VecDeque<Box<str>>,
     bytes: usize,
     in_flight: Option<InFlight>,
     /// When the next request may be sent.
@@ -51,7 +51,8 @@ impl Outbox {
             return false;
         }
         self.bytes = bytes;
-        self.lines.push_back(line);
+        // Without the room that it was written into and did not fill.
+        self.lines.push_back(line.into_boxed_str());
         true
     }
 

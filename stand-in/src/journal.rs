@@ -128,7 +128,7 @@ impl<'a> From<&'a Received> for Shown<'a> {
         for (name, value) in form_urlencoded::parse(text).into_owned() {
             query.entry(name).or_insert(value);
         }
-        let json = serde_json::from_slice(&request.body).ok();
+        let json = readable_json(&request.body);
         Self { request, orders: orders::of_request(request), query, json }
     }
 }
@@ -250,6 +250,14 @@ impl Journal {
     }
 }
 
+/// Returns a body as JSON, digit for digit, if whoever reads the list of requests can read it within that list: half of a surrogate pair,
+/// a number out of range or nesting without an end would cost the whole list.
+fn readable_json(body: &[u8]) -> Option<&RawValue> {
+    let text = std::str::from_utf8(body).ok()?;
+    serde_json::from_str::<serde_json::Value>(&format!("[[[[{text}]]]]")).ok()?;
+    serde_json::from_str(text).ok()
+}
+
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -284,6 +292,16 @@ pub mod tests {
             journal.record(Received { seq, ..request });
         }
         journal
+    }
+
+    #[test]
+    fn a_body_that_not_every_reader_of_json_takes_is_shown_as_text_alone() {
+        for body in
+            [r#"{"name":"\ud83d"}"#.to_owned(), "[".repeat(127) + &"]".repeat(127), "1e999999999".to_owned()]
+        {
+            assert!(readable_json(body.as_bytes()).is_none(), "{body}");
+        }
+        assert_eq!(readable_json(br#"{"value":129.90}"#).unwrap().get(), r#"{"value":129.90}"#);
     }
 
     #[test]
