@@ -72,6 +72,16 @@ fn work(relay: &mut Relay, host: &mut FakeHost) {
     }
 }
 
+/// Lets time pass, and the relay do what falls due in it.
+fn wait(relay: &mut Relay, host: &mut FakeHost, time: Duration) {
+    let until = host.now + time;
+    while let Some(due) = relay.next_due().filter(|due| *due <= until) {
+        host.now = host.now.max(due);
+        relay.work(host);
+    }
+    host.now = until;
+}
+
 /// What one place where consent can stand says about marketing and analytics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Says {

@@ -135,12 +135,7 @@ impl Gateway {
     }
 
     fn wait(&mut self, time: Duration) {
-        let until = self.host.now + time;
-        while let Some(due) = self.relay.next_due().filter(|due| *due <= until) {
-            self.host.now = self.host.now.max(due);
-            self.relay.work(&mut self.host);
-        }
-        self.host.now = until;
+        wait(&mut self.relay, &mut self.host, time);
     }
 
     fn told(&mut self) -> Option<Answered> {

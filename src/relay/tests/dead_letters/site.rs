@@ -141,12 +141,7 @@ impl Site {
     }
 
     pub fn wait(&mut self, time: Duration) {
-        let until = self.host.now + time;
-        while let Some(due) = self.relay.next_due().filter(|due| *due <= until) {
-            self.host.now = self.host.now.max(due);
-            self.relay.work(&mut self.host);
-        }
-        self.host.now = until;
+        wait(&mut self.relay, &mut self.host, time);
     }
 
     /// Time passes, and each second all callouts are answered as by [`Site::answer`].
