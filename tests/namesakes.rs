@@ -118,6 +118,7 @@ fn while_a_listener_is_replaced_old_connections_go_on_by_its_old_configuration_a
     let listener: Value = receiver.recv().unwrap();
     let mut kept = gateway.connect();
     assert_eq!(kept.send(&Request::post("/v1/t", order("old 0".into()))).status, 200);
+    gateway.wait_for(Podsights, 1); // what still waits when a new configuration comes goes out with the new key
 
     write_listener(&file, &listener, &site("", "key of new"));
     let replaced = wait_until(LIMIT, || gateway.stat("listener_manager.total_listeners_draining") == Some(1));
