@@ -1,0 +1,152 @@
+//! Judging a configuration before it is kept: by the filter's own code, as the gateways will.
+
+use std::collections::BTreeMap;
+
+use conversion_relay::config::Compiled;
+use conversion_relay::sealed::{SealingKeys, place};
+use conversion_relay::settings::{Invalid, MASK, Secret};
+use serde_json::Value;
+
+use super::document::Document;
+use super::texts::for_each_text;
+
+/// The secrets of a configuration by place.
+pub type SecretsByPlace = BTreeMap<String, Secret>;
+
+/// A configuration that the filter accepts.
+pub struct Judged {
+    /// What is kept in a revision: `***` for each secret that is written out.
+    pub document: Document,
+    /// The secrets that were written out, by place.
+    pub secrets: SecretsByPlace,
+}
+
+/// Why a configuration is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct Refusal {
+    /// Where in the whole configuration, such as `integrations[1].config.key`.
+    pub path: String,
+    /// What is wrong, and how to mend it. It shows no secret.
+    pub problem: String,
+}
+
+impl Refusal {
+    /// Returns a refusal.
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into() }
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        Self { path: invalid.path, problem: invalid.problem }
+    }
+}
+
+/// What the gateways' environment holds, as far as the console knows it.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, Secret>);
+
+impl Environment {
+    /// The placeholder for a variable that is not known: digits, so that it is a valid id, and long enough for a secret.
+    const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+    /// Takes the variables that the console shares with the gateways.
+    pub fn new(known: impl IntoIterator<Item = (String, Secret)>) -> Self {
+        Self(known.into_iter().collect())
+    }
+
+    /// Compiles a configuration as the gateways will.
+    pub fn load(&self, configuration: &Value) -> Result<Compiled, Refusal> {
+        Ok(Compiled::load(configuration.to_string().as_bytes(), &|name| Some(self.get(name)))?)
+    }
+
+    /// Returns the value of a variable, or what stands for it.
+    fn get(&self, name: &str) -> String {
+        self.0.get(name).map_or(Self::PLACEHOLDER, Secret::expose).to_owned()
+    }
+
+    /// Returns the keys by which the gateways of this configuration open what is sealed for them.
+    pub fn sealing_keys(&self, document: &Value) -> Result<SealingKeys, Refusal> {
+        let named = document.get("secrets").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let names = named.iter().filter_map(|one| one.as_str()?.strip_prefix("${")?.strip_suffix('}'));
+        let names: Vec<&str> = names.collect();
+        let first = names.first().ok_or_else(|| {
+            Refusal::new(
+                "secrets",
+                "a secret can be written out only if the gateways can open it: set secrets to [\"${RELAY_KEY}\"], or write ${NAME}",
+            )
+        })?;
+        let known: Vec<Secret> = names.iter().map_while(|name| self.0.get(*name).cloned()).collect();
+        if known.is_empty() {
+            let problem = format!(
+                "a secret can be written out only if the console can seal it: start it with the gateways' {first}, or write ${{NAME}}"
+            );
+            return Err(Refusal::new("secrets", problem));
+        }
+        SealingKeys::new(&known).map_err(|error| Refusal::new("secrets", error.to_string()))
+    }
+}
+
+/// Has the filter's own code judge a configuration, which may hold secrets, and `***` for those that are kept at the same place.
+pub fn judge(
+    candidate: &Document,
+    kept: &SecretsByPlace,
+    environment: &Environment,
+) -> Result<Judged, Refusal> {
+    let mut full = fill(candidate, &|place| kept.get(place).map(Secret::expose), NO_SECRET)?;
+    let compiled = environment.load(&full)?;
+    let named = full.clone();
+    let mut secrets = SecretsByPlace::new();
+    for_each_text(&mut full, &mut |path, text| {
+        if compiled.plain_secrets.iter().any(|secret| secret == path) {
+            if path.starts_with("secrets[") {
+                return Err(Refusal::new(path, OPENS_THE_OTHERS));
+            }
+            let place =
+                place(&named, path).ok_or_else(|| Refusal::new(path, "expected a place of its own"))?;
+            secrets.insert(place, Secret::new(std::mem::replace(text, MASK.to_owned())));
+        }
+        Ok(())
+    })?;
+    if !secrets.is_empty() {
+        environment.sealing_keys(&full)?;
+    }
+    Ok(Judged { document: Document::from_value(full)?, secrets })
+}
+
+const NO_SECRET: &str =
+    "*** stands for the secret that is kept here, and none is: write the secret, or ${NAME}";
+const OPENS_THE_OTHERS: &str =
+    "this secret opens the others, so it can't be sealed: write ${NAME}, and set NAME for the gateways";
+
+/// Returns the configuration as the gateways get it, with what is sealed for them in the place of each secret. The filter's own code
+/// has accepted it once more.
+pub fn for_gateways(
+    document: &Document,
+    sealed: &BTreeMap<String, String>,
+    environment: &Environment,
+) -> Result<Value, Refusal> {
+    let served = fill(document, &|place| sealed.get(place).map(String::as_str), "its secret is lost")?;
+    environment.load(&served)?;
+    Ok(served)
+}
+
+/// Returns the whole configuration with each `***` replaced.
+fn fill<'s>(
+    document: &Document,
+    secret: &dyn Fn(&str) -> Option<&'s str>,
+    problem: &str,
+) -> Result<Value, Refusal> {
+    let masked = document.to_value();
+    let mut filled = masked.clone();
+    for_each_text(&mut filled, &mut |path, text| {
+        if text == MASK {
+            let found = place(&masked, path).and_then(|place| secret(&place));
+            found.ok_or_else(|| Refusal::new(path, problem))?.clone_into(text);
+        }
+        Ok::<_, Refusal>(())
+    })?;
+    Ok(filled)
+}

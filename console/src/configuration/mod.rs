@@ -1,0 +1,9 @@
+//! The configuration that the console keeps: the filter's plugin configuration, judged by the filter's own code, and without the
+//! text of any secret.
+
+mod candidate;
+mod document;
+mod texts;
+
+pub use candidate::{Environment, Judged, Refusal, SecretsByPlace, for_gateways, judge};
+pub use document::{Collection, Document};

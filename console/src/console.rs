@@ -1,0 +1,40 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use crate::access::{Limits, Tokens};
+use crate::options::Options;
+use crate::store::{Rejection, Store};
+
+/// The console, as each request gets it.
+pub type Shared = Arc<Console>;
+
+/// What all requests share.
+pub struct Console {
+    /// What is kept.
+    pub store: Store,
+    /// Who may do what.
+    pub tokens: Tokens,
+    /// How many requests each token has left.
+    pub limits: Limits,
+    /// What the program was started with.
+    pub options: Options,
+}
+
+impl Console {
+    /// Returns a console over what is kept in a store.
+    pub fn new(store: Store, tokens: Tokens, options: Options) -> Shared {
+        let limits = Limits::new(tokens.len());
+        Arc::new(Self { store, tokens, limits, options })
+    }
+
+    /// Works with what is kept on a thread where waiting for a disk stops nobody else.
+    pub async fn with_store<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Store) -> Result<T, Rejection> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let console = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&console.store)).await;
+        done.unwrap_or_else(|error| Err(Rejection::Unreadable(format!("the request was given up: {error}"))))
+    }
+}

@@ -1,0 +1,16 @@
+//! conversion-relay-console: a management API, pages and an event debugger for a fleet of gateways with conversion-relay.
+//!
+//! A change comes by `api` or `pages`, is judged by the filter's own code in `configuration`, kept as a revision by `store`, and goes
+//! to the gateways by `fleet`, which also takes in what they report. The gateways work on without any of it.
+
+pub mod access;
+pub mod api;
+pub mod clock;
+pub mod configuration;
+pub mod console;
+pub mod fleet;
+pub mod options;
+pub mod pages;
+pub mod random;
+pub mod server;
+pub mod store;

@@ -1,0 +1,109 @@
+//! The program: from options to a server that stops when it is told to.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use conversion_relay::settings::Secret;
+
+use crate::access::{Role, Tokens};
+use crate::configuration::Environment;
+use crate::console::{Console, Shared};
+use crate::options::Options;
+use crate::store::Store;
+use crate::{api, fleet, pages};
+
+/// The longest body of a request, in bytes. Envoy's polls have some 77 KB, batches of records 256 KB.
+const MAX_BODY: usize = 1 << 20;
+
+/// The variables that the console shares with the gateways begin so.
+const SHARED: &str = "RELAY_KEY";
+
+/// Returns all routes.
+pub fn app(console: Shared) -> Router {
+    let (api, document) = api::router(&console).split_for_parts();
+    let document = Arc::new(document);
+    Router::new()
+        .merge(api)
+        .route(
+            "/v1/openapi.json",
+            axum::routing::get(move || async move { axum::Json(document.as_ref().clone()) }),
+        )
+        .merge(fleet::router())
+        .merge(pages::router())
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(console)
+}
+
+/// Opens the database and reads the tokens. `variable` reads the environment.
+pub fn open(options: Options, variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Shared> {
+    let secret = |name: &str| variable(name).filter(|value| !value.is_empty()).map(Secret::new);
+    let tokens = tokens(secret("CONSOLE_TOKENS"), secret("CONSOLE_TOKEN"))?;
+    let at_rest = secret("CONSOLE_SECRET").context(
+        "CONSOLE_SECRET is not set: it seals what is kept; `openssl rand -base64 32` makes one. Keep it: without it the database can't be read",
+    )?;
+    let relay_key = secret(SHARED);
+    let sealed_under = relay_key.is_some().then_some(SHARED);
+    let others = std::env::vars()
+        .filter(|(name, _)| name.starts_with(SHARED))
+        .map(|(name, value)| (name, Secret::new(value)));
+    let known = relay_key.map(|key| (SHARED.to_owned(), key)).into_iter().chain(others);
+    let store = Store::open(&options.database, &at_rest, Environment::new(known), sealed_under)
+        .with_context(|| format!("cannot open {}", options.database.display()))?;
+    Ok(Console::new(store, tokens, options))
+}
+
+fn tokens(many: Option<Secret>, one: Option<Secret>) -> anyhow::Result<Tokens> {
+    let mut tokens = Tokens::parse(&many.unwrap_or_else(|| Secret::new("")))?;
+    if let Some(one) = one {
+        tokens.add("admin", Role::Admin, one.expose())?;
+    }
+    if tokens.is_empty() {
+        anyhow::bail!(
+            "neither CONSOLE_TOKENS nor CONSOLE_TOKEN is set; `openssl rand -hex 24` makes a token"
+        );
+    }
+    Ok(tokens)
+}
+
+/// Serves until SIGTERM or SIGINT. `ready` is told the address.
+pub async fn run(console: Shared, ready: impl FnOnce(std::net::SocketAddr)) -> anyhow::Result<()> {
+    let options = console.options.clone();
+    let handle = axum_server::Handle::new();
+    tokio::spawn(stop_when_told(handle.clone()));
+    let listener = std::net::TcpListener::bind(options.listen)
+        .with_context(|| format!("cannot listen on {}", options.listen))?;
+    listener.set_nonblocking(true)?;
+    ready(listener.local_addr()?);
+    let service = app(console).into_make_service();
+    match &options.tls {
+        Some((certificate, key)) => {
+            let tls = tls(certificate, key).await?;
+            axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?;
+        }
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+    }
+    Ok(())
+}
+
+async fn tls(certificate: &Path, key: &Path) -> anyhow::Result<axum_server::tls_rustls::RustlsConfig> {
+    // It fails only where another one is the default already.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let read = axum_server::tls_rustls::RustlsConfig::from_pem_file(certificate, key).await;
+    read.with_context(|| format!("cannot read {} and {}", certificate.display(), key.display()))
+}
+
+/// How long requests at work have until the program ends.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+async fn stop_when_told(handle: axum_server::Handle<std::net::SocketAddr>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    handle.graceful_shutdown(Some(GRACE));
+}
