@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 const VENDOR_CLUSTERS: [&str; 2] = ["flashtalking", "podsights"];
 /// The cluster of the collector behind the gateway.
 const COLLECTOR_CLUSTER: &str = "collector";
+/// The cluster of the console, in a gateway that has one.
+const CONSOLE_CLUSTER: &str = "console";
 
 const CA_OF_CLUSTER: &str =
     "/transport_socket/typed_config/common_tls_context/validation_context/trusted_ca/filename";
@@ -30,18 +33,30 @@ pub struct Local {
     /// Where both vendors are served, as the gateway reaches it.
     pub vendors: Endpoint,
     pub collector: Endpoint,
+    /// The console; `None`: the gateway has no cluster for one, or its address stays.
+    pub console: Option<Endpoint>,
     /// The CA that signed the vendors' certificates, PEM.
     pub ca: PathBuf,
-    /// The filter's own configuration file, which Envoy watches.
+    /// The filter's own configuration file as Envoy finds and watches it.
     pub filter_yaml: PathBuf,
     /// The WebAssembly module.
     pub module: PathBuf,
 }
 
 /// Where a cluster leads: a host name or IP address, and a port.
+#[derive(Clone)]
 pub struct Endpoint {
     pub host: String,
     pub port: u16,
+}
+
+impl FromStr for Endpoint {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (host, port) = text.rsplit_once(':').context("expected HOST:PORT")?;
+        Ok(Self { host: host.to_owned(), port: port.parse().context("expected HOST:PORT")? })
+    }
 }
 
 impl Local {
@@ -69,6 +84,10 @@ impl Local {
         }
         let collector = cluster(&mut gateway, COLLECTOR_CLUSTER)?;
         set_endpoint(collector, &self.collector).with_context(|| format!("cluster {COLLECTOR_CLUSTER}"))?;
+        if let Some(console) = &self.console {
+            let cluster = cluster(&mut gateway, CONSOLE_CLUSTER)?;
+            set_endpoint(cluster, console).with_context(|| format!("cluster {CONSOLE_CLUSTER}"))?;
+        }
         Ok(gateway)
     }
 
@@ -155,6 +174,7 @@ mod tests {
             admin_port: 2,
             vendors: Endpoint { host: "stand-in".to_owned(), port: 3 },
             collector: Endpoint { host: "stand-in".to_owned(), port: 4 },
+            console: None,
             ca: "/run/ca.pem".into(),
             filter_yaml: "/run/filter.yaml".into(),
             module: "/run/relay.wasm".into(),
@@ -201,6 +221,23 @@ mod tests {
         );
         assert_eq!(changed.iter().filter(|pointer| pointer.ends_with(CA_OF_CLUSTER)).count(), 2);
         assert_eq!(changed.iter().filter(|pointer| pointer.ends_with(FILTER_FILE)).count(), 1);
+    }
+
+    #[test]
+    fn a_gateway_of_a_fleet_reaches_its_console_and_another_one_has_no_cluster_for_it() {
+        const FLEET: &str = include_str!("../../deploy/fleet/envoy.yaml");
+        let local = Local { console: Some("console.internal:5".parse().unwrap()), ..local() };
+        let made = local.envoy_yaml(FLEET).unwrap();
+        let clusters = made.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+        let console = clusters.iter().find(|cluster| cluster["name"] == CONSOLE_CLUSTER).unwrap();
+        let address = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+        assert_eq!(
+            console.pointer(address).unwrap(),
+            &json!({"address": "console.internal", "port_value": 5})
+        );
+        let refused = format!("{:#}", local.envoy_yaml(ENVOY_YAML).unwrap_err());
+        assert!(refused.contains("a cluster named console"), "{refused}");
+        assert!("console".parse::<Endpoint>().is_err());
     }
 
     #[test]

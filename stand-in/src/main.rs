@@ -55,6 +55,8 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
   --gateway-port PORT   the gateway's port (default 0: any free one)
   --admin-port PORT     Envoy's admin port (default 0: any free one)
   --gateway-ip IP       where the gateway and its admin listen (default 127.0.0.1)
+  --console HOST:PORT   where the gateway finds its console; only for a gateway with that cluster (deploy/fleet)
+  --watched FILE        the filter's file as the gateway finds it (default: DIR/conversion-relay.yaml)
   --host NAME           where the gateway finds this program (default: the IP addresses it listens on)
   --journal N           requests kept for GET /requests, and records for GET /records (default 100000)
   --quiet               don't print the callouts
@@ -98,6 +100,9 @@ struct Gateway {
     gateway_port: u16,
     admin_port: u16,
     listen: IpAddr,
+    console: Option<Endpoint>,
+    /// The filter's file as the gateway finds it, if it isn't the one that is written.
+    watched: Option<PathBuf>,
     /// Where the gateway finds the vendors and the collector, if not on the addresses that they listen on.
     host: Option<String>,
 }
@@ -119,6 +124,7 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
     let (mut control, mut dir, mut ca) = (None, None, None);
     let (mut envoy_yaml, mut filter_yaml, mut module) = (None, None, None);
     let (mut listen, mut host) = (IpAddr::V4(Ipv4Addr::LOCALHOST), None);
+    let (mut console, mut watched) = (None, None);
     let (mut gateway_port, mut admin_port, mut journal, mut quiet) = (0, 0, 100_000, false);
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -135,6 +141,8 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
             Arg::Long("gateway-port") => gateway_port = arguments.value()?.parse()?,
             Arg::Long("admin-port") => admin_port = arguments.value()?.parse()?,
             Arg::Long("gateway-ip") => listen = arguments.value()?.parse()?,
+            Arg::Long("console") => console = Some(arguments.value()?.parse()?),
+            Arg::Long("watched") => watched = Some(PathBuf::from(arguments.value()?)),
             Arg::Long("host") => host = Some(arguments.value()?.string()?),
             Arg::Long("journal") => journal = arguments.value()?.parse()?,
             Arg::Long("quiet") => quiet = true,
@@ -145,7 +153,17 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
     let gateway = envoy_yaml.map(|envoy_yaml| {
         let filter_yaml = filter_yaml.context("--envoy-yaml needs --filter-yaml")?;
         let module = module.context("--envoy-yaml needs --module")?;
-        anyhow::Ok(Gateway { envoy_yaml, filter_yaml, module, gateway_port, admin_port, listen, host })
+        anyhow::Ok(Gateway {
+            envoy_yaml,
+            filter_yaml,
+            module,
+            gateway_port,
+            admin_port,
+            listen,
+            console,
+            watched,
+            host,
+        })
     });
     Ok(Some(Options {
         vendors: vendors.context("--vendors is missing")?,
@@ -191,6 +209,7 @@ async fn run(options: Options) -> Result<()> {
             host: gateway.host.clone().unwrap_or_else(|| address.ip().to_string()),
             port: address.port(),
         };
+        let filter_yaml = dir.join("conversion-relay.yaml");
         let local = Local {
             listen: gateway.listen,
             gateway_port: free_port(gateway.gateway_port)?,
@@ -198,12 +217,13 @@ async fn run(options: Options) -> Result<()> {
             vendors: endpoint(vendors.address),
             collector: endpoint(collector.address),
             ca,
-            filter_yaml: dir.join("conversion-relay.yaml"),
+            console: gateway.console.clone(),
+            filter_yaml: gateway.watched.clone().unwrap_or_else(|| filter_yaml.clone()),
             module: existing(&gateway.module)?,
         };
-        write_gateway(gateway, &local, &dir.join("envoy.yaml"))?;
+        write_gateway(gateway, &local, &dir.join("envoy.yaml"), &filter_yaml)?;
         ready["envoy_yaml"] = json!(dir.join("envoy.yaml"));
-        ready["filter_yaml"] = json!(local.filter_yaml);
+        ready["filter_yaml"] = json!(filter_yaml);
         ready["gateway"] = json!(SocketAddr::new(local.listen, local.gateway_port));
         ready["admin"] = json!(SocketAddr::new(local.listen, local.admin_port));
     }
@@ -240,13 +260,13 @@ async fn run(options: Options) -> Result<()> {
     }
 }
 
-fn write_gateway(gateway: &Gateway, local: &Local, envoy_yaml: &Path) -> Result<()> {
+fn write_gateway(gateway: &Gateway, local: &Local, envoy_yaml: &Path, filter_yaml: &Path) -> Result<()> {
     let shipped = read(&gateway.envoy_yaml)?;
     let document = local.envoy_yaml(&shipped).with_context(|| gateway.envoy_yaml.display().to_string())?;
     gateway::write(envoy_yaml, &document)?;
     let shipped = read(&gateway.filter_yaml)?;
     let document = local.filter_yaml(&shipped).with_context(|| gateway.filter_yaml.display().to_string())?;
-    gateway::write(&local.filter_yaml, &document)
+    gateway::write(filter_yaml, &document)
 }
 
 fn read(path: &Path) -> Result<String> {
