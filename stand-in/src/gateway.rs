@@ -39,8 +39,6 @@ pub struct Local {
     pub ca: PathBuf,
     /// The filter's own configuration file as Envoy finds and watches it.
     pub filter_yaml: PathBuf,
-    /// The WebAssembly module.
-    pub module: PathBuf,
 }
 
 /// Where a cluster leads: a host name or IP address, and a port.
@@ -90,17 +88,17 @@ impl Local {
         }
         Ok(gateway)
     }
+}
 
-    /// The shipped `conversion-relay.yaml` with this machine's module.
-    ///
-    /// # Errors
-    /// As [`Local::envoy_yaml`].
-    pub fn filter_yaml(&self, shipped: &str) -> Result<Value> {
-        let mut filter = parse(shipped)?;
-        let resource = only(&mut filter, "/resources", "a resource", |_| true)?;
-        replace(resource, MODULE_FILE, path_value(&self.module)?)?;
-        Ok(filter)
-    }
+/// The shipped `conversion-relay.yaml` with the module of this machine.
+///
+/// # Errors
+/// As [`Local::envoy_yaml`].
+pub fn filter_yaml(shipped: &str, module: &Path) -> Result<Value> {
+    let mut filter = parse(shipped)?;
+    let resource = only(&mut filter, "/resources", "a resource", |_| true)?;
+    replace(resource, MODULE_FILE, path_value(module)?)?;
+    Ok(filter)
 }
 
 /// Writes `document` as YAML.
@@ -177,7 +175,6 @@ mod tests {
             console: None,
             ca: "/run/ca.pem".into(),
             filter_yaml: "/run/filter.yaml".into(),
-            module: "/run/relay.wasm".into(),
         }
     }
 
@@ -242,7 +239,7 @@ mod tests {
 
     #[test]
     fn nothing_of_the_shipped_filter_changes_but_the_module_file() {
-        let made = local().filter_yaml(FILTER_YAML).unwrap();
+        let made = filter_yaml(FILTER_YAML, Path::new("/run/relay.wasm")).unwrap();
         assert_eq!(changed(FILTER_YAML, &made), [format!("/resources/0{MODULE_FILE}")]);
         assert_eq!(made.pointer(&format!("/resources/0{MODULE_FILE}")).unwrap(), "/run/relay.wasm");
     }

@@ -56,7 +56,7 @@ USAGE: stand-in --vendors ADDR --collector ADDR --control ADDR --dir DIR [OPTION
   --admin-port PORT     Envoy's admin port (default 0: any free one)
   --gateway-ip IP       where the gateway and its admin listen (default 127.0.0.1)
   --console HOST:PORT   where the gateway finds its console; only for a gateway with that cluster (deploy/fleet)
-  --watched FILE        the filter's file as the gateway finds it (default: DIR/conversion-relay.yaml)
+  --watched FILE        in place of --filter-yaml and --module: somebody else writes the filter's file, there
   --host NAME           where the gateway finds this program (default: the IP addresses it listens on)
   --journal N           requests kept for GET /requests, and records for GET /records (default 100000)
   --quiet               don't print the callouts
@@ -92,17 +92,22 @@ struct Options {
     quiet: bool,
 }
 
+/// The filter's file.
+enum FilterFile {
+    /// It is written: this one with the path of the module.
+    Shipped { filter_yaml: PathBuf, module: PathBuf },
+    /// Somebody else writes it; the gateway finds it there.
+    Watched(PathBuf),
+}
+
 /// The gateway's files to write.
 struct Gateway {
     envoy_yaml: PathBuf,
-    filter_yaml: PathBuf,
-    module: PathBuf,
+    filter: FilterFile,
     gateway_port: u16,
     admin_port: u16,
     listen: IpAddr,
     console: Option<Endpoint>,
-    /// The filter's file as the gateway finds it, if it isn't the one that is written.
-    watched: Option<PathBuf>,
     /// Where the gateway finds the vendors and the collector, if not on the addresses that they listen on.
     host: Option<String>,
 }
@@ -151,19 +156,12 @@ fn options(mut arguments: Parser) -> Result<Option<Options>> {
         }
     }
     let gateway = envoy_yaml.map(|envoy_yaml| {
-        let filter_yaml = filter_yaml.context("--envoy-yaml needs --filter-yaml")?;
-        let module = module.context("--envoy-yaml needs --module")?;
-        anyhow::Ok(Gateway {
-            envoy_yaml,
-            filter_yaml,
-            module,
-            gateway_port,
-            admin_port,
-            listen,
-            console,
-            watched,
-            host,
-        })
+        let filter = match (watched, filter_yaml, module) {
+            (Some(watched), None, None) => FilterFile::Watched(watched),
+            (None, Some(filter_yaml), Some(module)) => FilterFile::Shipped { filter_yaml, module },
+            _ => anyhow::bail!("--envoy-yaml needs --filter-yaml and --module, or else --watched"),
+        };
+        anyhow::Ok(Gateway { envoy_yaml, filter, gateway_port, admin_port, listen, console, host })
     });
     Ok(Some(Options {
         vendors: vendors.context("--vendors is missing")?,
@@ -209,7 +207,10 @@ async fn run(options: Options) -> Result<()> {
             host: gateway.host.clone().unwrap_or_else(|| address.ip().to_string()),
             port: address.port(),
         };
-        let filter_yaml = dir.join("conversion-relay.yaml");
+        let filter_yaml = match &gateway.filter {
+            FilterFile::Shipped { .. } => dir.join("conversion-relay.yaml"),
+            FilterFile::Watched(file) => file.clone(),
+        };
         let local = Local {
             listen: gateway.listen,
             gateway_port: free_port(gateway.gateway_port)?,
@@ -218,12 +219,11 @@ async fn run(options: Options) -> Result<()> {
             collector: endpoint(collector.address),
             ca,
             console: gateway.console.clone(),
-            filter_yaml: gateway.watched.clone().unwrap_or_else(|| filter_yaml.clone()),
-            module: existing(&gateway.module)?,
+            filter_yaml,
         };
-        write_gateway(gateway, &local, &dir.join("envoy.yaml"), &filter_yaml)?;
+        write_gateway(gateway, &local, &dir.join("envoy.yaml"))?;
         ready["envoy_yaml"] = json!(dir.join("envoy.yaml"));
-        ready["filter_yaml"] = json!(filter_yaml);
+        ready["filter_yaml"] = json!(local.filter_yaml);
         ready["gateway"] = json!(SocketAddr::new(local.listen, local.gateway_port));
         ready["admin"] = json!(SocketAddr::new(local.listen, local.admin_port));
     }
@@ -260,13 +260,14 @@ async fn run(options: Options) -> Result<()> {
     }
 }
 
-fn write_gateway(gateway: &Gateway, local: &Local, envoy_yaml: &Path, filter_yaml: &Path) -> Result<()> {
+fn write_gateway(gateway: &Gateway, local: &Local, envoy_yaml: &Path) -> Result<()> {
     let shipped = read(&gateway.envoy_yaml)?;
     let document = local.envoy_yaml(&shipped).with_context(|| gateway.envoy_yaml.display().to_string())?;
     gateway::write(envoy_yaml, &document)?;
-    let shipped = read(&gateway.filter_yaml)?;
-    let document = local.filter_yaml(&shipped).with_context(|| gateway.filter_yaml.display().to_string())?;
-    gateway::write(filter_yaml, &document)
+    let FilterFile::Shipped { filter_yaml, module } = &gateway.filter else { return Ok(()) };
+    let document = gateway::filter_yaml(&read(filter_yaml)?, &existing(module)?)
+        .with_context(|| filter_yaml.display().to_string())?;
+    gateway::write(&local.filter_yaml, &document)
 }
 
 fn read(path: &Path) -> Result<String> {
