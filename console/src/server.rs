@@ -7,13 +7,14 @@ use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use conversion_relay::settings::Secret;
+use serde_json::Value;
 
 use crate::access::{Role, Tokens};
-use crate::configuration::Environment;
+use crate::configuration::{Collection, Document, Environment};
 use crate::console::{Console, Shared};
 use crate::options::Options;
 use crate::store::Store;
-use crate::{api, fleet, pages};
+use crate::{api, fleet, pages, random};
 
 /// The longest body of a request, in bytes. Envoy's polls have some 77 KB, batches of records 256 KB.
 const MAX_BODY: usize = 1 << 20;
@@ -52,7 +53,28 @@ pub fn open(options: Options, variable: &dyn Fn(&str) -> Option<String>) -> anyh
     let known = relay_key.map(|key| (SHARED.to_owned(), key)).into_iter().chain(others);
     let store = Store::open(&options.database, &at_rest, Environment::new(known), sealed_under)
         .with_context(|| format!("cannot open {}", options.database.display()))?;
+    if let Some(file) = options.import.as_deref().filter(|_| store.current().revision == 1) {
+        import(&store, file).with_context(|| format!("cannot import {}", file.display()))?;
+    }
     Ok(Console::new(store, tokens, options))
+}
+
+/// Takes over the configuration in a file. Integrations get ids, by which the console knows them.
+fn import(store: &Store, file: &Path) -> anyhow::Result<()> {
+    let mut configuration = conversion_relay_cli::configuration_in(file)?;
+    let integrations = configuration.get_mut(Collection::Integrations.key()).and_then(Value::as_array_mut);
+    for integration in integrations.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if !integration.contains_key("id") {
+            let id = random::id("int").map_err(anyhow::Error::msg)?;
+            integration.insert("id".to_owned(), id.into());
+        }
+    }
+    let document = Document::from_value(configuration)?;
+    store.change("console", |draft| {
+        draft.document = document;
+        Ok(((), format!("Imported {}", file.display())))
+    })?;
+    Ok(())
 }
 
 fn tokens(many: Option<Secret>, one: Option<Secret>) -> anyhow::Result<Tokens> {
