@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION SYSLOG_NG TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm crash-test cli docs stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-stand-in release compat clean
+.PHONY: help setup wasm crash-test cli docs stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-console image-stand-in release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -105,6 +105,9 @@ demo: wasm stand-in console-program ## Send a purchase through the gateway and s
 image: wasm ## Build the OCI image that Istio, Envoy Gateway and Higress load (needs docker)
 	@scripts/image
 
+image-console: ## Build the image of the console (needs docker, and a registry with its base images)
+	@scripts/image console
+
 image-stand-in: ## Build the image of the stand-in, for tests of a gateway (needs docker, and a registry with its base images)
 	@scripts/image stand-in
 
@@ -118,6 +121,8 @@ test-compose: wasm stand-in ## Test docker-compose.yaml and the examples of docs
 	@scripts/setup test-kit
 	@tests/compose/run
 	@tests/compose/test-kit
+	@scripts/cargo build --package conversion-relay-console --package conversion-relay-cli
+	@tests/compose/fleet
 
 test-image: wasm ## Test the images of `make image` and `make image-stand-in` (skipped without a container engine)
 	@tests/image/run

@@ -32,6 +32,7 @@ pub fn app(console: Shared) -> Router {
             "/v1/openapi.json",
             axum::routing::get(move || async move { axum::Json(document.as_ref().clone()) }),
         )
+        .route("/health", axum::routing::get(|| async { "OK\n" }))
         .merge(fleet::router())
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(MAX_BODY))
