@@ -13,6 +13,7 @@ pub(crate) mod codec;
 pub mod json;
 pub(crate) mod rank;
 pub(crate) mod seal;
+pub mod sealed;
 pub mod settings;
 pub mod timestamp;
 pub(crate) mod url;

@@ -1,5 +1,5 @@
 //! Authenticated encryption of what the filter gives to others to keep, and reads when it comes back: a cookie, a member of a
-//! CloudEvent, a dead letter.
+//! CloudEvent, a dead letter; and of what it is given sealed in its configuration.
 //!
 //! XChaCha20-Poly1305 under a key that is derived from a configured secret. There is no store: every gateway with the same secret
 //! can open what any of them has sealed, and nobody else can read, change or make it.
@@ -20,7 +20,7 @@ pub const NONCE: usize = 24;
 /// The length of what authenticates a sealed text, in bytes.
 const TAG: usize = 16;
 /// The length of what names the secret of a [`Keys::seal_named`] text, in bytes.
-const NAME: usize = 4;
+pub const NAME: usize = 4;
 /// Before the text of a sealed value, so that it is known as one even if it was cut off or changed.
 const PREFIX: &str = "v1.";
 
@@ -84,6 +84,11 @@ impl Keys {
     /// Opens what [`Keys::seal`] has sealed. `None` if it was sealed under another secret, bound to something else, or changed.
     pub fn open(&self, sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>> {
         self.0.iter().find_map(|key| key.open(sealed, bound_to))
+    }
+
+    /// Returns what names the secret that seals, in everything that is sealed by name.
+    pub fn name(&self) -> Option<[u8; NAME]> {
+        self.0.first().map(|key| key.name)
     }
 
     /// Seals bytes like [`Keys::seal`], and says under which secret.

@@ -122,7 +122,7 @@ fn load(found: &Found, at: &str) -> Result<Loaded, Failure> {
         .collect();
     notes.extend(config.plain_secrets.iter().map(|path| {
         format!(
-            "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME"
+            "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME, or seal it"
         )
     }));
     Ok(Loaded { config, notes })

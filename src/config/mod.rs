@@ -31,6 +31,7 @@ use crate::identity::settings::IdentitySettings;
 use crate::identity::{ClientFromContext, CookieName, IssueAnonymousId, RememberEmail};
 use crate::mapping::path::RequestPart;
 use crate::records::{RecordSettings, Records};
+use crate::sealed;
 use crate::settings::{Document, Invalid, Secret};
 use crate::sources::{SourceIndex, SourceSettings, Sources};
 pub use carried::Carried;
@@ -66,10 +67,11 @@ pub struct Config {
     /// How deliveries are queued, sent and retried.
     #[serde(default)]
     pub delivery: DeliverySettings,
-    /// Secrets as `${NAME}`, each 32 bytes or more, such as `openssl rand -base64 32` prints, for what the filter gives to others to
-    /// keep: with each CloudEvent goes, sealed, what the gateway knows of the client's request. The first seals, all open: to rotate,
-    /// put a new one first, and remove the old one once no queue holds anything that it has sealed. All gateways of a fleet need the
-    /// same secrets. Without secrets nothing goes along.
+    /// Secrets as `${NAME}`, each 32 bytes or more, such as `openssl rand -base64 32` prints. They have two uses: they open the
+    /// [sealed values](configuration.md#sealed-values) of the configuration, and with each CloudEvent goes, sealed by them, what the
+    /// gateway knows of the client's request. The first seals, all open: to rotate, put a new one first, and remove the old one once
+    /// no queue and no configuration holds anything that it has sealed. All gateways of a fleet need the same secrets. Without secrets
+    /// no value can be sealed, and nothing goes along.
     #[serde(default)]
     pub secrets: Vec<Secret>,
     /// [Dead letters](durability.md#dead-letters): deliveries that are lost are sealed and sent to an integration of your own, from
@@ -141,8 +143,19 @@ impl Compiled {
     ///
     /// `environment` is the VM's. The error is one line that names the path, the problem and the fix.
     pub fn load(configuration: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
+        Self::load_with_placeholders(configuration, environment, &|_| None)
+    }
+
+    /// Like [`Compiled::load`], for where the configuration is checked without the gateway's secrets. `placeholder` returns what stands for
+    /// the value at a path that is sealed under an unknown secret; `None` refuses it.
+    pub fn load_with_placeholders(
+        configuration: &[u8],
+        environment: &dyn Fn(&str) -> Option<String>,
+        placeholder: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Invalid> {
         let mut document = Document::parse(configuration)?;
         document.expand(environment)?;
+        sealed::open_all(&mut document, placeholder)?;
         let config: Config = document.read()?;
         let mut plain_secrets = plain_secrets(&config, &document);
         let mut compiled = Self::compile(&config, &document)
@@ -297,7 +310,7 @@ fn plain_secrets(config: &Config, document: &Document) -> Vec<String> {
     for (at, source) in config.sources.iter().flatten().enumerate() {
         if source.client_from_context == Some(ClientFromContext::Always) {
             let keys = (0..source.keys.len()).map(|nth| format!("sources[{at}].keys[{nth}]"));
-            paths.extend(keys.filter(|path| !document.is_from_environment(path)));
+            paths.extend(keys.filter(|path| !document.is_hidden(path)));
         }
     }
     paths

@@ -73,7 +73,7 @@ impl traits::RootContext for RootContext {
             Ok(config) => {
                 for path in &config.plain_secrets {
                     log::warn!(
-                        "{path}: a secret in plain text; anybody who sees Envoy's config_dump sees it. Use ${{NAME}}"
+                        "{path}: a secret in plain text; anybody who sees Envoy's config_dump sees it. Use ${{NAME}}, or seal it"
                     );
                 }
                 let name = hostcalls::get_property(vec!["plugin_name"]).ok().flatten().unwrap_or_default();

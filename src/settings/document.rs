@@ -1,4 +1,4 @@
-//! The plugin configuration from Envoy: parsed, with `${NAME}` replaced, ready to be read into its types.
+//! The plugin configuration from Envoy: parsed, with `${NAME}` replaced and sealed values opened, ready to be read into its types.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,26 @@ use serde_json::{Map, Number, Value};
 use super::invalid::Invalid;
 use super::node::Node;
 use super::path::Path;
-use super::secret::Noted;
+use super::place::{Label, SEALED};
+use super::secret::{Noted, Secret};
 
 /// A configuration that has been parsed, and what is known about the secrets in it.
 #[derive(Debug, Default)]
 pub struct Document {
     value: Value,
     noted: Noted,
+    sealed: Vec<SealedAt>,
+}
+
+/// Where a sealed value stands.
+#[derive(Debug)]
+pub struct SealedAt {
+    /// The path, for messages.
+    pub path: String,
+    /// The [place](super::place()) that it has to be sealed for.
+    pub place: String,
+    /// The JSON pointer by which it is found.
+    pointer: String,
 }
 
 /// An object that its owner reads later: an integration's `config`, for its vendor.
@@ -39,12 +52,34 @@ impl Document {
             let message = prost_types::Struct::decode(configuration);
             message.map(of_struct).map_err(|_| Invalid::new("", neither))
         })?;
-        Ok(Self { value, noted: Noted::default() })
+        Ok(Self { value, ..Self::default() })
     }
 
-    /// Replaces `${NAME}` in every string. Values from the environment never appear in messages.
+    /// Replaces `${NAME}` in every string, and notes which strings are sealed. Values from the environment never appear in messages.
     pub fn expand(&mut self, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), Invalid> {
-        expand(&mut self.value, &Path::At(""), environment, &mut self.noted)
+        let Self { value, noted, sealed } = self;
+        Expansion { environment, noted, sealed, pointer: String::new() }.expand(value, &Path::At(""))
+    }
+
+    /// Replaces every sealed string by what `open` returns for it. Like values from the environment, what was sealed never appears in
+    /// messages. The first error of `open`, a problem in words, refuses the configuration. Call it after [`Document::expand`].
+    pub fn open(
+        &mut self,
+        open: &mut dyn FnMut(&str, &SealedAt) -> Result<String, Invalid>,
+    ) -> Result<(), Invalid> {
+        for at in std::mem::take(&mut self.sealed) {
+            let Some(Value::String(text)) = self.value.pointer_mut(&at.pointer) else { continue };
+            *text = open(text, &at)?;
+            self.noted.texts.get_mut().add(text);
+            self.noted.hidden.insert(at.path);
+        }
+        Ok(())
+    }
+
+    /// Returns the strings of the list at a top-level key. None if there is no such list.
+    pub fn secrets(&self, key: &str) -> Vec<Secret> {
+        let list = self.value.get(key).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).map(Secret::new).collect()
     }
 
     /// Reads the whole configuration. The error is the first problem in the order of the keys, except that within one object
@@ -58,7 +93,7 @@ impl Document {
         Settings { value, path, noted: &self.noted }
     }
 
-    /// Returns the text with what came from the environment, and every secret read so far, as `***`.
+    /// Returns the text with what came from the environment or was sealed, and every secret read so far, as `***`.
     pub fn mask(&self, text: &str) -> String {
         self.noted.texts.borrow().mask(text)
     }
@@ -68,9 +103,9 @@ impl Document {
         self.noted.plain.take()
     }
 
-    /// Whether the string at `path` names an environment variable.
-    pub fn is_from_environment(&self, path: &str) -> bool {
-        self.noted.from_environment.contains(path)
+    /// Whether the string at `path` names an environment variable or was sealed, so that the configuration as written doesn't show it.
+    pub fn is_hidden(&self, path: &str) -> bool {
+        self.noted.hidden.contains(path)
     }
 }
 
@@ -80,7 +115,7 @@ impl Settings<'_> {
         self.noted.secret(&Path::Key(&Path::At(&self.path), key), secret);
     }
 
-    /// Returns the text with what came from the environment, and every secret read so far, as `***`.
+    /// Returns the text with what came from the environment or was sealed, and every secret read so far, as `***`.
     pub fn mask(&self, text: &str) -> String {
         self.noted.texts.borrow().mask(text)
     }
@@ -128,31 +163,61 @@ fn of_number(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-fn expand(
-    value: &mut Value,
-    path: &Path<'_>,
-    environment: &dyn Fn(&str) -> Option<String>,
-    noted: &mut Noted,
-) -> Result<(), Invalid> {
-    match value {
-        Value::String(text) if text.contains("${") => {
-            *text = expand_text(text, environment, noted)
-                .map_err(|problem| Invalid::new(path.to_string(), problem))?;
-            noted.from_environment.insert(path.to_string());
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                expand(item, &Path::Index(path, index), environment, noted)?;
+/// A walk through a document that replaces `${NAME}`.
+struct Expansion<'e> {
+    environment: &'e dyn Fn(&str) -> Option<String>,
+    noted: &'e mut Noted,
+    sealed: &'e mut Vec<SealedAt>,
+    /// Where the walk is, as a JSON pointer.
+    pointer: String,
+}
+
+impl Expansion<'_> {
+    fn expand(&mut self, value: &mut Value, path: &Path<'_>) -> Result<(), Invalid> {
+        match value {
+            Value::String(text) => self.text(text, path)?,
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    // As it is written: who seals a value doesn't know what the gateway's environment makes of a name.
+                    let label = Label::of(item).map(Label::into_owned);
+                    let path = match &label {
+                        Some(label) => Path::Item(path, index, label),
+                        None => Path::Index(path, index),
+                    };
+                    self.below(&index.to_string(), item, &path)?;
+                }
             }
-        }
-        Value::Object(members) => {
-            for (key, member) in members {
-                expand(member, &Path::Key(path, key), environment, noted)?;
+            Value::Object(members) => {
+                for (key, member) in members {
+                    let token = key.replace('~', "~0").replace('/', "~1");
+                    self.below(&token, member, &Path::Key(path, key))?;
+                }
             }
+            _ => {}
         }
-        _ => {}
+        Ok(())
     }
-    Ok(())
+
+    fn below(&mut self, token: &str, value: &mut Value, path: &Path<'_>) -> Result<(), Invalid> {
+        let length = self.pointer.len();
+        _ = write!(self.pointer, "/{token}");
+        let expanded = self.expand(value, path);
+        self.pointer.truncate(length);
+        expanded
+    }
+
+    fn text(&mut self, text: &mut String, path: &Path<'_>) -> Result<(), Invalid> {
+        if text.contains("${") {
+            *text = expand_text(text, self.environment, self.noted)
+                .map_err(|problem| Invalid::new(path.to_string(), problem))?;
+            self.noted.hidden.insert(path.to_string());
+        }
+        if text.starts_with(SEALED) {
+            let (path, place) = (path.to_string(), path.place());
+            self.sealed.push(SealedAt { path, place, pointer: self.pointer.clone() });
+        }
+        Ok(())
+    }
 }
 
 fn expand_text(

@@ -12,6 +12,7 @@ mod invalid;
 mod node;
 mod one_or_more;
 mod path;
+mod place;
 mod problem;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -22,10 +23,11 @@ mod tests;
 mod time;
 mod whole;
 
-pub use document::{Document, Settings, of_text};
+pub use document::{Document, SealedAt, Settings, of_text};
 pub use headers::Headers;
 pub use invalid::Invalid;
 pub use one_or_more::OneOrMore;
+pub use place::{SEALED, place};
 pub use secret::{MASK, Secret};
 pub use table::members_of_table;
 pub use time::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, Time, YEAR};

@@ -16,7 +16,7 @@ pub(super) const TYPE: &str = "conversion_relay::Secret";
 
 /// A confidential setting. `Debug` and `Display` show `***`; only [`Secret::expose`] returns the text.
 ///
-/// A secret in plain text instead of `${NAME}` is accepted, with a warning that names its path.
+/// A secret in plain text, neither `${NAME}` nor sealed, is accepted, with a warning that names its path.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// The texts that no message may show: what came from the environment, and every [`Secret`].
+/// The texts that no message may show: what came from the environment or was sealed, and every [`Secret`].
 #[derive(Debug, Default)]
 pub(super) struct Secrets(Vec<String>);
 
@@ -93,8 +93,8 @@ impl Secrets {
 /// What is learned about secrets while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
-    /// The paths of all strings that name an environment variable.
-    pub from_environment: BTreeSet<String>,
+    /// The paths of all strings that name an environment variable or were sealed: as it is written, the configuration doesn't show them.
+    pub hidden: BTreeSet<String>,
     pub texts: RefCell<Secrets>,
     /// The paths of secrets in plain text.
     pub plain: RefCell<Vec<String>>,
@@ -105,7 +105,7 @@ impl Noted {
     pub fn secret(&self, path: &Path<'_>, text: &str) {
         self.texts.borrow_mut().add(text);
         let path = path.to_string();
-        if !self.from_environment.contains(&path) {
+        if !self.hidden.contains(&path) {
             self.plain.borrow_mut().push(path);
         }
     }
