@@ -5,6 +5,7 @@ mod document;
 mod gateway;
 pub mod preview;
 mod printing;
+mod pull;
 pub mod reference;
 mod seal;
 mod sharing;
@@ -56,6 +57,7 @@ pub const USAGE: &str = "\
 usage: conversion-relay check FILE
        conversion-relay preview FILE EVENT.json [-H 'Name: value']... [--client-ip ADDRESS] [--path PATH]
        conversion-relay schema
+       conversion-relay pull --console URL --file FILE [OPTION]...   (conversion-relay pull --help)
        conversion-relay seal --config FILE PATH < SECRET      (conversion-relay seal --help)
        conversion-relay tap [OPTION]...      (conversion-relay tap --help lists them)
        conversion-relay --version
@@ -80,6 +82,7 @@ pub fn run(
             Short('H') | Long("header") => visit.header(&parser.value()?.string()?)?,
             Long("client-ip") => visit.client_ip(&parser.value()?.string()?)?,
             Long("path") => visit.path = Some(parser.value()?.string()?),
+            Value(word) if words.is_empty() && word == "pull" => return pull::run(&mut parser, out),
             Value(word) if words.is_empty() && word == "seal" => return seal::run(&mut parser, out),
             Value(word) if words.is_empty() && word == "tap" => return tap::run(&mut parser, out),
             Value(word) => words.push(word.into()),
