@@ -71,6 +71,26 @@ fn sealed_values_reach_the_vendors_opened_and_are_no_secrets_in_plain_text() {
 }
 
 #[test]
+fn wherever_a_request_is_shown_what_was_sealed_is_masked() {
+    let mut configuration = configuration();
+    let place = "integrations[id=int_q].config.path";
+    configuration["integrations"][1]["config"]["path"] = json!(seal("/hooks/a-token?to=b", place));
+    let config = load(&configuration).unwrap();
+    assert!(config.plain_secrets.is_empty(), "{:?}", config.plain_secrets);
+    let (parcel, shown) = (Parcel::default(), Attempt::shown(0));
+    for name in ["Pod", "Hook"] {
+        let callout = config.integration(name).unwrap().destination.callout(&parcel, &shown);
+        let text = format!("{} {:?} {:?}", callout.path, callout.headers, callout.body);
+        for secret in [PLAIN, "token-of-ours", "a-token"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+    let sent = Attempt::sent(0);
+    let callout = config.integration("Hook").unwrap().destination.callout(&parcel, &sent);
+    assert_eq!(callout.path, "/hooks/a-token?to=b");
+}
+
+#[test]
 fn a_list_may_be_reordered_and_get_further_items() {
     let mut changed = configuration();
     let list = changed["integrations"].as_array_mut().unwrap();
