@@ -147,6 +147,30 @@ fn of_resources(name: &str, path: &Path) -> Result<Option<Found>, Failure> {
     Ok(None)
 }
 
+/// The type of what a file that Envoy loads a filter from holds.
+const EXTENSION: &str = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+
+/// Reads the text of a file that Envoy loads our filter from, and nothing else: one resource, which holds its configuration itself.
+/// `path` is where it stands, or will stand.
+pub fn of_filter_file(text: &str, path: &Path) -> Result<Found, Failure> {
+    let refused = |problem: String| Failure::Refused(format!("{}: {problem}", path.display()));
+    let file: Value = serde_saphyr::from_str(text).map_err(|error| refused(error.to_string()))?;
+    let resources = file.get("resources").and_then(Value::as_array).map(Vec::as_slice);
+    let Some([resource]) = resources else {
+        return Err(refused("expected resources with one TypedExtensionConfig".to_owned()));
+    };
+    let text = |key| resource.get(key).and_then(Value::as_str);
+    let wasm = resource.get("typed_config").filter(|wasm| wasm.get("@type").is_some_and(|kind| kind == WASM));
+    if let (Some(EXTENSION), Some(name), Some(wasm)) = (text("@type"), text("name"), wasm)
+        && let Some(found) = of_wasm(name, wasm, path)?
+    {
+        return Ok(Found { loaded: Some(vec![name.to_owned()]), ..found });
+    }
+    Err(refused(
+        "expected resources[0] to be a TypedExtensionConfig of conversion-relay, with its name".to_owned(),
+    ))
+}
+
 /// A Wasm filter, if it is ours: its configuration has integrations, or it bears our name.
 fn of_wasm(name: &str, wasm: &Value, path: &Path) -> Result<Option<Found>, Failure> {
     let Some(plugin) = wasm.get("config") else { return Ok(None) };

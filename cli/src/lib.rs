@@ -5,10 +5,14 @@ mod document;
 mod gateway;
 pub mod preview;
 mod printing;
+mod pull;
 pub mod reference;
+mod seal;
 mod sharing;
 mod stats;
+mod stop;
 mod tap;
+mod terminal;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -53,6 +57,8 @@ pub const USAGE: &str = "\
 usage: conversion-relay check FILE
        conversion-relay preview FILE EVENT.json [-H 'Name: value']... [--client-ip ADDRESS] [--path PATH]
        conversion-relay schema
+       conversion-relay pull --console URL --file FILE [OPTION]...   (conversion-relay pull --help)
+       conversion-relay seal --config FILE PATH < SECRET      (conversion-relay seal --help)
        conversion-relay tap [OPTION]...      (conversion-relay tap --help lists them)
        conversion-relay --version
 
@@ -76,6 +82,8 @@ pub fn run(
             Short('H') | Long("header") => visit.header(&parser.value()?.string()?)?,
             Long("client-ip") => visit.client_ip(&parser.value()?.string()?)?,
             Long("path") => visit.path = Some(parser.value()?.string()?),
+            Value(word) if words.is_empty() && word == "pull" => return pull::run(&mut parser, out),
+            Value(word) if words.is_empty() && word == "seal" => return seal::run(&mut parser, out),
             Value(word) if words.is_empty() && word == "tap" => return tap::run(&mut parser, out),
             Value(word) => words.push(word.into()),
             other => return Err(other.unexpected().into()),
@@ -112,7 +120,7 @@ struct Loaded {
     notes: Vec<String>,
 }
 
-/// The placeholder for a variable that is not set here: digits, so that it is a valid id, and long enough for a secret.
+/// The placeholder for a variable that is not set here, and for what can't be opened without one: digits, so that it is a valid id, and long enough for a secret.
 const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Compiles a configuration. `at` is where it stands, for the error.
@@ -121,16 +129,25 @@ fn load(found: &Found, at: &str) -> Result<Loaded, Failure> {
     found.check_local_reply().map_err(|problem| refused(&problem))?;
     let unset = RefCell::new(BTreeSet::new());
     let environment = |name: &str| variable(found, name, &unset);
+    let unopened = RefCell::new(Vec::new());
+    let placeholder = |path: &str| {
+        let name = missing_secret(found, &unset.borrow())?;
+        let problem = format!("{path} can't be opened here without {name}; a placeholder stands for it");
+        unopened.borrow_mut().push(problem);
+        Some(PLACEHOLDER.to_owned())
+    };
     let text = found.configuration.to_string();
-    let config = Compiled::load(text.as_bytes(), &environment).map_err(|invalid| refused(&invalid))?;
+    let config = Compiled::load_with_placeholders(text.as_bytes(), &environment, &placeholder)
+        .map_err(|invalid| refused(&invalid))?;
     let mut notes: Vec<String> = unset
         .take()
         .iter()
         .map(|name| format!("{name} is not set here; a placeholder stands for it"))
         .collect();
+    notes.extend(unopened.take());
     notes.extend(config.plain_secrets.iter().map(|path| {
         format!(
-            "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME"
+            "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME, or seal it"
         )
     }));
     Ok(Loaded { config, notes })
@@ -145,4 +162,14 @@ fn variable(found: &Found, name: &str, unset: &RefCell<BTreeSet<String>>) -> Opt
             PLACEHOLDER.to_owned()
         })),
     }
+}
+
+/// Returns the first variable of a configuration's `secrets` that is among the unset ones.
+fn missing_secret(found: &Found, unset: &BTreeSet<String>) -> Option<String> {
+    let secrets = found.configuration.get("secrets")?.as_array()?;
+    let names = |name: &&String| {
+        let variable = format!("${{{name}}}");
+        secrets.iter().filter_map(serde_json::Value::as_str).any(|text| text.contains(&variable))
+    };
+    unset.iter().find(names).cloned()
 }

@@ -51,6 +51,18 @@ fn every_configuration_of_the_repository_is_valid_by_the_schema() {
 }
 
 #[test]
+fn a_sealed_value_is_valid_wherever_a_text_has_a_form() {
+    let mut sealed = good();
+    for pointer in
+        ["/delivery/timeout", "/integrations/0/config/key", "/integrations/1/config/spotlight_group_id"]
+    {
+        *sealed.pointer_mut(pointer).unwrap() = json!("sealed:v1:AAAA");
+    }
+    let errors: Vec<_> = validator().iter_errors(&sealed).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
 fn what_is_out_of_range_unknown_or_of_another_vendor_is_refused_by_schema_and_code_alike() {
     let validator = validator();
     let table = [

@@ -29,8 +29,7 @@ fn configuration() -> Value {
             "id": "int_q", "name": "Hook", "vendor": "webhook",
             "config": {"cluster": "hook", "authority": "hook.internal", "path": "/in",
                 "headers": {"authorization": seal("Bearer token-of-ours", HEADER_PLACE)}},
-            "field_mappings": {"version": 2, "global": {"mappings": [{"target": "a", "value": 1}]}},
-            "events": ["Order Completed"]
+            "preset": "cloudevents"
         }
     ]})
 }
@@ -55,14 +54,13 @@ fn refusal(configuration: &Value) -> String {
 
 /// The pixel key and the header as the vendors get them.
 fn sent(config: &Compiled) -> (String, String) {
-    let callout = |name| {
-        let destination = &config.integration(name).unwrap().destination;
-        destination.callout(&Parcel::default(), &Attempt::sent(0))
-    };
+    let (parcel, attempt) = (Parcel::default(), Attempt::sent(0));
+    let callout = |name| config.integration(name).unwrap().destination.callout(&parcel, &attempt);
     let (body, headers) = (callout("Pod").body, callout("Hook").headers);
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    // An empty parcel's body is only the beginning of an object, with the key.
+    let key = body.unwrap().strip_prefix("{\"key\":\"").unwrap().trim_end_matches(['"', ',']).to_owned();
     let header = headers.iter().find(|(name, _)| *name == "authorization").unwrap().1.to_string();
-    (body["key"].as_str().unwrap().to_owned(), header)
+    (key, header)
 }
 
 #[test]
@@ -70,6 +68,26 @@ fn sealed_values_reach_the_vendors_opened_and_are_no_secrets_in_plain_text() {
     let config = load(&configuration()).unwrap();
     assert_eq!(sent(&config), (PLAIN.to_owned(), "Bearer token-of-ours".to_owned()));
     assert!(config.plain_secrets.is_empty(), "{:?}", config.plain_secrets);
+}
+
+#[test]
+fn wherever_a_request_is_shown_what_was_sealed_is_masked() {
+    let mut configuration = configuration();
+    let place = "integrations[id=int_q].config.path";
+    configuration["integrations"][1]["config"]["path"] = json!(seal("/hooks/a-token?to=b", place));
+    let config = load(&configuration).unwrap();
+    assert!(config.plain_secrets.is_empty(), "{:?}", config.plain_secrets);
+    let (parcel, shown) = (Parcel::default(), Attempt::shown(0));
+    for name in ["Pod", "Hook"] {
+        let callout = config.integration(name).unwrap().destination.callout(&parcel, &shown);
+        let text = format!("{} {:?} {:?}", callout.path, callout.headers, callout.body);
+        for secret in [PLAIN, "token-of-ours", "a-token"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+    let sent = Attempt::sent(0);
+    let callout = config.integration("Hook").unwrap().destination.callout(&parcel, &sent);
+    assert_eq!(callout.path, "/hooks/a-token?to=b");
 }
 
 #[test]
@@ -154,10 +172,6 @@ fn a_refusal_names_the_path_the_problem_and_the_fix() {
         (
             secrets(json!(["${RELAY_KEY}", seal(NEW_KEY, "secrets[1]")])),
             "secrets[1]: expected a secret as ${NAME}, got a sealed value",
-        ),
-        (
-            secrets(json!(seal(NEW_KEY, "secrets"))),
-            "secrets: expected a secret as ${NAME}, got a sealed value",
         ),
     ];
     for (configuration, expected) in table {

@@ -10,8 +10,8 @@ use super::secret::Secret;
 use super::time::{Time, Written};
 use super::whole::Whole;
 
-/// What a string may hold instead of its value: a variable of the environment, as a pattern.
-pub const VARIABLE: &str = r".*\$\{.+\}.*";
+/// What a string may hold instead of its value, as a pattern: a variable of the environment, or a sealed value.
+pub const VARIABLE: &str = r".*\$\{.+\}.*|sealed:v1:.+";
 
 impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
     fn inline_schema() -> bool {

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::terminal::{notice, shortened};
+use crate::terminal::{notice, shortened};
 
 /// How long Envoy may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ impl Admin {
                 loggers => break loggers?,
             }
             if !std::mem::replace(&mut was_told, true) {
-                notice(&format!("waiting for Envoy's admin interface at {}", self.authority));
+                notice("tap", &format!("waiting for Envoy's admin interface at {}", self.authority));
             }
             sleep(RETRY_INTERVAL).await;
         };
@@ -139,8 +139,8 @@ impl Raised {
         let Some(level) = self.from else { return };
         if let Err(error) = self.admin.set(&level).await {
             let authority = &self.admin.authority;
-            notice(&format!("the log level could not be restored: {error}"));
-            notice(&format!("to restore it: curl -X POST 'http://{authority}/logging?wasm={level}'"));
+            notice("tap", &format!("the log level could not be restored: {error}"));
+            notice("tap", &format!("to restore it: curl -X POST 'http://{authority}/logging?wasm={level}'"));
         }
     }
 }

@@ -11,8 +11,8 @@ use super::follow::Follower;
 use super::lines::{Lines, Next};
 use super::listen;
 use super::record::Line;
-use super::terminal::notice;
 use crate::Failure;
+use crate::terminal::notice;
 
 /// Where the records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn read(input: impl Read, sender: &Sender<Line>) {
                 }
             }
             Err(error) => {
-                notice(&format!("standard input: {error}"));
+                notice("tap", &format!("standard input: {error}"));
                 return;
             }
         }
@@ -93,7 +93,7 @@ fn follow(mut log: Follower, sender: &Sender<Line>) {
                 send(next, sender);
             }
             Err(error) => {
-                notice(&format!("{}: {error}", log.path().display()));
+                notice("tap", &format!("{}: {error}", log.path().display()));
                 return;
             }
         }

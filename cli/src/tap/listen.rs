@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 
 use super::record::Line;
-use super::terminal::notice;
 use crate::Failure;
+use crate::terminal::notice;
 
 /// The path that records are sent to.
 const PATH: &str = "/v1/records";
@@ -34,7 +34,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 pub async fn start(address: &str, records: Sender<Line>) -> Result<(), Failure> {
     let refused = |error| Failure::Refused(format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
-    notice(&format!("listening on http://{}{PATH}", listener.local_addr().map_err(refused)?));
+    notice("tap", &format!("listening on http://{}{PATH}", listener.local_addr().map_err(refused)?));
     tokio::spawn(accept(listener, records));
     Ok(())
 }

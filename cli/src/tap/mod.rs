@@ -9,10 +9,8 @@ mod listen;
 mod options;
 mod record;
 mod screen;
-mod stop;
 mod story;
 mod summary;
-mod terminal;
 mod words;
 
 use std::io::{ErrorKind, Write};
@@ -20,12 +18,13 @@ use std::io::{ErrorKind, Write};
 use tokio::sync::mpsc::Receiver;
 
 use crate::Failure;
+use crate::stop::Stop;
+use crate::terminal;
 use admin::{Admin, Raised};
 use filter::Filter;
 use options::{HELP, Options};
 use record::Line;
 use screen::Screen;
-use stop::Stop;
 
 /// Written at once, at most about this many bytes, and whenever no line is waiting.
 const CHUNK_BYTES: usize = 32 * 1024;
@@ -149,15 +148,21 @@ impl PassedOver {
     fn report(&self) {
         let lines = |count| if count == 1 { "line" } else { "lines" };
         if self.others > 0 {
-            terminal::notice(&format!("passed over {} {} without a record", self.others, lines(self.others)));
+            terminal::notice(
+                "tap",
+                &format!("passed over {} {} without a record", self.others, lines(self.others)),
+            );
         }
         if let Some(why) = &self.first {
             let why = terminal::shortened(why, 200);
-            terminal::notice(&format!(
-                "could not read {} {}, the first one because: {why}",
-                self.unreadable,
-                lines(self.unreadable)
-            ));
+            terminal::notice(
+                "tap",
+                &format!(
+                    "could not read {} {}, the first one because: {why}",
+                    self.unreadable,
+                    lines(self.unreadable)
+                ),
+            );
         }
     }
 }

@@ -8,8 +8,8 @@ use lexopt::prelude::*;
 use super::filter::Filter;
 use super::input::Input;
 use super::screen::Form;
-use super::terminal::{Painter, notice};
 use crate::Failure;
+use crate::terminal::{Painter, notice};
 
 /// What `tap --help` prints.
 pub const HELP: &str = "\
@@ -149,7 +149,7 @@ fn beside_run(admin: Option<String>) -> Result<(Input, Option<String>), Failure>
     };
     let admin = admin.map_or(running, of_this_machine);
     let log = folder.join("envoy.log");
-    notice(&format!("following {} with the log level of {admin} at debug", log.display()));
+    notice("tap", &format!("following {} with the log level of {admin} at debug", log.display()));
     Ok((Input::Log(log), Some(admin)))
 }
 

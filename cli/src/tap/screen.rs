@@ -3,8 +3,8 @@
 use super::record::{Event, Record};
 use super::story;
 use super::summary::Summary;
-use super::terminal::{Column, FAINT, PLAIN, Painter, clean_json, shortened};
 use super::words::why;
+use crate::terminal::{Column, FAINT, PLAIN, Painter, clean_json, shortened};
 
 /// What is written of each record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr;
 
 use super::record::{Attempt, Members, Record, Request};
-use super::terminal::{FAINT, PLAIN, Painter, clean};
 use super::words::{duration, end, pause, status};
+use crate::terminal::{FAINT, PLAIN, Painter, clean};
 
 /// The columns that the labels take.
 const LABEL_COLUMNS: usize = 10;

@@ -5,7 +5,7 @@ use anstyle::Style;
 use conversion_relay::accounting::DropReason;
 
 use super::record::{Record, What};
-use super::terminal::{BAD, CAUTION, FAINT, GOOD, PLAIN};
+use crate::terminal::{BAD, CAUTION, FAINT, GOOD, PLAIN};
 
 /// What a record comes down to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

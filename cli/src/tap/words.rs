@@ -2,7 +2,7 @@
 
 use super::record::{Attempt, Record, What};
 use super::summary::Summary;
-use super::terminal::{clean, shortened};
+use crate::terminal::{clean, shortened};
 
 /// The columns of a terminal's line that an explanation may take.
 const EXPLANATION_COLUMNS: usize = 100;

@@ -35,9 +35,9 @@ impl Painter {
     }
 }
 
-/// Writes a line about the tap itself to standard error. Where that is closed, nobody wants to know.
-pub fn notice(text: &str) {
-    _ = writeln!(std::io::stderr(), "tap: {}", clean(text));
+/// Writes a line about a command itself to standard error. Where that is closed, nobody wants to know.
+pub fn notice(command: &str, text: &str) {
+    _ = writeln!(std::io::stderr(), "{command}: {}", clean(text));
 }
 
 /// Returns the text with whatever could steer a terminal escaped, as in `\u{1b}`: control characters, and characters that change the
