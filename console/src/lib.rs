@@ -14,3 +14,4 @@ pub mod pages;
 pub mod random;
 pub mod server;
 pub mod store;
+pub mod text;

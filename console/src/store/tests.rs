@@ -9,10 +9,10 @@ const SECRET: &str = "the secret of the console, 32 bytes";
 const KEY: &str = "the secret of the gateways, 32 bytes";
 
 /// A folder that is removed at the end of a test.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("console-{}", crate::random::token().unwrap()));
         std::fs::create_dir(&folder).unwrap();
         Self(folder)
@@ -23,7 +23,7 @@ impl Folder {
         Store::open(&self.0.join("console.db"), &Secret::new(secret), environment, Some("RELAY_KEY"))
     }
 
-    fn open(&self) -> Store {
+    pub fn open(&self) -> Store {
         self.open_with(SECRET, KEY).unwrap()
     }
 
