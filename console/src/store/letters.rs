@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::records::{MAX_LIMIT, Oldest};
@@ -48,7 +48,7 @@ pub struct NewLetter {
 }
 
 /// How a replay ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The delivery is settled.
