@@ -8,6 +8,7 @@ use super::current::{Current, Etag};
 use super::{Rejection, Store, secrets};
 use crate::clock;
 use crate::configuration::{Collection, Document, Refusal, judge};
+use crate::text::bounded;
 use std::sync::Arc;
 
 /// A change that was made.
@@ -54,7 +55,7 @@ impl Draft<'_> {
         id: &str,
         if_match: Option<&str>,
     ) -> Result<Map<String, Value>, Rejection> {
-        let not_found = || Rejection::NotFound(format!("{} {id:?}", collection.noun()));
+        let not_found = || Rejection::NotFound(format!("{} {:?}", collection.noun(), bounded(id)));
         let (object, etag) = self.current.find(collection, id).ok_or_else(not_found)?;
         is_current(&etag, if_match, collection.noun())?;
         Ok(object.clone())
