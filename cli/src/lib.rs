@@ -11,6 +11,7 @@ mod seal;
 mod sharing;
 mod stats;
 mod stop;
+pub mod story;
 mod tap;
 mod terminal;
 

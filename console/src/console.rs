@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::access::{Limits, Tokens};
+use crate::fleet::Fleet;
 use crate::options::Options;
-use crate::store::{Rejection, Store};
+use crate::store::{Rejection, Store, StoredRecord};
+
+/// How many records a reader of [`Console::live`] may be behind before it loses the oldest.
+const LIVE: usize = 1024;
 
 /// The console, as each request gets it.
 pub type Shared = Arc<Console>;
@@ -19,13 +25,17 @@ pub struct Console {
     pub limits: Limits,
     /// What the program was started with.
     pub options: Options,
+    /// What goes to the gateways, and what comes from them.
+    pub fleet: Fleet,
+    /// The records as they come. A reader that is too slow loses the oldest, and is told how many.
+    pub live: broadcast::Sender<Arc<StoredRecord>>,
 }
 
 impl Console {
     /// Returns a console over what is kept in a store.
-    pub fn new(store: Store, tokens: Tokens, options: Options) -> Shared {
+    pub fn new(store: Store, tokens: Tokens, options: Options, fleet: Fleet) -> Shared {
         let limits = Limits::new(tokens.len());
-        Arc::new(Self { store, tokens, limits, options })
+        Arc::new(Self { store, tokens, limits, options, fleet, live: broadcast::Sender::new(LIVE) })
     }
 
     /// Works with what is kept on a thread where waiting for a disk stops nobody else.

@@ -1,17 +1,19 @@
 //! The program: from options to a server that stops when it is told to.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use conversion_relay::settings::Secret;
 use serde_json::Value;
 
 use crate::access::{Role, Tokens};
 use crate::configuration::{Collection, Document, Environment};
 use crate::console::{Console, Shared};
+use crate::fleet::replay::Sender;
+use crate::fleet::{Fleet, Plugin};
 use crate::options::Options;
 use crate::store::Store;
 use crate::{api, fleet, pages, random};
@@ -24,16 +26,13 @@ const SHARED: &str = "RELAY_KEY";
 
 /// Returns all routes.
 pub fn app(console: Shared) -> Router {
-    let (api, document) = api::router(&console).split_for_parts();
-    let document = Arc::new(document);
-    Router::new()
-        .merge(api)
-        .route(
-            "/v1/openapi.json",
-            axum::routing::get(move || async move { axum::Json(document.as_ref().clone()) }),
-        )
+    let machines = api::router(&console)
         .route("/health", axum::routing::get(|| async { "OK\n" }))
         .merge(fleet::router())
+        .method_not_allowed_fallback(api::not_allowed)
+        .layer(middleware::from_fn(api::uncached));
+    Router::new()
+        .merge(machines)
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(console)
@@ -47,17 +46,21 @@ pub fn open(options: Options, variable: &dyn Fn(&str) -> Option<String>) -> anyh
         "CONSOLE_SECRET is not set: it seals what is kept; `openssl rand -base64 32` makes one. Keep it: without it the database can't be read",
     )?;
     let relay_key = secret(SHARED);
-    let sealed_under = relay_key.is_some().then_some(SHARED);
+    let plugin = options.plugin.as_deref().map_or_else(Plugin::shipped, Plugin::read)?;
+    let can_open = relay_key.is_some() && plugin.variables().contains(SHARED);
+    let sealed_under = can_open.then_some(SHARED);
     let others = std::env::vars()
         .filter(|(name, _)| name.starts_with(SHARED))
         .map(|(name, value)| (name, Secret::new(value)));
     let known = relay_key.map(|key| (SHARED.to_owned(), key)).into_iter().chain(others);
-    let store = Store::open(&options.database, &at_rest, Environment::new(known), sealed_under)
+    let sender = options.deliver_url.as_deref().map(Sender::new).transpose()?;
+    let environment = Environment::new(known).listed(plugin.variables().clone());
+    let store = Store::open(&options.database, &at_rest, environment, sealed_under)
         .with_context(|| format!("cannot open {}", options.database.display()))?;
     if let Some(file) = options.import.as_deref().filter(|_| store.current().revision == 1) {
         import(&store, file).with_context(|| format!("cannot import {}", file.display()))?;
     }
-    Ok(Console::new(store, tokens, options))
+    Ok(Console::new(store, tokens, options, Fleet::new(plugin, sender)))
 }
 
 /// Takes over the configuration in a file. Integrations get ids, by which the console knows them.
@@ -99,16 +102,28 @@ pub async fn run(console: Shared, ready: impl FnOnce(std::net::SocketAddr)) -> a
     let listener = std::net::TcpListener::bind(options.listen)
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     listener.set_nonblocking(true)?;
+    let tls = match &options.tls {
+        Some((certificate, key)) => Some(tls(certificate, key).await?),
+        None => None,
+    };
+    let running = fleet::start(&console)?;
     ready(listener.local_addr()?);
-    let service = app(console).into_make_service();
-    match &options.tls {
-        Some((certificate, key)) => {
-            let tls = tls(certificate, key).await?;
-            axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?;
-        }
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+    let served = serve(listener, tls, handle, app(console)).await;
+    running.stop().await;
+    Ok(served?)
+}
+
+async fn serve(
+    listener: std::net::TcpListener,
+    tls: Option<axum_server::tls_rustls::RustlsConfig>,
+    handle: axum_server::Handle<std::net::SocketAddr>,
+    app: Router,
+) -> std::io::Result<()> {
+    let service = app.into_make_service();
+    match tls {
+        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await,
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,
     }
-    Ok(())
 }
 
 async fn tls(certificate: &Path, key: &Path) -> anyhow::Result<axum_server::tls_rustls::RustlsConfig> {
