@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access::{Limits, Tokens};
+use crate::access::{Limits, Sessions, Tokens};
 use crate::options::Options;
 use crate::store::{Rejection, Store};
 
@@ -17,6 +17,8 @@ pub struct Console {
     pub tokens: Tokens,
     /// How many requests each token has left.
     pub limits: Limits,
+    /// Who has signed in with a browser.
+    pub sessions: Sessions,
     /// What the program was started with.
     pub options: Options,
 }
@@ -25,7 +27,7 @@ impl Console {
     /// Returns a console over what is kept in a store.
     pub fn new(store: Store, tokens: Tokens, options: Options) -> Shared {
         let limits = Limits::new(tokens.len());
-        Arc::new(Self { store, tokens, limits, options })
+        Arc::new(Self { store, tokens, limits, sessions: Sessions::default(), options })
     }
 
     /// Works with what is kept on a thread where waiting for a disk stops nobody else.

@@ -77,7 +77,7 @@ pub async fn run(console: Shared, ready: impl FnOnce(std::net::SocketAddr)) -> a
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     listener.set_nonblocking(true)?;
     ready(listener.local_addr()?);
-    let service = app(console).into_make_service();
+    let service = app(console).into_make_service_with_connect_info::<std::net::SocketAddr>();
     match &options.tls {
         Some((certificate, key)) => {
             let tls = tls(certificate, key).await?;
