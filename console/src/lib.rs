@@ -9,8 +9,11 @@ pub mod clock;
 pub mod configuration;
 pub mod console;
 pub mod fleet;
+pub mod manage;
 pub mod options;
 pub mod pages;
 pub mod random;
 pub mod server;
 pub mod store;
+#[cfg(test)]
+mod testing;

@@ -19,9 +19,8 @@ struct Document;
 
 /// Returns the routes of the API, and their OpenAPI document.
 pub fn router(console: &Shared) -> OpenApiRouter<Shared> {
-    let counted = OpenApiRouter::with_openapi(Document::openapi())
-        .route_layer(middleware::from_fn_with_state(console.clone(), within_limits));
-    counted
+    OpenApiRouter::with_openapi(Document::openapi())
+        .route_layer(middleware::from_fn_with_state(console.clone(), within_limits))
 }
 
 /// Answers 429 once a token has used up its requests for this minute. Previews, polls and streams are not counted.

@@ -7,3 +7,4 @@ mod texts;
 
 pub use candidate::{Environment, Judged, Refusal, SecretsByPlace, for_gateways, judge};
 pub use document::{Collection, Document};
+pub use texts::{below, for_each_text};

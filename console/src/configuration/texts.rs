@@ -29,7 +29,8 @@ fn walk<E>(
     }
 }
 
-fn below(path: &str, key: &str) -> String {
+/// Returns the path of a member of the value at `path`.
+pub fn below(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     match (plain, path.is_empty()) {
         (false, _) => format!("{path}[{key:?}]"),

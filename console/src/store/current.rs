@@ -89,10 +89,17 @@ impl Current {
         self.secrets.get(place).map(|kept| kept.open(place, at_rest)).transpose()
     }
 
+    /// Whether a secret is kept for a place, such as `integrations[id=int_a].config.key`.
+    pub fn keeps(&self, place: &str) -> bool {
+        self.secrets.contains_key(place)
+    }
+
     /// Returns the object with this id, and what identifies its state.
     pub fn find(&self, collection: Collection, id: &str) -> Option<(&Map<String, Value>, Etag)> {
         let (_, object) = self.document.find(collection, id)?;
-        let below = format!("{}[id={id}]", collection.key());
+        let plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let label = if plain { id.to_owned() } else { Value::from(id).to_string() };
+        let below = format!("{}[id={label}]", collection.key());
         let text = serde_json::to_vec(object).unwrap_or_default();
         Some((object, self.etag(&text, |place| place.starts_with(&below))))
     }

@@ -69,7 +69,7 @@ pub struct Changed<T> {
 
 impl Store {
     /// Changes the configuration: `edit` changes the draft and returns a summary. The filter judges what comes out; once this
-    /// returns `Ok`, it is on the disk and in force.
+    /// returns `Ok`, it is on the disk and in force. What changes nothing makes no revision.
     pub fn change<T>(
         &self,
         author: &str,
@@ -81,6 +81,9 @@ impl Store {
         let (value, summary) = edit(&mut draft)?;
         let before = current.open_secrets(&self.at_rest)?;
         let judged = judge(&draft.document, &before, &self.environment)?;
+        if judged.document == current.document && judged.secrets == before {
+            return Ok(Changed { value, current });
+        }
         let transaction = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let number = current.revision.saturating_add(1);
         write(&transaction, number, author, &summary, &judged.document)?;

@@ -1,45 +1,8 @@
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use super::*;
 use crate::configuration::Collection;
-
-const SECRET: &str = "the secret of the console, 32 bytes";
-const KEY: &str = "the secret of the gateways, 32 bytes";
-
-/// A folder that is removed at the end of a test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("console-{}", crate::random::token().unwrap()));
-        std::fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn open_with(&self, secret: &str, key: &str) -> Result<Store, Rejection> {
-        let environment = Environment::new([("RELAY_KEY".to_owned(), Secret::new(key))]);
-        Store::open(&self.0.join("console.db"), &Secret::new(secret), environment, Some("RELAY_KEY"))
-    }
-
-    fn open(&self) -> Store {
-        self.open_with(SECRET, KEY).unwrap()
-    }
-
-    /// Whether any file of the folder holds the text.
-    fn holds(&self, text: &str) -> bool {
-        let files =
-            std::fs::read_dir(&self.0).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
-        files.into_iter().any(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::testing::{Folder, KEY, SECRET};
 
 fn podsights(key: &str) -> serde_json::Map<String, Value> {
     let object = json!({"id": "int_a", "name": "Pod", "vendor": "podsights", "config": {"key": key}});
