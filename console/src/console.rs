@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::access::{Limits, Sessions, Tokens};
 use crate::options::Options;
-use crate::store::{Rejection, Store};
+use crate::store::{Rejection, Store, StoredRecord};
+
+/// How many records a reader of [`Console::live`] may be behind before it loses the oldest.
+const LIVE: usize = 1024;
 
 /// The console, as each request gets it.
 pub type Shared = Arc<Console>;
@@ -21,13 +26,16 @@ pub struct Console {
     pub sessions: Sessions,
     /// What the program was started with.
     pub options: Options,
+    /// The records as they come. A reader that is too slow loses the oldest, and is told how many.
+    pub live: broadcast::Sender<Arc<StoredRecord>>,
 }
 
 impl Console {
     /// Returns a console over what is kept in a store.
     pub fn new(store: Store, tokens: Tokens, options: Options) -> Shared {
         let limits = Limits::new(tokens.len());
-        Arc::new(Self { store, tokens, limits, sessions: Sessions::default(), options })
+        let (sessions, live) = (Sessions::default(), broadcast::Sender::new(LIVE));
+        Arc::new(Self { store, tokens, limits, sessions, options, live })
     }
 
     /// Works with what is kept on a thread where waiting for a disk stops nobody else.

@@ -17,3 +17,4 @@ pub mod server;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod text;

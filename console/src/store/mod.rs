@@ -4,13 +4,18 @@
 //! wait for a writer.
 
 mod current;
+mod gateways;
+#[cfg(test)]
+mod history_tests;
+mod letters;
+mod records;
 mod revisions;
 mod schema;
 mod secrets;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,10 +26,16 @@ use tokio::sync::watch;
 
 use crate::configuration::{Environment, Refusal};
 pub use current::{Current, Etag};
+pub use gateways::{GatewaySeen, GatewayState, Roster, Sighting, Via, revision_of};
+pub use letters::{LetterFacts, LetterQuery, NewLetter, Outcome, Replay, StoredLetter};
+pub use records::{NewRecord, RecordQuery, StoredRecord};
 pub use revisions::{Changed, Draft, Revision};
 
 /// How long a connection waits for another one that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How large the write-ahead log's file stays once it has grown, in bytes.
+const MAX_JOURNAL: u32 = 64 << 20;
 
 /// Why something was not kept, or not found.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +59,11 @@ pub enum Rejection {
 
 /// The database.
 pub struct Store {
-    path: PathBuf,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    history: Mutex<Connection>,
+    roster: Roster,
+    sizes: records::Sizes,
     at_rest: SealingKeys,
     environment: Environment,
     current: watch::Sender<Arc<Current>>,
@@ -72,11 +85,16 @@ impl Store {
         schema::migrate(&mut writer)?;
         revisions::begin(&mut writer, sealed_under)?;
         let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let history = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let roster = Roster::load(&reader)?;
+        let sizes = records::Sizes::load(&reader)?;
         let current = Current::load(&mut writer, &at_rest, &environment)?;
         Ok(Self {
-            path: path.to_owned(),
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
+            history: Mutex::new(history),
+            roster,
+            sizes,
             at_rest,
             environment,
             current: watch::Sender::new(Arc::new(current)),
@@ -93,17 +111,17 @@ impl Store {
         self.current.subscribe()
     }
 
-    /// Returns a connection of its own to the same file, for somebody who writes much.
-    pub fn connect(&self) -> Result<Connection, Rejection> {
-        Ok(connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
-    }
-
     /// Returns the connection for reading.
     pub fn reader(&self) -> MutexGuard<'_, Connection> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the connection for writing.
+    /// Returns the connection for reading records and dead letters: a search among them may take a while.
+    fn history(&self) -> MutexGuard<'_, Connection> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the connection for writing. It is the only one, so that no writer has to try again because of another one.
     pub fn writer(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,6 +131,7 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "journal_size_limit", MAX_JOURNAL)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }

@@ -21,45 +21,60 @@ CREATE TABLE secret (
 ) STRICT;
 
 CREATE TABLE gateway (
-    name TEXT PRIMARY KEY,      -- Envoy's node id, or the name that `conversion-relay pull` gives
+    name TEXT NOT NULL,         -- Envoy's node id, or the name that `conversion-relay pull` gives
+    via TEXT NOT NULL,          -- discovery or pull
     cluster TEXT NOT NULL,
     software TEXT NOT NULL,     -- Envoy's or pull's version
-    via TEXT NOT NULL,          -- discovery or pull
-    version TEXT NOT NULL,      -- of the configuration that it has
+    version TEXT NOT NULL,      -- of the configuration that it has; empty: none of the console's
     first_seen INTEGER NOT NULL,
-    last_seen INTEGER NOT NULL
-) STRICT;
+    last_seen INTEGER NOT NULL,
+    PRIMARY KEY (name, via)
+) STRICT, WITHOUT ROWID;
 
--- What became of each event, newest last; the oldest go first.
+-- What became of each event, newest last; the oldest go first. A search without an order or message id reads this table from its
+-- end, so the records themselves stand in another one.
 CREATE TABLE record (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    at INTEGER NOT NULL,
+    at INTEGER NOT NULL,        -- when the console got it
+    bytes INTEGER NOT NULL,     -- of the record
     gateway TEXT NOT NULL,
-    integration TEXT NOT NULL,
-    event TEXT NOT NULL,
-    outcome TEXT NOT NULL,
+    integration TEXT,
+    event TEXT,
+    outcome TEXT NOT NULL,      -- of an end; else what the record is about: attempt, ignored
+    reason TEXT,
     order_id TEXT,
-    message_id TEXT,
-    record TEXT NOT NULL        -- the whole, as the gateway wrote it
+    message_id TEXT
 ) STRICT;
 CREATE INDEX record_by_order ON record (order_id, number) WHERE order_id IS NOT NULL;
 CREATE INDEX record_by_message ON record (message_id, number) WHERE message_id IS NOT NULL;
+CREATE TABLE record_text (
+    number INTEGER PRIMARY KEY,
+    record TEXT NOT NULL        -- the whole, as the gateway wrote it
+) STRICT;
 
--- Deliveries that were lost. The letter is sealed: only gateways can open it.
+-- Deliveries that were lost.
 CREATE TABLE dead_letter (
-    id TEXT PRIMARY KEY,        -- the CloudEvent's
-    at INTEGER NOT NULL,
-    integration TEXT NOT NULL,
-    vendor TEXT NOT NULL,
-    event TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,    -- the CloudEvent's
+    at INTEGER NOT NULL,        -- when the console got it
+    bytes INTEGER NOT NULL,     -- of the letter
+    integration TEXT,
+    vendor TEXT,
+    event TEXT,
+    reason TEXT,
+    attempts INTEGER,
     last_status TEXT,
     order_digest TEXT,
-    letter TEXT NOT NULL,       -- the CloudEvent, whole
+    wanted INTEGER NOT NULL DEFAULT 0, -- a replay is wanted: 2 of this letter, 1 of all like it
+    wanted_by TEXT,
     replays INTEGER NOT NULL DEFAULT 0,
     replayed_at INTEGER,
     replayed_by TEXT,
-    result TEXT                 -- of the last replay: delivered, or what the gateway said
+    result TEXT,                -- of the last replay: delivered, given_back, refused or unreachable
+    detail TEXT                 -- the same in words
 ) STRICT;
-CREATE INDEX dead_letter_by_time ON dead_letter (at, id);
+CREATE INDEX dead_letter_wanted ON dead_letter (wanted, number) WHERE wanted > 0;
+CREATE TABLE dead_letter_text (
+    number INTEGER PRIMARY KEY,
+    letter TEXT NOT NULL        -- the CloudEvent as it came. What it was about is sealed: only gateways can open it
+) STRICT;
