@@ -39,6 +39,20 @@ fn a_target_that_the_vendor_does_not_have_is_refused_with_those_it_has() {
     assert!(complaint.contains("order, value or currency"), "{complaint}");
 }
 
+#[cfg(feature = "schema")]
+#[test]
+fn its_form_in_the_console_has_names_labels_and_placeholders() {
+    let schema = conversion_relay::config::schema::of_vendor(&Acme);
+    assert_eq!(schema["title"], "Acme Ads");
+    assert_eq!(schema["x-summary"], "Counts conversions of Acme's ads");
+    let token = &schema["properties"]["token"];
+    assert_eq!((&token["title"], &token["examples"][0]), (&"Token".into(), &"${ACME_TOKEN}".into()));
+    assert_eq!(
+        (&token["writeOnly"], &schema["properties"]["cluster"]["x-advanced"]),
+        (&true.into(), &true.into())
+    );
+}
+
 fn account(token: &str) -> Account {
     Account { token: Secret::new(token), cluster: "acme".into(), authority: "a".into() }
 }

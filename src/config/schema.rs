@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Config;
 use crate::records::Record;
+use crate::vendors::Vendor;
 
 /// Returns the schema of a record, as it is kept in `conversion-relay.record.schema.json`.
 pub fn of_record() -> Value {
@@ -26,4 +27,11 @@ pub fn of_configuration() -> Value {
         members.insert("title".to_owned(), "conversion-relay plugin configuration".into());
     }
     schema
+}
+
+/// Returns the schema of the `config` of a vendor's integrations, without references.
+pub fn of_vendor(vendor: &dyn Vendor) -> Value {
+    let mut generator =
+        SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
+    vendor.settings_schema(&mut generator).to_value()
 }

@@ -187,22 +187,33 @@ fn known(target: &str) -> Option<usize> {
 #[serde_inline_default]
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Flashtalking"))]
+#[cfg_attr(feature = "schema", schemars(rename = "Flashtalking", title = "Flashtalking"))]
+#[cfg_attr(feature = "schema", schemars(extend(
+    "x-summary" = "Fires a Spotlight conversion tag from the gateway instead of the browser (Mediaocean, Innovid)",
+    "x-category" = "advertising",
+    "x-website" = "https://www.flashtalking.com",
+)))]
 #[serde(deny_unknown_fields)]
 struct Spotlight {
     /// The first of the three numbers in the Spotlight tag's path.
+    #[cfg_attr(feature = "schema", schemars(title = "Advertiser ID", example = 1_234_567))]
     advertiser_id: Id,
     /// The second of the three numbers.
+    #[cfg_attr(feature = "schema", schemars(title = "Spotlight ID", example = 987_654))]
     spotlight_id: Id,
     /// The third of the three numbers.
+    #[cfg_attr(feature = "schema", schemars(title = "Spotlight group ID", example = 5))]
     spotlight_group_id: Id,
     /// Names of Flashtalking's first-party cookie; the first cookie that can be forwarded is.
+    #[cfg_attr(feature = "schema", schemars(title = "FTrack cookies"))]
     #[serde_inline_default(vec!["FTrack".to_owned()])]
     ftrack_cookies: Vec<String>,
     /// The Envoy cluster that callouts go to.
+    #[cfg_attr(feature = "schema", schemars(title = "Envoy cluster", extend("x-advanced" = true)))]
     #[serde_inline_default("flashtalking".to_owned())]
     cluster: String,
     /// The Host header of callouts.
+    #[cfg_attr(feature = "schema", schemars(title = "Host", extend("x-advanced" = true)))]
     #[serde_inline_default("servedby.flashtalking.com".to_owned())]
     authority: String,
 }

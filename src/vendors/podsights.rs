@@ -137,16 +137,26 @@ impl Targets for BodyPaths {
 #[serde_inline_default]
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Podsights"))]
+#[cfg_attr(feature = "schema", schemars(rename = "Podsights", title = "Podsights"))]
+#[cfg_attr(feature = "schema", schemars(extend(
+    "x-summary" = "Credits podcast ad impressions with purchases, leads and signups (Spotify Ad Analytics)",
+    "x-category" = "advertising",
+    "x-website" = "https://www.podsights.com",
+)))]
 #[serde(deny_unknown_fields)]
 struct Pixel {
     /// The pixel key. A secret: write `${PODSIGHTS_KEY}` and set that variable in Envoy's environment.
-    #[cfg_attr(feature = "schema", schemars(with = "Secret"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Secret", title = "Pixel key", example = &"${PODSIGHTS_KEY}")
+    )]
     key: PixelKey,
     /// The Envoy cluster that callouts go to.
+    #[cfg_attr(feature = "schema", schemars(title = "Envoy cluster", extend("x-advanced" = true)))]
     #[serde_inline_default("podsights".to_owned())]
     cluster: String,
     /// The Host header of callouts.
+    #[cfg_attr(feature = "schema", schemars(title = "Host", extend("x-advanced" = true)))]
     #[serde_inline_default("collector.podsights.com".to_owned())]
     authority: String,
 }

@@ -97,15 +97,19 @@ impl Targets for Parameters {
 #[serde_inline_default]
 #[derive(Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Acme"))]
+#[cfg_attr(feature = "schema", schemars(rename = "Acme", title = "Acme Ads"))]
+#[cfg_attr(feature = "schema", schemars(extend("x-summary" = "Counts conversions of Acme's ads", "x-category" = "advertising")))]
 #[serde(deny_unknown_fields)]
 pub struct Account {
     /// The token of the account. A secret: write `${ACME_TOKEN}`.
+    #[cfg_attr(feature = "schema", schemars(title = "Token", example = &"${ACME_TOKEN}"))]
     pub token: Secret,
     /// The Envoy cluster that callouts go to.
+    #[cfg_attr(feature = "schema", schemars(title = "Envoy cluster", extend("x-advanced" = true)))]
     #[serde_inline_default("acme".to_owned())]
     pub cluster: String,
     /// The host that they ask for.
+    #[cfg_attr(feature = "schema", schemars(title = "Host", extend("x-advanced" = true)))]
     #[serde_inline_default("in.acme.example".to_owned())]
     pub authority: String,
 }

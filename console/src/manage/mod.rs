@@ -1,6 +1,7 @@
 //! What can be done with the configuration, for the API and for the pages. Each operation judges its input, makes one revision, and
 //! says in words what it has changed. All of them block, so they are called inside [`Console::with_store`](crate::console::Console).
 
+mod catalog;
 mod differences;
 mod limits;
 mod objects;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::configuration::Collection;
 use crate::store::{Current, Etag, Rejection};
+pub use catalog::{CatalogEntry, ConfigField, FieldOption, FieldType, Variant, catalog, catalog_entry};
 pub use differences::{Difference, differences};
 pub use objects::{create, delete, patch, replace};
 pub use promote::promote;

@@ -13,19 +13,31 @@ use crate::settings::{Headers, MASK};
 #[serde_inline_default]
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Webhook"))]
+#[cfg_attr(feature = "schema", schemars(rename = "Webhook", title = "Webhook"))]
+#[cfg_attr(feature = "schema", schemars(extend(
+    "x-summary" = "Posts JSON to any HTTP receiver: a queue, a warehouse, or a vendor that has no integration of its own",
+    "x-category" = "own systems",
+)))]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The Envoy cluster that callouts go to.
+    #[cfg_attr(feature = "schema", schemars(title = "Envoy cluster", example = &"queue"))]
     pub cluster: String,
     /// The Host header of callouts.
-    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "String", title = "Host", example = &"queue.internal:8080")
+    )]
     pub authority: Authority,
     /// The path of callouts, with a query if there is one. Write a token in it as `${NAME}`, then it is masked wherever the path
     /// is shown.
-    #[cfg_attr(feature = "schema", schemars(with = "PathSchema"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "PathSchema", title = "Path", example = &"/events?token=${TOKEN}")
+    )]
     pub path: Path,
     /// The method of callouts.
+    #[cfg_attr(feature = "schema", schemars(title = "Method"))]
     #[serde(default)]
     pub method: Method,
     /// Further headers of callouts, by their names. Each value is a secret: write `${NAME}`, as in
@@ -33,10 +45,11 @@ pub struct Endpoint {
     #[serde(default)]
     #[cfg_attr(
         feature = "schema",
-        schemars(with = "std::collections::BTreeMap<String, crate::settings::Secret>")
+        schemars(title = "Headers", with = "std::collections::BTreeMap<String, crate::settings::Secret>")
     )]
     pub headers: Headers,
     /// Whose purposes the deliveries serve.
+    #[cfg_attr(feature = "schema", schemars(title = "Purpose"))]
     #[serde(default)]
     pub purpose: Purpose,
 }
