@@ -9,6 +9,13 @@ impl Fields {
         Self(fields)
     }
 
+    /// Returns the same fields with one in the place of all of that name.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let others = self.0.iter().filter(|(known, _)| known != name).cloned();
+        Self(others.chain([(name.to_owned(), value.to_owned())]).collect())
+    }
+
     /// Returns the field's text as it was typed; `None`: it was not in the form.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -71,6 +71,14 @@ pub struct Asked {
     pub fields: Fields,
 }
 
+impl Asked {
+    /// Takes the form as one that changes something, if its sender may.
+    pub fn change(self) -> Result<Change, PageError> {
+        let Self { visit, fields } = self;
+        if visit.is_admin() { Ok(Change { visit, fields }) } else { Err(PageError::admins_only()) }
+    }
+}
+
 impl FromRequest<Shared> for Asked {
     type Rejection = PageError;
 
@@ -89,8 +97,7 @@ impl FromRequest<Shared> for Change {
     type Rejection = PageError;
 
     async fn from_request(request: Request, console: &Shared) -> Result<Self, PageError> {
-        let Asked { visit, fields } = Asked::from_request(request, console).await?;
-        if visit.is_admin() { Ok(Self { visit, fields }) } else { Err(PageError::admins_only()) }
+        Asked::from_request(request, console).await?.change()
     }
 }
 

@@ -7,9 +7,13 @@ mod assets;
 mod error;
 mod fields;
 mod guard;
+mod integrations;
 mod layout;
 mod parts;
+mod revisions;
+mod settings;
 mod sign_in;
+mod sources;
 
 use axum::Router;
 use axum::extract::Request;
@@ -40,6 +44,10 @@ pub fn router() -> Router<Shared> {
     Router::new()
         .route("/", get(|| async { Redirect::to("/integrations") }))
         .merge(sign_in::router())
+        .merge(integrations::router())
+        .merge(sources::router())
+        .merge(settings::router())
+        .merge(revisions::router())
         .route_layer(middleware::from_fn(with_headers))
         .merge(assets::router())
 }
