@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::access::{Limits, Sessions, Tokens};
+use crate::fleet::Fleet;
 use crate::options::Options;
 use crate::store::{Rejection, Store, StoredRecord};
 
@@ -26,16 +27,18 @@ pub struct Console {
     pub sessions: Sessions,
     /// What the program was started with.
     pub options: Options,
+    /// What goes to the gateways, and what comes from them.
+    pub fleet: Fleet,
     /// The records as they come. A reader that is too slow loses the oldest, and is told how many.
     pub live: broadcast::Sender<Arc<StoredRecord>>,
 }
 
 impl Console {
     /// Returns a console over what is kept in a store.
-    pub fn new(store: Store, tokens: Tokens, options: Options) -> Shared {
+    pub fn new(store: Store, tokens: Tokens, options: Options, fleet: Fleet) -> Shared {
         let limits = Limits::new(tokens.len());
         let (sessions, live) = (Sessions::default(), broadcast::Sender::new(LIVE));
-        Arc::new(Self { store, tokens, limits, sessions, options, live })
+        Arc::new(Self { store, tokens, limits, sessions, options, fleet, live })
     }
 
     /// Works with what is kept on a thread where waiting for a disk stops nobody else.

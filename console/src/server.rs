@@ -11,6 +11,8 @@ use conversion_relay::settings::Secret;
 use crate::access::{Role, Tokens};
 use crate::configuration::Environment;
 use crate::console::{Console, Shared};
+use crate::fleet::replay::Sender;
+use crate::fleet::{Fleet, Plugin};
 use crate::options::Options;
 use crate::store::Store;
 use crate::{api, fleet, pages};
@@ -45,14 +47,18 @@ pub fn open(options: Options, variable: &dyn Fn(&str) -> Option<String>) -> anyh
         "CONSOLE_SECRET is not set: it seals what is kept; `openssl rand -base64 32` makes one. Keep it: without it the database can't be read",
     )?;
     let relay_key = secret(SHARED);
-    let sealed_under = relay_key.is_some().then_some(SHARED);
+    let plugin = options.plugin.as_deref().map_or_else(Plugin::shipped, Plugin::read)?;
+    let can_open = relay_key.is_some() && plugin.variables().contains(SHARED);
+    let sealed_under = can_open.then_some(SHARED);
     let others = std::env::vars()
         .filter(|(name, _)| name.starts_with(SHARED))
         .map(|(name, value)| (name, Secret::new(value)));
     let known = relay_key.map(|key| (SHARED.to_owned(), key)).into_iter().chain(others);
-    let store = Store::open(&options.database, &at_rest, Environment::new(known), sealed_under)
+    let sender = options.deliver_url.as_deref().map(Sender::new).transpose()?;
+    let environment = Environment::new(known).listed(plugin.variables().clone());
+    let store = Store::open(&options.database, &at_rest, environment, sealed_under)
         .with_context(|| format!("cannot open {}", options.database.display()))?;
-    Ok(Console::new(store, tokens, options))
+    Ok(Console::new(store, tokens, options, Fleet::new(plugin, sender)))
 }
 
 fn tokens(many: Option<Secret>, one: Option<Secret>) -> anyhow::Result<Tokens> {
@@ -76,16 +82,28 @@ pub async fn run(console: Shared, ready: impl FnOnce(std::net::SocketAddr)) -> a
     let listener = std::net::TcpListener::bind(options.listen)
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     listener.set_nonblocking(true)?;
+    let tls = match &options.tls {
+        Some((certificate, key)) => Some(tls(certificate, key).await?),
+        None => None,
+    };
+    let running = fleet::start(&console)?;
     ready(listener.local_addr()?);
-    let service = app(console).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    match &options.tls {
-        Some((certificate, key)) => {
-            let tls = tls(certificate, key).await?;
-            axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await?;
-        }
-        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await?,
+    let served = serve(listener, tls, handle, app(console)).await;
+    running.stop().await;
+    Ok(served?)
+}
+
+async fn serve(
+    listener: std::net::TcpListener,
+    tls: Option<axum_server::tls_rustls::RustlsConfig>,
+    handle: axum_server::Handle<std::net::SocketAddr>,
+    app: Router,
+) -> std::io::Result<()> {
+    let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    match tls {
+        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await,
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,
     }
-    Ok(())
 }
 
 async fn tls(certificate: &Path, key: &Path) -> anyhow::Result<axum_server::tls_rustls::RustlsConfig> {

@@ -1,6 +1,7 @@
 //! Judging a configuration before it is kept: by the filter's own code, as the gateways will.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conversion_relay::config::Compiled;
 use conversion_relay::sealed::{SealingKeys, place};
@@ -46,7 +47,11 @@ impl From<Invalid> for Refusal {
 
 /// What the gateways' environment holds, as far as the console knows it.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, Secret>);
+pub struct Environment {
+    known: BTreeMap<String, Secret>,
+    /// The variables that the filter gets to see; `None`: any.
+    listed: Option<BTreeSet<String>>,
+}
 
 impl Environment {
     /// The placeholder for a variable that is not known: digits, so that it is a valid id, and long enough for a secret.
@@ -54,17 +59,37 @@ impl Environment {
 
     /// Takes the variables that the console shares with the gateways.
     pub fn new(known: impl IntoIterator<Item = (String, Secret)>) -> Self {
-        Self(known.into_iter().collect())
+        Self { known: known.into_iter().collect(), listed: None }
+    }
+
+    /// Says that the filter gets to see the variables of these names, and no others.
+    #[must_use]
+    pub fn listed(self, names: BTreeSet<String>) -> Self {
+        Self { listed: Some(names), ..self }
     }
 
     /// Compiles a configuration as the gateways will.
     pub fn load(&self, configuration: &Value) -> Result<Compiled, Refusal> {
-        Ok(Compiled::load(configuration.to_string().as_bytes(), &|name| Some(self.get(name)))?)
+        let unlisted = RefCell::new(None);
+        let variable = |name: &str| {
+            if self.listed.as_ref().is_some_and(|listed| !listed.contains(name)) {
+                *unlisted.borrow_mut() = Some(name.to_owned());
+                return None;
+            }
+            Some(self.get(name))
+        };
+        Compiled::load(configuration.to_string().as_bytes(), &variable).map_err(|invalid| {
+            let refusal = Refusal::from(invalid);
+            match unlisted.take() {
+                Some(name) => Refusal::new(refusal.path, not_listed(&name)),
+                None => refusal,
+            }
+        })
     }
 
     /// Returns the value of a variable, or what stands for it.
     fn get(&self, name: &str) -> String {
-        self.0.get(name).map_or(Self::PLACEHOLDER, Secret::expose).to_owned()
+        self.known.get(name).map_or(Self::PLACEHOLDER, Secret::expose).to_owned()
     }
 
     /// Returns the keys by which the gateways of this configuration open what is sealed for them.
@@ -78,7 +103,7 @@ impl Environment {
                 "a secret can be written out only if the gateways can open it: set secrets to [\"${RELAY_KEY}\"], or write ${NAME}",
             )
         })?;
-        let known: Vec<Secret> = names.iter().map_while(|name| self.0.get(*name).cloned()).collect();
+        let known: Vec<Secret> = names.iter().map_while(|name| self.known.get(*name).cloned()).collect();
         if known.is_empty() {
             let problem = format!(
                 "a secret can be written out only if the console can seal it: start it with the gateways' {first}, or write ${{NAME}}"
@@ -87,6 +112,14 @@ impl Environment {
         }
         SealingKeys::new(&known).map_err(|error| Refusal::new("secrets", error.to_string()))
     }
+}
+
+fn not_listed(name: &str) -> String {
+    format!(
+        "the gateways' filter doesn't get to see the variable {name}, so each of them would refuse this: name it in the plugin file, in \
+         vm_config.environment_variables.host_env_keys, and start the console with --plugin FILE. That starts a new VM in the gateways, so \
+         drain them first"
+    )
 }
 
 /// Has the filter's own code judge a configuration, which may hold secrets, and `***` for those that are kept at the same place.
@@ -149,4 +182,23 @@ fn fill<'s>(
         Ok::<_, Refusal>(())
     })?;
     Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_variable_that_the_gateways_filter_does_not_get_to_see_is_refused_where_it_is_named() {
+        let configuration = |key| json!({"integrations": [{"id": "a", "name": "Pod", "vendor": "podsights", "config": {"key": key}}]});
+        let environment = Environment::new([]).listed(BTreeSet::from(["PODSIGHTS_KEY".to_owned()]));
+        assert!(environment.load(&configuration("${PODSIGHTS_KEY}")).is_ok());
+        let refusal = environment.load(&configuration("${OTHER_KEY}")).err().unwrap();
+        assert_eq!(refusal.path, "integrations[0].config.key");
+        assert!(refusal.problem.contains("see the variable OTHER_KEY"), "{refusal}");
+        assert!(refusal.problem.contains("host_env_keys"), "{refusal}");
+        assert!(Environment::new([]).load(&configuration("${OTHER_KEY}")).is_ok());
+    }
 }

@@ -167,13 +167,16 @@ impl Roster {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes which version the gateways should have.
+    pub fn want(&self, version: &str) {
+        set(&mut self.lock().wanted, version);
+    }
+
     /// Notes that a gateway asked at this time. It gets the version `wanted` unless it has it.
     pub fn saw(&self, sighting: &Sighting<'_>, wanted: &str, now: i64) {
         let key = (bounded(sighting.name).to_owned(), sighting.via);
         let mut inner = self.lock();
-        if inner.wanted != wanted {
-            wanted.clone_into(&mut inner.wanted);
-        }
+        set(&mut inner.wanted, wanted);
         if !inner.seen.contains_key(&key) {
             inner.make_room();
         }

@@ -8,16 +8,20 @@ use crate::testing::Folder;
 
 fn record(number: u32) -> NewRecord {
     let (integration, reason) = if number.is_multiple_of(2) { ("FT", None) } else { ("PS", Some("gpc")) };
-    NewRecord {
-        gateway: "gw-1".to_owned(),
-        integration: Some(integration.to_owned()),
-        event: Some("Order Completed".to_owned()),
-        outcome: if reason.is_some() { "dropped" } else { "delivered" }.to_owned(),
-        reason: reason.map(str::to_owned),
-        order_id: Some(format!("ORD-{}", number / 2)),
-        message_id: Some(format!("m-{}", number / 2)),
-        text: json!({"what": "ended", "number": number}).to_string(),
-    }
+    let text = json!({
+        "what": "ended",
+        "gateway": "gw-1",
+        "integration": integration,
+        "event": {
+            "name": "Order Completed",
+            "order_id": format!("ORD-{}", number / 2),
+            "message_id": format!("m-{}", number / 2),
+        },
+        "outcome": if reason.is_some() { "dropped" } else { "delivered" },
+        "reason": reason,
+        "number": number,
+    });
+    NewRecord { facts: RecordFacts::of(&text).unwrap(), text: text.to_string() }
 }
 
 fn numbers(found: &[StoredRecord]) -> Vec<i64> {
@@ -37,8 +41,11 @@ fn records_are_found_newest_first_by_what_they_say_and_page_by_page() {
     let records: Vec<NewRecord> = (0..10).map(record).collect();
     assert_eq!(store.add_records(&records, 5).unwrap(), 1);
     let found = |query: RecordQuery| {
-        let matching: Vec<i64> =
-            (1..).zip(&records).filter(|(_, one)| query.matches(one)).map(|(number, _)| number).collect();
+        let matching: Vec<i64> = (1..)
+            .zip(&records)
+            .filter(|(_, one)| query.matches(&one.facts))
+            .map(|(number, _)| number)
+            .collect();
         let found = numbers(&store.records(&query).unwrap());
         if query.before.is_none() && query.limit == 100 {
             assert_eq!(found, matching.into_iter().rev().collect::<Vec<_>>(), "{query:?}");

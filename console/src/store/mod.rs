@@ -27,8 +27,8 @@ use tokio::sync::watch;
 use crate::configuration::{Environment, Refusal};
 pub use current::{Current, Etag};
 pub use gateways::{GatewaySeen, GatewayState, Roster, Sighting, Via, revision_of};
-pub use letters::{LetterFacts, LetterQuery, NewLetter, Outcome, Replay, StoredLetter};
-pub use records::{NewRecord, RecordQuery, StoredRecord};
+pub use letters::{LetterFacts, LetterQuery, NewLetter, Outcome, Replay, StoredLetter, Wanted};
+pub use records::{NewRecord, RecordFacts, RecordQuery, StoredRecord};
 pub use revisions::{Changed, Draft, Revision};
 
 /// How long a connection waits for another one that writes.

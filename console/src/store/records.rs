@@ -14,6 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Rejection, Store};
+use crate::text::bounded;
 
 /// The most records of one answer.
 pub const MAX_LIMIT: u32 = 500;
@@ -27,10 +28,10 @@ const STEP: i64 = 2_000;
 /// How large all records may be, in bytes.
 const MAX_BYTES: i64 = 1 << 30;
 
-/// A record that is to be kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewRecord {
-    /// The gateway that wrote it.
+/// What a record can be found by. Long texts are cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordFacts {
+    /// The gateway that wrote it; may be empty.
     pub gateway: String,
     /// The integration's name.
     pub integration: Option<String>,
@@ -44,6 +45,33 @@ pub struct NewRecord {
     pub order_id: Option<String>,
     /// The event's messageId.
     pub message_id: Option<String>,
+}
+
+impl RecordFacts {
+    /// Reads them from a record as a gateway wrote it. `None` if it is no object. A member of another type is as good as absent.
+    pub fn of(record: &Value) -> Option<Self> {
+        let record = record.as_object()?;
+        let event = record.get("event");
+        let cut = |value: Option<&Value>| Some(bounded(value?.as_str()?).to_owned());
+        let of_event = |key| cut(event.and_then(|event| event.get(key)));
+        let outcome = cut(record.get("outcome")).or_else(|| cut(record.get("what")));
+        Some(Self {
+            gateway: cut(record.get("gateway")).unwrap_or_default(),
+            integration: cut(record.get("integration")),
+            event: of_event("name"),
+            outcome: outcome.unwrap_or_default(),
+            reason: cut(record.get("reason")),
+            order_id: of_event("order_id"),
+            message_id: of_event("message_id"),
+        })
+    }
+}
+
+/// A record that is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// What it can be found by.
+    pub facts: RecordFacts,
     /// The whole, one line of JSON.
     pub text: String,
 }
@@ -85,8 +113,8 @@ fn losses() -> impl Iterator<Item = &'static str> {
 }
 
 impl RecordQuery {
-    /// Whether a record is one of those that are asked for, whatever its number.
-    pub fn matches(&self, record: &NewRecord) -> bool {
+    /// Whether a record with these facts is one of those that are asked for, whatever its number.
+    pub fn matches(&self, record: &RecordFacts) -> bool {
         let is = |asked: &Option<String>, has: Option<&str>| {
             asked.as_deref().is_none_or(|asked| has == Some(asked))
         };
@@ -114,7 +142,7 @@ impl RecordQuery {
         for (column, asked) in columns {
             if let Some(asked) = asked {
                 condition.push_str(&format!(" AND {column} = ?"));
-                values.push(Sql::from(asked.clone()));
+                values.push(Sql::from(bounded(asked).to_owned()));
             }
         }
         match self.outcome.as_deref() {
@@ -151,8 +179,8 @@ impl Store {
                 transaction.prepare_cached("INSERT INTO record_text (number, record) VALUES (?1, ?2)")?;
             for record in records {
                 let bytes = i64::try_from(record.text.len()).unwrap_or(i64::MAX);
-                let NewRecord { gateway, integration, event, outcome, reason, order_id, message_id, .. } =
-                    record;
+                let RecordFacts { gateway, integration, event, outcome, reason, order_id, message_id } =
+                    &record.facts;
                 let number = facts.insert(params![
                     at,
                     bytes,
