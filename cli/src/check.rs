@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::document::{Document, Found};
 use super::gateway::{Gateway, refused_resources};
-use super::printing::needs;
 use super::sharing::{self, Shared};
 use super::stats::{Needed, StatsMatcher};
+use super::story::needs;
 use super::{Failure, Loaded, document, load};
 use conversion_relay::config::Integration;
 use conversion_relay::vendors::Purpose;

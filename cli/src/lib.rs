@@ -8,6 +8,7 @@ mod printing;
 pub mod reference;
 mod sharing;
 mod stats;
+pub mod story;
 mod tap;
 
 use std::cell::RefCell;

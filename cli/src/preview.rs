@@ -5,10 +5,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
-
-use super::printing::Printing;
-use super::{Failure, Loaded, document, load};
+use super::story::{Event, Stories};
+use super::{Failure, Loaded, document, load, printing};
+use conversion_relay::config::Compiled;
 use conversion_relay::delivery::Answer;
 use conversion_relay::endpoints::{Carrier, Endpoint};
 use conversion_relay::event::envelope::Form;
@@ -31,8 +30,13 @@ impl Visit {
         let (name, value) = line
             .split_once(':')
             .ok_or_else(|| Failure::Usage(format!("expected a header like 'Cookie: a=b', got {line:?}")))?;
-        self.headers.push((name.trim().to_ascii_lowercase(), value.trim().as_bytes().to_vec()));
+        self.add_header(name, value);
         Ok(())
+    }
+
+    /// Adds a header.
+    pub fn add_header(&mut self, name: &str, value: &str) {
+        self.headers.push((name.trim().to_ascii_lowercase(), value.trim().as_bytes().to_vec()));
     }
 
     /// Sets the visitor's address.
@@ -57,6 +61,37 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
         writeln!(out, "note: of {} filters this is {name}", document.filters.len())?;
     }
     let body = read(event)?;
+    Ok(printing::print(&stories(config, &body, visit)?, out)?)
+}
+
+/// Returns what becomes of each event of a body that comes with a visit. Every secret in the requests reads `***`.
+pub fn stories(config: Compiled, body: &str, visit: &Visit) -> Result<Vec<Event>, Failure> {
+    let request = request(&config, body, visit)?;
+    let config = Rc::new(config);
+    let mut stories = Stories::new(Rc::clone(&config), body);
+    let mut host = FakeHost::new(now());
+    // More than the relay works at once, so that it takes a pause behind each event.
+    host.step = Duration::from_millis(1);
+    host.only_shows = true;
+    host.explains = true;
+    // Always the same cachebusters: two previews can be compared.
+    let mut relay = Relay::new("preview".to_owned(), config, 0, &mut host);
+    relay.hand_over(request, &host);
+    while !relay.is_idle() {
+        relay.work(&mut host);
+        stories.add(host.take_record(), None);
+        while let Some(token) = host.next_unanswered() {
+            relay.settle(token, Answer::status(200), &mut host);
+            stories.add(host.take_record(), Some(token));
+        }
+        stories.end_of_event();
+        host.now = host.now.saturating_add(host.step);
+    }
+    Ok(stories.into_events())
+}
+
+/// Returns the request that carries a body.
+fn request(config: &Compiled, body: &str, visit: &Visit) -> Result<Request, Failure> {
     let endpoint = match &visit.path {
         Some(path) => config
             .endpoints
@@ -72,35 +107,14 @@ pub fn run(file: &Path, event: &Path, visit: &Visit, out: &mut dyn Write) -> Res
     };
     let budget = Budget::default();
     budget.set_limit(config.limits.captured_bytes);
-    let request = Request {
+    Ok(Request {
         endpoint,
         path: visit.path.clone().unwrap_or_default().into_bytes(),
         source_address: visit.client_ip.clone().unwrap_or_default().into_bytes(),
         headers: visit.headers.clone(),
-        body: body.clone().into_bytes(),
+        body: body.as_bytes().to_vec(),
         lease: budget.lease(),
-    };
-    let config = Rc::new(config);
-    let mut printing = Printing::new(Rc::clone(&config), names(&body));
-    let mut host = FakeHost::new(now());
-    // More than the relay works at once, so that it takes a pause behind each event.
-    host.step = Duration::from_millis(1);
-    host.only_shows = true;
-    host.explains = true;
-    // Always the same cachebusters: two previews can be compared.
-    let mut relay = Relay::new("preview".to_owned(), config, 0, &mut host);
-    relay.hand_over(request, &host);
-    while !relay.is_idle() {
-        relay.work(&mut host);
-        printing.add(host.take_record(), None);
-        while let Some(token) = host.next_unanswered() {
-            relay.settle(token, Answer::status(200), &mut host);
-            printing.add(host.take_record(), Some(token));
-        }
-        printing.end_of_event();
-        host.now = host.now.saturating_add(host.step);
-    }
-    printing.write(out)
+    })
 }
 
 /// Returns Unix time in milliseconds.
@@ -118,16 +132,4 @@ fn read(event: &Path) -> Result<String, Failure> {
     };
     read.map_err(|error| Failure::Refused(format!("cannot read {}: {error}", event.display())))?;
     Ok(text)
-}
-
-/// The names of the events in a body, for the headings.
-fn names(body: &str) -> Vec<String> {
-    let body: Value = serde_json::from_str(body).unwrap_or_default();
-    let list =
-        [body.get("batch"), body.get("events"), Some(&body)].into_iter().flatten().find_map(Value::as_array);
-    let name = |event: &Value| {
-        let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::to_owned);
-        text("event").or_else(|| text("type")).unwrap_or_else(|| "?".to_owned())
-    };
-    list.map_or_else(|| vec![name(&body)], |events| events.iter().map(name).collect())
 }

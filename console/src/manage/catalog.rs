@@ -239,7 +239,10 @@ mod tests {
         catalog().into_iter().find(|entry| entry.key == key).unwrap()
     }
 
-    fn described(entry: &CatalogEntry) -> Vec<(&str, &str, FieldType, bool, bool, Option<&str>)> {
+    /// Key, label, type, whether it is required, whether it is advanced, placeholder.
+    type Described<'e> = (&'e str, &'e str, FieldType, bool, bool, Option<&'e str>);
+
+    fn described(entry: &CatalogEntry) -> Vec<Described<'_>> {
         let fields = entry.config_fields.iter();
         fields
             .map(|field| {

@@ -5,6 +5,7 @@ mod catalog;
 mod differences;
 mod limits;
 mod objects;
+mod preview;
 mod promote;
 mod rollback;
 mod settings;
@@ -19,6 +20,10 @@ use crate::store::{Current, Etag, Rejection};
 pub use catalog::{CatalogEntry, ConfigField, FieldOption, FieldType, Variant, catalog, catalog_entry};
 pub use differences::{Difference, differences};
 pub use objects::{create, delete, patch, replace};
+pub use preview::{
+    Preview, PreviewRequest, PreviewedDelivery, PreviewedEvent, PreviewedHeader, PreviewedRequest, Subject,
+    preview,
+};
 pub use promote::promote;
 pub use rollback::{missing_secrets, rollback};
 pub use settings::{put_settings, settings};

@@ -102,7 +102,7 @@ pub(super) fn put(
 }
 
 /// Says where a refused setting stands within the object at an index, and not within the whole configuration.
-fn within(rejection: Rejection, collection: Collection, index: Option<usize>) -> Rejection {
+pub(super) fn within(rejection: Rejection, collection: Collection, index: Option<usize>) -> Rejection {
     let (Rejection::Refused(refusal), Some(index)) = (&rejection, index) else { return rejection };
     let object = format!("{}[{index}]", collection.key());
     match refusal.path.strip_prefix(&object) {
@@ -184,7 +184,7 @@ fn changed(
 }
 
 /// Signal's older documents call `vendor` `type`. Here it is kept as `vendor` alone, if it is the same.
-fn one_vendor(collection: Collection, mut object: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn one_vendor(collection: Collection, mut object: Map<String, Value>) -> Map<String, Value> {
     if collection == Collection::Integrations
         && let Some(other) = object.get("type").cloned()
         && object.get("vendor").is_none_or(|vendor| *vendor == other)

@@ -1,5 +1,6 @@
 //! Revisions: every change is one, with its author, its time and a summary, and none is ever changed.
 
+use conversion_relay::config::Compiled;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
@@ -125,6 +126,11 @@ impl Store {
         edit(&mut draft)?;
         let judged = judge(&draft.document, &current.open_secrets(&self.at_rest)?, &self.environment)?;
         Ok(judged.document)
+    }
+
+    /// Compiles a configuration as the gateways will. Secrets that are kept are not put into it.
+    pub fn compile(&self, configuration: &Value) -> Result<Compiled, Refusal> {
+        self.environment.load(configuration)
     }
 
     /// Returns the text of the secret at a place of the configuration in force, such as `sources[id=src_a].keys[0]`.
