@@ -4,8 +4,11 @@
 //! in the browser's zone.
 
 mod assets;
+mod dead_letters;
 mod error;
+mod events;
 mod fields;
+mod gateways;
 mod guard;
 mod integrations;
 mod layout;
@@ -48,6 +51,9 @@ pub fn router() -> Router<Shared> {
         .merge(sources::router())
         .merge(settings::router())
         .merge(revisions::router())
+        .merge(events::router())
+        .merge(dead_letters::router())
+        .merge(gateways::router())
         .route_layer(middleware::from_fn(with_headers))
         .merge(assets::router())
 }

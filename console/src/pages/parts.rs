@@ -200,6 +200,27 @@ pub fn checkbox(name: &str, value: &str, label: &Markup, checked: bool) -> Marku
     }
 }
 
+/// Returns a filter: one of several values, each with its words, or any. One that is chosen and not among them stays.
+pub fn choice<'o>(
+    name: &str,
+    label: &str,
+    chosen: &str,
+    options: impl Iterator<Item = (&'o str, &'o str)>,
+) -> Markup {
+    let options: Vec<(&str, &str)> = options.collect();
+    let is_known = chosen.is_empty() || options.iter().any(|(value, _)| *value == chosen);
+    html! {
+        div.field {
+            label for={ "filter-" (name) } { (label) }
+            select id={ "filter-" (name) } name=(name) {
+                option value="" { "Any" }
+                @for (value, words) in options { option value=(value) selected[value == chosen] { (words) } }
+                @if !is_known { option value=(chosen) selected { (chosen) } }
+            }
+        }
+    }
+}
+
 /// Returns the id of the field with that name.
 pub fn id_of(name: &str) -> String {
     let legal = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };

@@ -137,7 +137,8 @@ pub async fn save(
     let entry = entry_of(&stored.object)?;
     let etag = asked.fields.text("if_match").to_owned();
     if let Some(shown) = only_shown(&asked.fields) {
-        let fields = if asked.visit.is_admin() { shown } else { stored_with_sample(&entry, &stored, &shown) };
+        let fields =
+            if asked.visit.is_admin() { shown } else { preview::with_sample(&entry, &stored.object, &shown) };
         let filled = Filled { fields: &fields, etag: &etag, problem: None, note: html! {} };
         return Ok(page(&console, &asked.visit, &entry, &stored, &filled).await?.into_response());
     }
@@ -230,13 +231,6 @@ fn only_shown(fields: &Fields) -> Option<Fields> {
         }
         _ => None,
     }
-}
-
-/// Returns the fields of an integration as it is kept, with the sample of somebody who may not change it.
-fn stored_with_sample(entry: &CatalogEntry, stored: &Stored, sent: &Fields) -> Fields {
-    preview::SAMPLE_FIELDS.iter().fold(fields_of(entry, &stored.object), |fields, name| {
-        fields.with(name, sent.get(name).unwrap_or_default())
-    })
 }
 
 /// Returns the ids of the configured sources.
