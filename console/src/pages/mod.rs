@@ -11,6 +11,7 @@ mod fields;
 mod gateways;
 mod guard;
 mod integrations;
+mod json;
 mod layout;
 mod parts;
 mod revisions;

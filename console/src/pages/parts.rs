@@ -190,6 +190,14 @@ pub fn prose(text: &str) -> Markup {
     }
 }
 
+/// Returns words as a sentence: with a capital letter, and a full stop.
+pub fn sentence(words: &str) -> String {
+    let mut characters = words.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", characters.as_str())
+}
+
 /// Returns a checkbox.
 pub fn checkbox(name: &str, value: &str, label: &Markup, checked: bool) -> Markup {
     html! {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::super::parts::{text, texts, time, yaml};
+use super::super::parts::{sentence, text, texts, time, yaml};
 use super::outcome;
 use super::row::plain;
 use crate::store::StoredRecord;
@@ -26,14 +26,14 @@ pub fn delivery(records: &[&StoredRecord]) -> Markup {
     html! {
         article.card {
             div.head { h2 { (name) } div { (outcome::shown(record)) } }
-            @if let Some(words) = text(record, "explanation") { p { (words) } }
+            @if let Some(words) = text(record, "explanation") { p { (sentence(words)) } }
             dl.facts {
                 @if let Some(vendor) = text(record, "vendor") { dt { "Vendor" } dd { (vendor) } }
                 @if let Some(consent) = text(record, "consent") { dt { "Consent" } dd { (consent) } }
                 @if let Some(identity) = record.get("identity").and_then(Value::as_object) {
                     dt { "Visitor" } dd { (known(identity)) }
                 }
-                dt { "Told at" } dd { (time(last.at)) }
+                dt { "Received" } dd { (time(last.at)) }
             }
             (left_out(record))
             @if let Some(request) = record.get("request").and_then(Value::as_object) { (built(request)) }
@@ -114,6 +114,7 @@ fn attempts(record: &Map<String, Value>) -> Markup {
     }
 }
 
+/// Returns a value of a record with a line for each member.
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| yaml(value))
 }

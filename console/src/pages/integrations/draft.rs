@@ -6,6 +6,7 @@ use super::super::fields::Fields;
 use super::super::parts::{read_yaml, text, texts, yaml};
 use super::events::Choice;
 use super::sample;
+use crate::configuration::Refusal;
 use crate::manage::{CatalogEntry, ConfigField, FieldType};
 
 /// The canonical consent categories. Others may be typed.
@@ -24,6 +25,19 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Returns what the filter says of an integration. A setting that is missing has no path of its own, so it is known by its name.
+    pub fn of(entry: &CatalogEntry, refusal: &Refusal) -> Self {
+        let missing = (refusal.path == "config").then(|| {
+            entry.config_fields.iter().find(|field| {
+                refusal.problem.strip_prefix(&field.key).is_some_and(|rest| rest.starts_with(' '))
+            })
+        });
+        match missing.flatten() {
+            Some(field) => Self { field: format!("{CONFIG}{}", field.key), text: refusal.problem.clone() },
+            None => Self::at(&refusal.path, &refusal.problem),
+        }
+    }
+
     /// Returns a problem of a setting, by its path in the object.
     pub fn at(path: &str, problem: &str) -> Self {
         let field = field_of(path);

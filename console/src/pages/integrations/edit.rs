@@ -75,7 +75,7 @@ pub async fn create(
     match console.with_store(move |store| manage::create(store, &caller, COLLECTION, object)).await {
         Ok(stored) => Ok(saved(&entry, &stored, &fields, "added")),
         Err(Rejection::Refused(refusal)) => {
-            let problem = Problem::at(&refusal.path, &refusal.problem);
+            let problem = Problem::of(&entry, &refusal);
             refused(new_page(&console, visit, &entry, &fields, Some(&problem)).await)
         }
         Err(other) => Err(other.into()),
@@ -159,9 +159,7 @@ pub async fn save(
     match replaced.await {
         Ok(now) if now.etag == stored.etag => Ok(saved(&entry, &now, fields, "unchanged")),
         Ok(now) => Ok(saved(&entry, &now, fields, "saved")),
-        Err(Rejection::Refused(refusal)) => {
-            refused(again(Problem::at(&refusal.path, &refusal.problem), html! {}).await)
-        }
+        Err(Rejection::Refused(refusal)) => refused(again(Problem::of(&entry, &refusal), html! {}).await),
         Err(Rejection::Conflict(_)) => {
             let problem = Problem { field: String::new(), text: CHANGED.to_owned() };
             let reload = html! {

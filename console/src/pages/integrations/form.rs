@@ -65,11 +65,31 @@ impl Form<'_> {
                     @if problem.field.is_empty() {
                         p { (problem.text) }
                     } @else {
-                        p { "Nothing was saved. " a href={ "#" (id_of(&problem.field)) } { "One field needs a change" } ": " (problem.text) }
+                        p {
+                            "Nothing was saved. "
+                            a href={ "#" (id_of(&problem.field)) } { (self.label_of(&problem.field)) } ": " (problem.text)
+                        }
                     }
                 }
             }
         }
+    }
+
+    /// Returns what a field is called.
+    fn label_of(&self, field: &str) -> &str {
+        let of_vendor = field.strip_prefix(CONFIG).and_then(|key| {
+            let known = self.entry.config_fields.iter().find(|known| known.key == key);
+            known.map(|known| known.label.as_str())
+        });
+        of_vendor.unwrap_or(match field {
+            "name" => "Name",
+            "preset" => "Variant",
+            "source_id" => "Source",
+            "more_events" => "Events",
+            "more_categories" => "Consent categories",
+            "field_mappings" => "Field mappings",
+            _ => "One field",
+        })
     }
 
     fn problem_of(&self, field: &str) -> Option<&str> {

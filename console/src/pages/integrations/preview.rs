@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::super::error::PageError;
 use super::super::fields::Fields;
 use super::super::guard::Asked;
+use super::super::json::indented;
 use super::super::parts::{Input, Request, badge, id_of, request};
 use super::draft::{CONFIG, Problem, fields_of, object_of};
 use super::edit::entry;
@@ -30,6 +31,9 @@ pub async fn of(
     base: &Map<String, Value>,
     fields: &Fields,
 ) -> Markup {
+    if let Some(text) = missing(entry, fields) {
+        return not_yet(&text);
+    }
     let object = match object_of(entry, fields, base) {
         Ok(object) => object,
         Err(Problem { text, .. }) => return not_yet(&text),
@@ -73,6 +77,14 @@ pub fn with_sample(entry: &CatalogEntry, object: &Map<String, Value>, sent: &Fie
     SAMPLE_FIELDS
         .iter()
         .fold(fields_of(entry, object), |fields, name| fields.with(name, sent.get(name).unwrap_or_default()))
+}
+
+/// Names the fields that have to be filled in first.
+fn missing(entry: &CatalogEntry, fields: &Fields) -> Option<String> {
+    let required = entry.config_fields.iter().filter(|field| field.required);
+    let empty = required.filter(|field| fields.text(&format!("{CONFIG}{}", field.key)).is_empty());
+    let labels: Vec<&str> = empty.map(|field| field.label.as_str()).collect();
+    (!labels.is_empty()).then(|| format!("Enter {} first.", labels.join(", ")))
 }
 
 /// Says where a setting is wrong by its label.
@@ -158,7 +170,7 @@ fn of_delivery(delivery: &PreviewedDelivery) -> Markup {
                 authority: &built.authority,
                 path: &built.path,
                 headers: built.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect(),
-                body: built.body.as_deref().map(readable),
+                body: built.body.as_deref().map(indented),
             }))
             p.small.soft { "Through Envoy's cluster " code { (built.cluster) } "." }
         }
@@ -166,15 +178,6 @@ fn of_delivery(delivery: &PreviewedDelivery) -> Markup {
             ul.plain.small { @for text in &delivery.left_out { li { (text) } } }
         }
     }
-}
-
-/// Returns a body with a line for each member, if it is JSON. It is the same otherwise: a number that would lose digits has the body
-/// shown as it is.
-fn readable(body: &str) -> String {
-    let Ok(value) = serde_json::from_str::<Value>(body) else { return body.to_owned() };
-    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
-    let pretty = serde_json::to_string_pretty(&value).unwrap_or_else(|_| body.to_owned());
-    if digits(&pretty) == digits(body) { pretty } else { body.to_owned() }
 }
 
 /// Returns the column beside the form: the event, and what comes out.
