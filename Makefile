@@ -82,6 +82,7 @@ check-rules: ## Check the Prometheus alert rules with promtool
 
 docs: setup ## Generate the JSON Schema, the tables of docs/configuration.md and the picture docs/tap.svg
 	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation --test webhook --test tap_picture
+	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-console --test api openapi
 
 cli: setup ## Build the command line tool: target/release/conversion-relay
 	@scripts/cargo build --release --package conversion-relay-cli

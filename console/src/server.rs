@@ -1,11 +1,11 @@
 //! The program: from options to a server that stops when it is told to.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware;
 use conversion_relay::settings::Secret;
 
 use crate::access::{Role, Tokens};
@@ -25,15 +25,12 @@ const SHARED: &str = "RELAY_KEY";
 
 /// Returns all routes.
 pub fn app(console: Shared) -> Router {
-    let (api, document) = api::router(&console).split_for_parts();
-    let document = Arc::new(document);
-    Router::new()
-        .merge(api)
-        .route(
-            "/v1/openapi.json",
-            axum::routing::get(move || async move { axum::Json(document.as_ref().clone()) }),
-        )
+    let machines = api::router(&console)
         .merge(fleet::router())
+        .method_not_allowed_fallback(api::not_allowed)
+        .layer(middleware::from_fn(api::uncached));
+    Router::new()
+        .merge(machines)
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(console)

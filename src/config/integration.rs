@@ -227,10 +227,13 @@ fn unique_names(integrations: &[IntegrationSettings]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Refuses two integrations that would send the same event to the same account and so count it twice.
+/// Refuses two integrations that would send the same event to the same account and so count it twice. An event has one source, so
+/// integrations of different sources never send the same one.
 fn refuse_double_count(before: &[Integration], new: &Integration, at: &str) -> Result<(), Invalid> {
     let same = |other: &&Integration| {
-        other.vendor.name() == new.vendor.name()
+        let apart = other.source.zip(new.source).is_some_and(|(one, another)| one != another);
+        !apart
+            && other.vendor.name() == new.vendor.name()
             && new.destination.counts_as().is_some_and(|place| other.destination.counts_as() == Some(place))
             && other.plan.overlaps(&new.plan)
     };

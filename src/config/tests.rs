@@ -239,6 +239,26 @@ fn two_integrations_that_would_count_an_event_twice_are_refused() {
 }
 
 #[test]
+fn one_tag_may_have_an_integration_for_each_source_since_an_event_has_one_source() {
+    let mut config = good();
+    config["sources"] = json!([{"id": "src_test", "keys": ["k1"]}, {"id": "src_live", "keys": ["k2"]}]);
+    for integration in config["integrations"].as_array_mut().unwrap() {
+        integration["source_id"] = json!("src_test");
+    }
+    let mut twin = config["integrations"][0].clone();
+    twin["name"] = json!("Twin");
+    config["integrations"].as_array_mut().unwrap().push(twin);
+    assert!(load(&config).is_err(), "the same source");
+    config["integrations"][2]["source_id"] = json!("src_live");
+    assert!(load(&config).is_ok());
+    config["integrations"][2]["source_id"] = json!(null);
+    assert!(load(&config).is_err(), "the events of every source are those of the test source, too");
+    config["integrations"][2]["source_id"] = json!("src_live");
+    config.as_object_mut().unwrap().remove("sources");
+    assert!(load(&config).is_err(), "without sources each gets every event");
+}
+
+#[test]
 fn what_requests_and_deliveries_may_take_together_leaves_a_vm_some_memory() {
     let with = |captured: usize, queued: usize| {
         let mut config = good();

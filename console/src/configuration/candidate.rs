@@ -9,7 +9,7 @@ use conversion_relay::settings::{Invalid, MASK, Secret};
 use serde_json::Value;
 
 use super::document::Document;
-use super::texts::for_each_text;
+use super::texts::{below, for_each_text};
 
 /// The secrets of a configuration by place.
 pub type SecretsByPlace = BTreeMap<String, Secret>;
@@ -40,8 +40,12 @@ impl Refusal {
 }
 
 impl From<Invalid> for Refusal {
+    /// What is missing has a path, too, so that a form can show the message at its field.
     fn from(invalid: Invalid) -> Self {
-        Self { path: invalid.path, problem: invalid.problem }
+        let Invalid { path, problem } = invalid;
+        let missing = problem.strip_suffix(" is missing: it is required").filter(|key| !key.contains(' '));
+        let path = missing.map_or_else(|| path.clone(), |key| below(&path, key));
+        Self { path, problem }
     }
 }
 

@@ -14,19 +14,19 @@ mod running;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use utoipa::ToSchema;
 
-use crate::access::Reader;
 use crate::console::Shared;
 use crate::store::{Current, Store};
 pub use letters::LetterCounts;
 pub use live::{Live, follow};
 pub use plugin::{Plugin, Served};
+pub use posted::Posted;
 pub use records::RecordCounts;
 pub use running::{Running, start};
 
@@ -103,9 +103,4 @@ pub fn router() -> Router<Shared> {
         .route("/v1/gateway/configuration", get(pull::answer))
         .route("/v1/records", post(records::answer))
         .route("/v1/dead-letters", letters)
-        .route("/v1/admin/intake", get(intake))
-}
-
-async fn intake(State(console): State<Shared>, Reader(_): Reader) -> Json<IntakeCounts> {
-    Json(console.fleet.counts())
 }

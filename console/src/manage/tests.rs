@@ -99,7 +99,7 @@ fn three_stars_keep_a_secret_in_a_replacement_and_null_removes_a_member() {
     change(&store, added.id(), json!({"dry_run": true})).unwrap();
     let patched = change(&store, added.id(), json!({"dry_run": null})).unwrap();
     assert!(!patched.object.contains_key("dry_run"));
-    assert!(message(change(&store, added.id(), json!({"config": null}))).starts_with("config: "));
+    assert!(message(change(&store, added.id(), json!({"config": null}))).starts_with("config.key: "));
 }
 
 #[test]

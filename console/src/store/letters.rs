@@ -4,12 +4,13 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::records::{MAX_LIMIT, Oldest};
 use super::{Rejection, Store};
 use crate::clock;
+use crate::text::bounded;
 
 /// How many are kept. Beyond that the oldest are dropped.
 pub const MAX_LETTERS: i64 = 100_000;
@@ -48,7 +49,7 @@ pub struct NewLetter {
 }
 
 /// How a replay ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The delivery is settled.
@@ -191,14 +192,14 @@ impl Store {
     pub fn letter(&self, id: &str) -> Result<StoredLetter, Rejection> {
         let sql = format!("SELECT {COLUMNS} FROM dead_letter WHERE id = ?1");
         let found = self.history().prepare_cached(&sql)?.query_row([id], of_row).optional()?;
-        found.ok_or_else(|| Rejection::NotFound(format!("dead letter {id:?}")))
+        found.ok_or_else(|| Rejection::NotFound(format!("dead letter {:?}", bounded(id))))
     }
 
     /// Notes that this letter is to be replayed, before all others.
     pub fn want_replay(&self, id: &str, by: &str) -> Result<(), Rejection> {
         let sql = "UPDATE dead_letter SET wanted = 2, wanted_by = ?2 WHERE id = ?1";
         match self.writer().execute(sql, [id, by])? {
-            0 => Err(Rejection::NotFound(format!("dead letter {id:?}"))),
+            0 => Err(Rejection::NotFound(format!("dead letter {:?}", bounded(id)))),
             _ => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ pub use current::{Current, Etag};
 pub use gateways::{GatewaySeen, GatewayState, Roster, Sighting, Via, revision_of};
 pub use letters::{LetterFacts, LetterQuery, NewLetter, Outcome, Replay, StoredLetter, Wanted};
 pub use records::{NewRecord, RecordFacts, RecordQuery, StoredRecord};
-pub use revisions::{Changed, Draft, Revision};
+pub use revisions::{Changed, Draft, Revision, RevisionFacts};
 
 /// How long a connection waits for another one that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ use super::current::{Current, Etag};
 use super::{Rejection, Store, secrets};
 use crate::clock;
 use crate::configuration::{Collection, Document, Refusal, judge};
+use crate::text::bounded;
 use std::sync::Arc;
 
 /// A change that was made.
@@ -23,6 +24,19 @@ pub struct Revision {
     pub summary: String,
     /// The whole configuration after it, with `***` for each secret.
     pub document: Document,
+}
+
+/// A change that was made, without the configuration.
+#[derive(Clone, Debug)]
+pub struct RevisionFacts {
+    /// From 1 on; each change has the next one.
+    pub number: u64,
+    /// When, in milliseconds of Unix time.
+    pub at: i64,
+    /// The name of the token that made it.
+    pub author: String,
+    /// What was changed, in words.
+    pub summary: String,
 }
 
 /// A configuration that is being changed.
@@ -41,7 +55,7 @@ impl Draft<'_> {
         id: &str,
         if_match: Option<&str>,
     ) -> Result<Map<String, Value>, Rejection> {
-        let not_found = || Rejection::NotFound(format!("{} {id:?}", collection.noun()));
+        let not_found = || Rejection::NotFound(format!("{} {:?}", collection.noun(), bounded(id)));
         let (object, etag) = self.current.find(collection, id).ok_or_else(not_found)?;
         is_current(&etag, if_match, collection.noun())?;
         Ok(object.clone())
@@ -114,6 +128,20 @@ impl Store {
         )?;
         let rows = statement.query_map(params![before, limit], of_row)?;
         rows.map(|row| row?).collect()
+    }
+
+    /// Returns the same without their configurations.
+    pub fn revision_facts(&self, before: Option<u64>, limit: u32) -> Result<Vec<RevisionFacts>, Rejection> {
+        let before = before.and_then(|number| i64::try_from(number).ok()).unwrap_or(i64::MAX);
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(
+            "SELECT number, at, author, summary FROM revision WHERE number < ?1 ORDER BY number DESC LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![before, limit], |row| {
+            let number = row.get::<_, u32>(0)?.into();
+            Ok(RevisionFacts { number, at: row.get(1)?, author: row.get(2)?, summary: row.get(3)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Has the filter judge a change that is not made, and returns the configuration that it would lead to, with the secrets in it.
