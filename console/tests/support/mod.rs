@@ -1,0 +1,3 @@
+//! What the tests of the console share.
+
+pub mod browser;
