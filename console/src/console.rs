@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use crate::access::{Limits, Tokens};
+use crate::access::{Limits, Sessions, Tokens};
 use crate::fleet::Fleet;
 use crate::options::Options;
 use crate::store::{Rejection, Store, StoredRecord};
@@ -23,6 +23,8 @@ pub struct Console {
     pub tokens: Tokens,
     /// How many requests each token has left.
     pub limits: Limits,
+    /// Who has signed in with a browser.
+    pub sessions: Sessions,
     /// What the program was started with.
     pub options: Options,
     /// What goes to the gateways, and what comes from them.
@@ -35,7 +37,8 @@ impl Console {
     /// Returns a console over what is kept in a store.
     pub fn new(store: Store, tokens: Tokens, options: Options, fleet: Fleet) -> Shared {
         let limits = Limits::new(tokens.len());
-        Arc::new(Self { store, tokens, limits, options, fleet, live: broadcast::Sender::new(LIVE) })
+        let (sessions, live) = (Sessions::default(), broadcast::Sender::new(LIVE));
+        Arc::new(Self { store, tokens, limits, sessions, options, fleet, live })
     }
 
     /// Works with what is kept on a thread where waiting for a disk stops nobody else.

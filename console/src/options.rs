@@ -20,6 +20,7 @@ usage: conversion-relay-console [OPTION]...
   --keep-for TIME        keep records and dead letters for that long (30d)
   --tls-cert FILE        the certificate for HTTPS, in PEM format; with --tls-key FILE
   --behind-proxy         a proxy in front does HTTPS: listen beyond loopback without a certificate
+  --print-sign-in-link   print a link that signs the first admin in once, within 10 minutes
   --help, --version
 
 Environment:
@@ -51,6 +52,8 @@ pub struct Options {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whether a proxy in front does HTTPS.
     pub behind_proxy: bool,
+    /// Whether a link is printed that signs in once.
+    pub print_sign_in_link: bool,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             keep_for: 30 * 24 * 3_600_000,
             tls: None,
             behind_proxy: false,
+            print_sign_in_link: false,
         }
     }
 }
@@ -79,6 +83,11 @@ pub enum Command {
 }
 
 impl Options {
+    /// Whether browsers reach the console by HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.tls.is_some() || self.behind_proxy
+    }
+
     /// Reads the command line, without the program's name.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
         let mut parser = lexopt::Parser::from_args(arguments);
@@ -102,6 +111,7 @@ impl Options {
                 Long("tls-cert") => certificate = Some(parser.value()?.into()),
                 Long("tls-key") => key = Some(parser.value()?.into()),
                 Long("behind-proxy") => options.behind_proxy = true,
+                Long("print-sign-in-link") => options.print_sign_in_link = true,
                 other => return Err(other.unexpected().into()),
             }
         }

@@ -119,7 +119,7 @@ async fn serve(
     handle: axum_server::Handle<std::net::SocketAddr>,
     app: Router,
 ) -> std::io::Result<()> {
-    let service = app.into_make_service();
+    let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
     match tls {
         Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await,
         None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,

@@ -2,8 +2,10 @@
 
 mod extract;
 mod limits;
+mod sessions;
 mod tokens;
 
 pub use extract::{Admin, Gateway, Reader, caller};
 pub use limits::Limits;
+pub use sessions::{LINK_TIME, SESSION_TIME, Session, Sessions};
 pub use tokens::{Caller, InvalidTokens, Role, Tokens};

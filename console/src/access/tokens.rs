@@ -120,6 +120,11 @@ impl Tokens {
         self.0.len()
     }
 
+    /// Returns the first token's owner with that role.
+    pub fn first(&self, role: Role) -> Option<&Caller> {
+        self.0.iter().map(|known| &known.caller).find(|caller| caller.role == role)
+    }
+
     /// Returns the owner of a token. It takes the same time whichever it is, and for a wrong one.
     pub fn find(&self, token: &str) -> Option<&Caller> {
         let digest = digest(token);
