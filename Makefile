@@ -100,7 +100,7 @@ console: setup ## Run the console alone, for gateways of your own; its tokens an
 	@scripts/console
 
 console-program: setup
-	@scripts/cargo build --package conversion-relay-console
+	@scripts/cargo build --package conversion-relay-console --package conversion-relay-cli
 
 demo: wasm stand-in console-program ## Send a purchase through the gateway and show what reaches the vendors
 	@scripts/demo
