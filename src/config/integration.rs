@@ -206,14 +206,13 @@ fn vendor(settings: &IntegrationSettings, at: &str) -> Result<&'static dyn Vendo
 
 /// Refuses two integrations with the same name, with the same name as metric labels, or with the same id.
 fn unique_names(integrations: &[IntegrationSettings]) -> Result<(), Invalid> {
-    for (at, integration) in integrations.iter().enumerate() {
+    let labels: Vec<String> = integrations.iter().map(|integration| label(&integration.name)).collect();
+    for (at, (integration, label)) in integrations.iter().zip(&labels).enumerate() {
         let before = || integrations.iter().take(at);
-        if let Some(first) = before().find(|other| label(&other.name) == label(&integration.name)) {
+        if let Some((first, _)) = before().zip(&labels).find(|(_, other)| *other == label) {
             let problem = format!(
-                "{:?} and {:?} are both {:?} as a metric label: rename one of them",
-                first.name,
-                integration.name,
-                label(&integration.name)
+                "{:?} and {:?} are both {label:?} as a metric label: rename one of them",
+                first.name, integration.name
             );
             return Err(Invalid::new(format!("integrations[{at}].name"), problem));
         }

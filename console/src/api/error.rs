@@ -80,22 +80,6 @@ impl ApiError {
         let message = "more than 100 requests a minute with this token";
         Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message) }
     }
-
-    /// Says where a refused setting stands within the object that was sent, and not within the whole configuration: `within` is
-    /// where that object stands, such as `integrations[1]`.
-    #[must_use]
-    pub fn within(mut self, within: &str) -> Self {
-        let inner = self
-            .path
-            .as_deref()
-            .and_then(|path| path.strip_prefix(within)?.strip_prefix('.'))
-            .map(str::to_owned);
-        if let Some(inner) = inner {
-            self.message = self.message.replacen(&format!("{within}.{inner}"), &inner, 1);
-            self.path = Some(inner);
-        }
-        self
-    }
 }
 
 impl From<Refusal> for ApiError {

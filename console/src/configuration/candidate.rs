@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use conversion_relay::config::Compiled;
 use conversion_relay::sealed::{SealingKeys, place};
@@ -135,9 +136,14 @@ pub fn judge(
     let mut full = fill(candidate, &|place| kept.get(place).map(Secret::expose), NO_SECRET)?;
     let compiled = environment.load(&full)?;
     let named = full.clone();
+    let stars = stars(candidate);
+    let are_secret: BTreeSet<&str> = compiled.plain_secrets.iter().map(String::as_str).collect();
     let mut secrets = SecretsByPlace::new();
     for_each_text(&mut full, &mut |path, text| {
-        if compiled.plain_secrets.iter().any(|secret| secret == path) {
+        if stars.contains(path) && !are_secret.contains(path) {
+            return Err(Refusal::new(path, WOULD_SHOW));
+        }
+        if are_secret.contains(path) {
             if path.starts_with("secrets[") {
                 return Err(Refusal::new(path, OPENS_THE_OTHERS));
             }
@@ -153,6 +159,21 @@ pub fn judge(
     Ok(Judged { document: Document::from_value(full)?, secrets })
 }
 
+/// Returns the paths at which `***` stands for a secret.
+fn stars(document: &Document) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    _ = for_each_text(&mut document.to_value(), &mut |path, text| {
+        if text == MASK {
+            paths.insert(path.to_owned());
+        }
+        Ok::<_, Infallible>(())
+    });
+    paths
+}
+
+/// With a source's `client_from_context`, for example, its keys are no secrets any longer.
+const WOULD_SHOW: &str =
+    "by this change the secret that is kept here would be one no longer, and could be read: write it anew";
 const NO_SECRET: &str =
     "*** stands for the secret that is kept here, and none is: write the secret, or ${NAME}";
 const OPENS_THE_OTHERS: &str =

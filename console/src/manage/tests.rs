@@ -293,3 +293,39 @@ fn differences_are_named_by_path_and_items_by_their_id() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].path, "l");
 }
+
+#[test]
+fn a_change_of_something_else_does_not_make_a_secret_readable() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let server = object(json!({"id": "src_a", "keys": ["a_server_key"], "client_from_context": "always"}));
+    let added = create(&store, &alice(), SOURCES, server).unwrap();
+    assert_eq!(added.object["keys"], json!(["***"]));
+    let unmasked =
+        patch(&store, &alice(), SOURCES, "src_a", object(json!({"client_from_context": null})), None);
+    let Err(Rejection::Refused(refusal)) = unmasked else { panic!() };
+    assert_eq!(refusal.path, "keys[0]");
+    assert!(refusal.problem.contains("write it anew"), "{}", refusal.problem);
+    let public = object(json!({"client_from_context": null, "keys": ["a_browser_key"]}));
+    let changed = patch(&store, &alice(), SOURCES, "src_a", public, None).unwrap();
+    assert_eq!(changed.object["keys"], json!(["a_browser_key"]));
+}
+
+#[test]
+fn a_thousand_integrations_can_still_be_changed() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let all = store.change("alice", |draft| {
+        for number in 0..1_000 {
+            let (id, object) = objects::new_object(INTEGRATIONS, podsights(&format!("Pod {number}")))?;
+            draft.document.put(INTEGRATIONS, &id, object);
+        }
+        Ok(((), "Added a thousand".to_owned()))
+    });
+    assert!(all.is_ok());
+    let id = list(&store.current(), INTEGRATIONS)[500].id().to_owned();
+    let began = std::time::Instant::now();
+    change(&store, &id, json!({"enabled": false})).unwrap();
+    println!("changed one in {:?}", began.elapsed());
+    assert!(message(create(&store, &alice(), INTEGRATIONS, podsights("one more"))).contains("at most 1000"));
+}

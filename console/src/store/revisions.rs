@@ -144,18 +144,6 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Has the filter judge a change that is not made, and returns the configuration that it would lead to, with the secrets in it.
-    pub fn try_change(
-        &self,
-        edit: impl FnOnce(&mut Draft<'_>) -> Result<(), Rejection>,
-    ) -> Result<Document, Rejection> {
-        let current = self.current();
-        let mut draft = Draft { current: &current, document: current.document.clone() };
-        edit(&mut draft)?;
-        let judged = judge(&draft.document, &current.open_secrets(&self.at_rest)?, &self.environment)?;
-        Ok(judged.document)
-    }
-
     /// Compiles a configuration as the gateways will. Secrets that are kept are not put into it.
     pub fn compile(&self, configuration: &Value) -> Result<Compiled, Refusal> {
         self.environment.load(configuration)
