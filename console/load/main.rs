@@ -1,5 +1,5 @@
 //! Ten thousand records a second into the console for half a minute: what is kept, what is dropped and counted, and how quickly it
-//! answers meanwhile. `scripts/cargo test --release -p conversion-relay-console --test load -- [RECORDS A SECOND] [SECONDS] [PATH]`
+//! answers meanwhile. `scripts/cargo test --profile fuzz -p conversion-relay-console --test load -- [RECORDS A SECOND] [SECONDS] [PATH]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../tests/fleet/kit.rs"]
