@@ -168,8 +168,8 @@ fn step(console: &Console, records: Vec<NewRecord>, was_failing: bool) -> bool {
         .map(|removed| intake.removed.fetch_add(u64::try_from(removed).unwrap_or(u64::MAX), Relaxed));
     match &added {
         Ok(first) => {
-            intake.kept.fetch_add(count, Relaxed);
             publish(console, first.unwrap_or_default(), at, &records);
+            intake.kept.fetch_add(count, Relaxed);
         }
         Err(_) => {
             intake.failed.fetch_add(count, Relaxed);

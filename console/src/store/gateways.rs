@@ -268,7 +268,10 @@ pub fn revision_of(version: &str) -> Option<u64> {
 impl Store {
     /// Returns the gateways that were seen, by their names, as they are at this time (milliseconds of Unix time).
     pub fn gateways(&self, now: i64) -> Vec<GatewaySeen> {
+        let revision = self.current().revision;
         let inner = self.roster.lock();
+        // Right after a change nobody can have it, and the roster may not know its version yet.
+        let wanted = if revision_of(&inner.wanted) == Some(revision) { inner.wanted.as_str() } else { "-" };
         let seen = inner.seen.iter().map(|((name, via), entry)| GatewaySeen {
             name: name.clone(),
             via: *via,
@@ -278,7 +281,7 @@ impl Store {
             revision: revision_of(&entry.version),
             first_seen: entry.first_seen,
             last_seen: entry.last_seen,
-            state: entry.state(&inner.wanted, now),
+            state: entry.state(wanted, now),
             error: entry.error.clone(),
         });
         let mut seen: Vec<_> = seen.collect();
