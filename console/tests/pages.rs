@@ -1,0 +1,589 @@
+//! The pages, by requests: who sees what, what is refused, and what a form does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "support/api.rs"]
+mod api;
+#[path = "support/visitor.rs"]
+mod visitor;
+
+use std::sync::Arc;
+
+use api::{ADMIN, Api, Folder, GATEWAY, OTHER_ADMIN, VIEWER};
+use axum::http::StatusCode;
+use conversion_relay_console::access::Role;
+use conversion_relay_console::clock;
+use conversion_relay_console::console::Shared;
+use conversion_relay_console::store::{NewRecord, RecordFacts};
+use serde_json::{Value, json};
+use visitor::Visitor;
+
+const SCRIPT: &str = "<script>alert(1)</script>\"'&";
+
+fn flashtalking(name: &str) -> Value {
+    json!({"name": name, "vendor": "flashtalking", "consent_categories": ["marketing"],
+        "config": {"advertiser_id": 1_234_567, "spotlight_id": 987_654, "spotlight_group_id": 5}})
+}
+
+fn podsights(name: &str) -> Value {
+    json!({"name": name, "vendor": "podsights", "config": {"key": "ps_pixel_key_abc123"}})
+}
+
+/// Adds an integration by the API, and returns its id.
+async fn add(api: &Api, integration: Value) -> String {
+    let answer = api.post("/v1/admin/integrations", integration).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+/// Keeps a record as a gateway would send it, and returns its number.
+fn keep(console: &Shared, record: &Value) -> i64 {
+    let facts = RecordFacts::of(record).unwrap();
+    console.store.add_records(&[NewRecord { facts, text: record.to_string() }], clock::now()).unwrap()
+}
+
+/// The addresses of all pages, for a console with an integration of this id and a record.
+fn pages(id: &str) -> Vec<String> {
+    let fixed = [
+        "/",
+        "/integrations",
+        "/integrations/new",
+        "/integrations/new/podsights",
+        "/events",
+        "/events/1",
+        "/dead-letters",
+        "/gateways",
+        "/sources",
+        "/new-source",
+        "/settings",
+        "/revisions",
+        "/revisions/1",
+        "/revisions/1/rollback",
+    ];
+    let of_one = ["", "/delete", "/promote"].map(|rest| format!("/integrations/{id}{rest}"));
+    fixed.into_iter().map(str::to_owned).chain(of_one).collect()
+}
+
+/// The addresses that forms which change something are sent to.
+fn changes(id: &str) -> Vec<String> {
+    let fixed = [
+        "/integrations/new/podsights",
+        "/new-source",
+        "/settings",
+        "/revisions/1/rollback",
+        "/dead-letters/replay",
+        "/dead-letters/replay-all",
+        "/sources/src_a",
+        "/sources/src_a/delete",
+    ];
+    let of_one = ["", "/enabled", "/delete", "/promote"].map(|rest| format!("/integrations/{id}{rest}"));
+    fixed.into_iter().map(str::to_owned).chain(of_one).collect()
+}
+
+#[tokio::test]
+async fn without_a_session_every_page_leads_to_the_sign_in_and_shows_nothing() {
+    let api = Api::new();
+    let id = add(&api, flashtalking("Hidden")).await;
+    keep(&api.console, &json!({"version": 1, "what": "ended", "integration": "Hidden"}));
+    for cookies in ["", "console=", "console=0123456789abcdef0123456789abcdef", "console=a; console=b"] {
+        let mut visitor = Visitor::new(&api.console);
+        visitor.cookies = cookies.to_owned();
+        for path in pages(&id).iter().filter(|path| *path != "/") {
+            let page = visitor.get(path).await;
+            assert_eq!(page.status, StatusCode::SEE_OTHER, "{path}");
+            assert!(page.header("location").starts_with("/sign-in?next=%2F"), "{path}: {page:?}");
+            assert!(!page.html.contains("Hidden"), "{path}");
+        }
+        let stream = visitor.get("/events/stream").await;
+        assert_eq!((stream.status, stream.html.as_str()), (StatusCode::UNAUTHORIZED, ""));
+        for path in changes(&id) {
+            let page = visitor.post_as_it_is(&path, &[("csrf", "")], &[]).await;
+            assert_eq!((page.status, page.header("location")), (StatusCode::SEE_OTHER, "/sign-in"), "{path}");
+        }
+    }
+    assert_eq!(api.console.store.current().revision, 2);
+}
+
+#[tokio::test]
+async fn every_page_keeps_out_scripts_frames_and_caches() {
+    let api = Api::new();
+    let id = add(&api, flashtalking("Shop")).await;
+    keep(&api.console, &json!({"version": 1, "what": "ended"}));
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let others = ["/sign-in", "/no-such-page", "/events/9", "/integrations/int_x"].map(str::to_owned);
+    for path in pages(&id).into_iter().chain(others) {
+        let page = visitor.get(&path).await;
+        let policy = page.header("content-security-policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+            "form-action 'self'",
+            "base-uri 'none'",
+        ] {
+            assert!(policy.split("; ").any(|one| one == part), "{path}: {part}");
+        }
+        assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(page.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(page.header("cache-control"), "no-store", "{path}");
+        for inline in ["style=", "onclick=", "onload=", "<script>", "javascript:"] {
+            assert!(!page.html.contains(inline), "{path}: {inline}");
+        }
+        assert!(
+            !page.html.contains("http://") && !page.html.contains("//cdn"),
+            "{path}: something from another host"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_sessions_cookie_is_for_this_host_alone_and_no_script() {
+    let api = Api::new();
+    let page = Visitor::new(&api.console).sign_in(ADMIN).await;
+    let (pair, attributes) = page.cookie();
+    assert!(pair.starts_with("console=") && pair.len() == "console=".len() + 32, "{pair}");
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Strict; Max-Age=43200");
+    assert!(!page.html.contains(ADMIN));
+
+    let folder = Folder::new();
+    let mut console = api::open(&folder);
+    Arc::get_mut(&mut console).unwrap().options.behind_proxy = true;
+    let (pair, attributes) = Visitor::new(&console).sign_in(ADMIN).await.cookie();
+    assert!(pair.starts_with("__Host-console="), "{pair}");
+    assert!(attributes.ends_with("; Secure"), "{attributes}");
+}
+
+#[tokio::test]
+async fn each_sign_in_has_a_session_of_its_own_and_ends_the_one_before() {
+    let api = Api::new();
+    let mut visitor = Visitor::new(&api.console);
+    // What an attacker has put into the browser before.
+    let planted = "console=00000000000000000000000000000000";
+    visitor.cookies = planted.to_owned();
+    visitor.sign_in(ADMIN).await;
+    let first = visitor.cookies.clone();
+    assert_ne!(first, planted);
+    visitor.sign_in(ADMIN).await;
+    assert_ne!(visitor.cookies, first);
+    for (cookies, status) in [
+        (planted, StatusCode::SEE_OTHER),
+        (&*first, StatusCode::SEE_OTHER),
+        (&*visitor.cookies.clone(), StatusCode::OK),
+    ] {
+        visitor.cookies = cookies.to_owned();
+        assert_eq!(visitor.get("/integrations").await.status, status, "{cookies}");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_for_everybody_who_has_its_cookie() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, VIEWER).await;
+    let page = visitor.post("/sign-out", &[]).await;
+    assert_eq!((page.status, page.header("location")), (StatusCode::SEE_OTHER, "/sign-in"));
+    assert!(page.cookie().1.contains("Max-Age=0"), "{page:?}");
+    assert_eq!(visitor.get("/integrations").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_wrong_token_and_a_gateways_one_are_refused_and_guessing_is_slowed_down() {
+    let api = Api::new();
+    let mut visitor = Visitor::new(&api.console);
+    for (token, status, words) in [
+        ("no-such-token-0123456789", 401, "This token is not known"),
+        ("", 401, "This token is not known"),
+        (GATEWAY, 403, "a gateway's token"),
+    ] {
+        let page = visitor.sign_in(token).await;
+        assert_eq!(page.status.as_u16(), status, "{token}");
+        assert!(page.html.contains(words), "{}", page.html);
+        assert!(page.html.contains("aria-invalid=\"true\""));
+    }
+    let mut statuses = Vec::new();
+    for _ in 0..30 {
+        statuses.push(visitor.sign_in("no-such-token-0123456789").await.status.as_u16());
+    }
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    assert_eq!(visitor.sign_in(ADMIN).await.status.as_u16(), 429, "or the limit would not slow anybody down");
+}
+
+#[tokio::test]
+async fn a_sign_in_form_of_another_browser_is_refused() {
+    let api = Api::new();
+    let visitor = Visitor::new(&api.console);
+    let token = visitor.get("/sign-in").await.hidden("csrf");
+    let page = visitor.post_as_it_is("/sign-in", &[("csrf", &token), ("token", ADMIN)], &[]).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    assert!(!page.header("set-cookie").starts_with("console="), "{page:?}");
+}
+
+#[tokio::test]
+async fn a_sign_in_link_works_once() {
+    let api = Api::new();
+    let admin = api.console.tokens.first(Role::Admin).unwrap().clone();
+    let code = api.console.sessions.link(admin, clock::now()).unwrap();
+    let mut visitor = Visitor::new(&api.console);
+    let page = visitor.get(&format!("/sign-in?code={code}")).await;
+    assert_eq!((page.status, page.header("location")), (StatusCode::SEE_OTHER, "/integrations"));
+    visitor.cookies = page.cookie().0;
+    assert!(visitor.get("/integrations").await.html.contains("alice"));
+    let again = Visitor::new(&api.console).get(&format!("/sign-in?code={code}")).await;
+    assert_eq!(again.status, StatusCode::UNAUTHORIZED);
+    assert!(again.html.contains("This link has been used"), "{}", again.html);
+}
+
+#[tokio::test]
+async fn a_form_that_this_sessions_pages_did_not_send_changes_nothing() {
+    let api = Api::new();
+    let id = add(&api, flashtalking("Shop")).await;
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let (own, other) =
+        (visitor.form_token().await, Visitor::signed_in(&api.console, ADMIN).await.form_token().await);
+    let no_headers: &[(&str, &str)] = &[];
+    for path in changes(&id).iter().map(String::as_str).chain(["/sign-out", "/integrations/preview"]) {
+        for (token, headers) in [
+            (None, no_headers),
+            (Some(""), no_headers),
+            (Some("0123456789abcdef0123456789abcdef"), no_headers),
+            (Some(other.as_str()), no_headers),
+            (Some(own.as_str()), &[("origin", "https://evil.example")][..]),
+            (Some(own.as_str()), &[("sec-fetch-site", "cross-site")][..]),
+            (Some(own.as_str()), &[("sec-fetch-site", "same-site"), ("origin", "null")][..]),
+        ] {
+            let fields: Vec<(&str, &str)> = token.map(|token| ("csrf", token)).into_iter().collect();
+            let page = visitor.post_as_it_is(path, &fields, headers).await;
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{path} {token:?} {headers:?}");
+        }
+    }
+    assert_eq!(api.console.store.current().revision, 2);
+    assert_eq!(visitor.get("/integrations").await.status, StatusCode::OK, "still signed in");
+}
+
+#[tokio::test]
+async fn a_viewer_sees_no_button_that_changes_something_and_is_refused_if_he_sends_a_form_all_the_same() {
+    let api = Api::new();
+    let id = add(&api, flashtalking("Shop")).await;
+    keep(&api.console, &json!({"version": 1, "what": "ended"}));
+    let viewer = Visitor::signed_in(&api.console, VIEWER).await;
+    for path in [
+        "/integrations",
+        "/events",
+        "/events/1",
+        "/dead-letters",
+        "/gateways",
+        "/sources",
+        "/settings",
+        "/revisions",
+        "/revisions/1",
+    ] {
+        let page = viewer.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        for words in ["Add ", "Disable", "Delete", "Promote", "Roll back", "Replay", ">Save<"] {
+            assert!(!page.html.contains(words), "{path}: {words}");
+        }
+    }
+    let page = viewer.get(&format!("/integrations/{id}")).await;
+    assert!(page.html.contains("<fieldset disabled>") && !page.html.contains(">Save<"), "{}", page.html);
+    for path in changes(&id) {
+        assert_eq!(viewer.post(&path, &[("enabled", "false")]).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(api.console.store.current().revision, 2);
+    let event = r#"{"type":"track","event":"Order Completed","properties":{"order_id":"A-1"},"context":{"consent":{"marketing":true}}}"#;
+    let fields = [("id", id.as_str()), ("vendor", "flashtalking"), ("sample", event)];
+    let preview = viewer.post("/integrations/preview", &fields).await;
+    assert!(preview.html.contains("ftXRef=A-1"), "{}", preview.html);
+}
+
+#[tokio::test]
+async fn an_integration_is_added_by_its_form_and_what_the_filter_refuses_stands_at_its_field() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let path = "/integrations/new/flashtalking";
+    let form = |spotlight: &'static str| {
+        [
+            ("name", "Flashtalking purchases"),
+            ("config.advertiser_id", "1234567"),
+            ("config.spotlight_id", spotlight),
+            ("config.spotlight_group_id", "5"),
+            ("event", "Order Completed"),
+            ("category", "marketing"),
+            ("enabled", "true"),
+            ("do", "save"),
+        ]
+    };
+    let page = visitor.post(path, &form("12x4")).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let input =
+        page.html.split("<input").find(|input| input.contains("name=\"config.spotlight_id\"")).unwrap();
+    for part in ["value=\"12x4\"", "aria-invalid=\"true\"", "autofocus", "field-config-spotlight-id-problem"]
+    {
+        assert!(input.contains(part), "{part}: {input}");
+    }
+    assert!(page.html.contains(
+        "id=\"field-config-spotlight-id-problem\">expected a number like 987654, got &quot;12x4&quot;<"
+    ));
+    assert!(page.html.contains("value=\"Flashtalking purchases\""), "what was entered stays");
+    assert_eq!(page.html.matches("aria-invalid").count(), 1);
+
+    let page = visitor.post(path, &form("987654")).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{page:?}");
+    let stored = &api.get("/v1/admin/integrations").await.json()["data"][0];
+    assert_eq!(
+        stored["config"],
+        json!({"advertiser_id": 1_234_567, "spotlight_id": 987_654, "spotlight_group_id": 5})
+    );
+    assert_eq!(stored["events"], json!(["Order Completed"]), "no page views");
+    assert_eq!(stored["consent_categories"], json!(["marketing"]));
+    let revision = &api.get("/v1/admin/integrations").await;
+    assert_eq!(revision.status, StatusCode::OK);
+    assert!(visitor.get("/revisions").await.html.contains("Added integration Flashtalking purchases"));
+}
+
+#[tokio::test]
+async fn a_secret_is_never_shown_and_stays_when_its_field_is_left_as_it_is() {
+    let api = Api::new();
+    let id = add(&api, podsights("Pod")).await;
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let address = format!("/integrations/{id}");
+    let page = visitor.get(&address).await;
+    assert!(!page.html.contains("ps_pixel_key_abc123"));
+    assert!(page.html.contains("A value is kept"));
+    let etag = page.hidden("if_match");
+    let fields = [
+        ("if_match", etag.as_str()),
+        ("name", "Pod, renamed"),
+        ("config.key", "***"),
+        ("enabled", "true"),
+        ("event", "Order Completed"),
+        ("do", "save"),
+    ];
+    let saved = visitor.post(&address, &fields).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{saved:?}");
+    let place = format!("integrations[id={id}].config.key");
+    assert_eq!(api.console.store.secret(&place).unwrap().unwrap().expose(), "ps_pixel_key_abc123");
+    assert!(visitor.get(&address).await.html.contains("Pod, renamed"));
+}
+
+#[tokio::test]
+async fn a_change_that_somebody_else_has_made_meanwhile_is_not_overwritten() {
+    let api = Api::new();
+    let id = add(&api, flashtalking("Shop")).await;
+    let address = format!("/integrations/{id}");
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let etag = visitor.get(&address).await.hidden("if_match");
+    let other = Visitor::signed_in(&api.console, OTHER_ADMIN).await;
+    other.post(&format!("{address}/enabled"), &[("if_match", &etag), ("enabled", "false")]).await;
+    let fields = [
+        ("if_match", etag.as_str()),
+        ("name", "Mine"),
+        ("event", "Order Completed"),
+        ("do", "save"),
+        ("config.advertiser_id", "1"),
+        ("config.spotlight_id", "2"),
+        ("config.spotlight_group_id", "3"),
+    ];
+    let page = visitor.post(&address, &fields).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert!(
+        page.html.contains("Somebody else has changed") && page.html.contains("value=\"Mine\""),
+        "{}",
+        page.html
+    );
+    let stored = api.get(&format!("/v1/admin{address}")).await.json();
+    assert_eq!((&stored["name"], &stored["enabled"]), (&json!("Shop"), &json!(false)));
+    for path in ["/delete", "/enabled"] {
+        let page = visitor.post(&format!("{address}{path}"), &[("if_match", &etag)]).await;
+        assert_eq!(page.status, StatusCode::CONFLICT, "{path}");
+    }
+    let settings = [("if_match", "\"another state\""), ("settings", "dead_letters: {}")];
+    assert_eq!(visitor.post("/settings", &settings).await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_preview_shows_the_request_that_the_form_would_send_and_keeps_nothing() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let event = r#"{"type":"track","event":"Order Completed","properties":{"order_id":"A-1","revenue":12.50,"currency":"EUR"},"context":{"consent":{"marketing":true}}}"#;
+    let with = |name: &'static str, value: &'static str| {
+        let fields = [
+            ("vendor", "flashtalking"),
+            ("name", "Shop"),
+            ("config.advertiser_id", "1"),
+            ("config.spotlight_id", "2"),
+            ("config.spotlight_group_id", "3"),
+            ("event", "Order Completed"),
+            ("category", "marketing"),
+            ("sample", event),
+            (
+                "field_mappings",
+                "version: 2\nevents: {Order Completed: {mappings: [{value: web, target: U7}]}}",
+            ),
+        ];
+        let others = fields.into_iter().filter(move |(known, _)| *known != name);
+        others.chain([(name, value)]).collect::<Vec<_>>()
+    };
+    let shown = visitor.post("/integrations/preview", &with("enabled", "true")).await;
+    assert!(shown.html.contains("https://servedby.flashtalking.com/container/1;2;3;num/"), "{}", shown.html);
+    assert!(
+        shown.html.contains("ftXRef=A-1&amp;ftXValue=12.50&amp;ftXCurrency=EUR&amp;U7=web"),
+        "{}",
+        shown.html
+    );
+    for (field, value, expected) in [
+        ("event", "page", "unmapped"),
+        ("config.spotlight_id", "x", "Spotlight ID: expected a number"),
+        ("config.spotlight_id", "", "Enter Spotlight ID first"),
+        ("sample", "{", "the event is no JSON"),
+        ("sample_ip", "not-an-address", "the IP address is none"),
+        ("field_mappings", "version: [", "expected YAML"),
+        ("field_mappings", "version: 1", "field_mappings.version"),
+        (
+            "sample",
+            r#"{"type":"track","event":"Order Completed","context":{"consent":{"marketing":false}}}"#,
+            "consent_denied",
+        ),
+    ] {
+        let shown = visitor.post("/integrations/preview", &with(field, value)).await;
+        assert_eq!(shown.status, StatusCode::OK);
+        assert!(shown.html.contains(expected), "{field}: {value}: {}", shown.html);
+    }
+    let whole = visitor.post("/integrations/new/flashtalking", &with("do", "preview")).await;
+    assert!(whole.html.contains("U7=web") && whole.html.contains("Save"), "without a script, too");
+    assert_eq!(api.console.store.current().revision, 1);
+}
+
+#[tokio::test]
+async fn what_comes_from_an_event_or_a_name_is_shown_as_text() {
+    let api = Api::new();
+    let id = add(&api, flashtalking(SCRIPT)).await;
+    let record = json!({
+        "version": 1, "time": SCRIPT, "gateway": SCRIPT, "plugin": SCRIPT, "what": "ended", "source": SCRIPT, "integration": SCRIPT,
+        "vendor": SCRIPT, "consent": SCRIPT, "outcome": SCRIPT, "reason": SCRIPT, "explanation": SCRIPT, "left_out": [SCRIPT],
+        "event": {"type": SCRIPT, "name": SCRIPT, "message_id": SCRIPT, "order_id": SCRIPT},
+        "request": {"method": SCRIPT, "authority": SCRIPT, "path": SCRIPT, "headers": {SCRIPT: SCRIPT}, "body": {SCRIPT: SCRIPT}},
+        "attempts": [{"status": SCRIPT, "ms": SCRIPT, "retry_after": SCRIPT, "answer": SCRIPT}],
+        "identity": {"email": SCRIPT},
+    });
+    let number = keep(&api.console, &record);
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    let encoded: String = form_urlencoded::byte_serialize(SCRIPT.as_bytes()).collect();
+    let more = [
+        format!("/events/{number}"),
+        format!(
+            "/events?order={encoded}&integration={encoded}&outcome={encoded}&event={encoded}&gateway={encoded}"
+        ),
+        format!("/dead-letters?integration={encoded}&reason={encoded}&done={encoded}"),
+        format!("/integrations/{id}?done={encoded}&hint={encoded}"),
+        format!("/integrations/{encoded}"),
+        format!("/integrations/new/{encoded}"),
+        format!("/sign-in?next=/{encoded}"),
+        "/revisions/2".to_owned(),
+    ];
+    for path in pages(&id).into_iter().chain(more) {
+        let page = visitor.get(&path).await;
+        assert!(!page.html.contains("<script>"), "{path}: {}", page.html);
+        assert!(!page.html.contains("alert(1)</script>\"'"), "{path}");
+    }
+    assert!(
+        visitor
+            .get(&format!("/events/{number}"))
+            .await
+            .html
+            .contains("&lt;script&gt;alert(1)&lt;/script&gt;")
+    );
+}
+
+#[tokio::test]
+async fn records_of_any_shape_are_shown() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    for odd in [
+        json!({}),
+        json!({"event": 1, "attempts": {}, "request": [], "identity": null, "left_out": "x"}),
+        json!({"attempts": [null, 1, {"ms": {}}], "request": {"headers": [1], "body": null}, "event": {"name": ["x"]}}),
+    ] {
+        let number = keep(&api.console, &odd);
+        assert_eq!(visitor.get(&format!("/events/{number}")).await.status, StatusCode::OK, "{odd}");
+        assert_eq!(visitor.get("/events").await.status, StatusCode::OK, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn odd_addresses_and_forms_are_refused_without_a_trace() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    for path in [
+        "/integrations/..%2f..%2fsettings",
+        "/integrations/%00",
+        "/events/-1",
+        "/events/x",
+        "/events/99999999999999999999",
+        "/revisions/0",
+        "/revisions/-1",
+        "/revisions/18446744073709551616",
+        "/events?before=x",
+        "/assets/..%2fconsole.css",
+        "//evil.example",
+    ] {
+        let page = visitor.get(path).await;
+        assert!(page.status.is_client_error(), "{path}: {}", page.status);
+        assert!(!page.html.contains("panicked"), "{path}");
+    }
+    let token = visitor.form_token().await;
+    let long = "x".repeat(2 << 20);
+    let fields = [("csrf", token.as_str()), ("settings", long.as_str())];
+    assert!(visitor.post_as_it_is("/settings", &fields, &[]).await.status.is_client_error());
+    for settings in ["a: &a [*a, *a]", "- 1", "integrations: []", "{", "a: !!binary x", "\u{0}"] {
+        let etag = visitor.get("/settings").await.hidden("if_match");
+        let page = visitor.post("/settings", &[("if_match", &etag), ("settings", settings)]).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{settings}");
+    }
+    assert_eq!(api.console.store.current().revision, 1);
+}
+
+#[tokio::test]
+async fn it_is_promoted_rolled_back_and_deleted() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, ADMIN).await;
+    for (id, key) in [("src_test", "key-of-test"), ("src_live", "key-of-live")] {
+        let page = visitor.post("/new-source", &[("id", id), ("keys", key)]).await;
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{page:?}");
+    }
+    let mut tested = podsights("Pod");
+    tested["source_id"] = "src_test".into();
+    let id = add(&api, tested).await;
+    let page = visitor
+        .post(&format!("/integrations/{id}/promote"), &[("source_id", "src_live"), ("name", "Pod live")])
+        .await;
+    let (copy, _) = page.header("location").split_once('?').unwrap();
+    let stored = api.get(&format!("/v1/admin{copy}")).await.json();
+    assert_eq!((&stored["name"], &stored["source_id"]), (&json!("Pod live"), &json!("src_live")));
+
+    for address in [format!("/integrations/{id}"), copy.to_owned()] {
+        let etag = visitor.get(&format!("{address}/delete")).await.hidden("if_match");
+        let page = visitor.post(&format!("{address}/delete"), &[("if_match", &etag)]).await;
+        assert_eq!(page.header("location"), "/integrations?done=deleted", "{page:?}");
+    }
+    assert!(visitor.get("/integrations").await.html.contains("No integrations yet"));
+    assert_eq!(
+        api.console.store.current().served["integrations"],
+        json!([]),
+        "nothing is delivered any more"
+    );
+
+    // The keys are forgotten with their integrations, so the way back asks for them.
+    let page = visitor.get("/revisions/5/rollback").await;
+    let secrets: Vec<&str> =
+        page.html.split("name=\"secret.").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(secrets, ["integrations[0].config.key", "integrations[1].config.key"], "{}", page.html);
+    let revision = page.hidden("revision");
+    let without = visitor.post("/revisions/5/rollback", &[("revision", &revision)]).await;
+    assert_eq!(without.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let fields: Vec<(String, &str)> =
+        secrets.iter().map(|path| (format!("secret.{path}"), "0123456789abcdef0123456789abcdef")).collect();
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    fields.push(("revision", &revision));
+    let back = visitor.post("/revisions/5/rollback", &fields).await;
+    assert_eq!(back.header("location"), "/integrations?done=rolled-back", "{back:?}");
+    let page = visitor.get("/integrations").await;
+    assert!(page.html.contains("Pod live") && !page.html.contains("0123456789abcdef"));
+}
