@@ -198,7 +198,7 @@ pub fn beside(fields: &Fields, preview: &Markup) -> Markup {
             details {
                 summary { "Edit the event and the request that carries it" }
                 div.stack {
-                    (Input { name: "sample", label: "Event", value: &value("sample"), kind: "textarea", required: true, rows: 12,
+                    (Input { name: "sample", label: "Event as JSON", value: &value("sample"), kind: "textarea", required: true, rows: 12,
                         help: Some("JSON, as a browser's client sends it."), ..Input::default() }.render())
                     (Input { name: "sample_cookie", label: "Cookie", value: &value("sample_cookie"), kind: "text",
                         placeholder: Some("_ga=GA1.1.1; FTrack=abc"), ..Input::default() }.render())
