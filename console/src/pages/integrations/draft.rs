@@ -100,13 +100,23 @@ pub fn fields_of(entry: &CatalogEntry, object: &Map<String, Value>) -> Fields {
         let value = config.and_then(|config| config.get(&field.key));
         add(&format!("{CONFIG}{}", field.key), &value.map_or_else(String::new, |value| shown(field, value)));
     }
-    add("field_mappings", &object.get("field_mappings").map_or_else(String::new, yaml));
+    add("field_mappings", &object.get("field_mappings").map_or_else(String::new, mapping_document));
     let [purchase, ..] = sample::SAMPLES;
     add("sample_kind", purchase.key);
     add("sample", purchase.event);
     add("sample_user_agent", sample::USER_AGENT);
     add("sample_ip", sample::CLIENT_IP);
     Fields::new(fields)
+}
+
+/// Returns a mapping document as people write it: with its version first.
+fn mapping_document(value: &Value) -> String {
+    let mut rest = value.clone();
+    match rest.as_object_mut().and_then(|document| document.remove("version")) {
+        Some(version) if rest.as_object().is_some_and(Map::is_empty) => format!("version: {version}"),
+        Some(version) => format!("version: {version}\n{}", yaml(&rest)),
+        None => yaml(value),
+    }
 }
 
 /// Returns a setting's value as its field shows it.

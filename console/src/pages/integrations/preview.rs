@@ -8,7 +8,7 @@ use super::super::error::PageError;
 use super::super::fields::Fields;
 use super::super::guard::Asked;
 use super::super::json::indented;
-use super::super::parts::{Input, Request, badge, id_of, request};
+use super::super::parts::{Input, Request, badge, id_of, request, sentence};
 use super::draft::{CONFIG, Problem, fields_of, object_of};
 use super::edit::entry;
 use super::hint::hint;
@@ -163,7 +163,7 @@ fn of_delivery(delivery: &PreviewedDelivery) -> Markup {
             @if let Some(reason) = delivery.reason { " " code { (reason) } }
             @if let Some(words) = &delivery.explanation { ": " (words) }
         }
-        p.small.soft { "Consent: " (delivery.consent) }
+        p.small.soft { (sentence(&delivery.consent)) }
         @if let Some(built) = &delivery.request {
             (request(&Request {
                 method: built.method,
