@@ -188,8 +188,13 @@ async fn a_reader_without_a_token_sees_nothing_and_one_whose_session_ends_is_tol
     browser.page.wait_for_text("ORD-777").await;
     assert!(browser.url().await.ends_with("/events?order=ORD-777"), "where he wanted to go");
     browser.page.wait_for_text("Live:").await;
-    browser.page.press("Sign out").await;
-    browser.open(&served.url("/events")).await;
+
+    // In another window he signs out; here he is told so, and sees nothing new.
+    browser.run("const form = document.querySelector('form.who'); return fetch(form.action, {method: 'POST', body: new URLSearchParams(new FormData(form))}).then(() => 1)").await;
+    served.record(&served::delivered("Podsights Production", "ORD-777")).await;
+    let text = browser.page.wait_for_text("Your session has ended. Sign in again.").await;
+    assert!(!text.contains("Podsights Production"), "{text}");
+    browser.reload().await;
     browser.page.wait_for_text("Sign in").await;
     browser.finish().await;
 }

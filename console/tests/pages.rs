@@ -15,6 +15,7 @@ use conversion_relay_console::clock;
 use conversion_relay_console::console::Shared;
 use conversion_relay_console::store::{NewRecord, RecordFacts};
 use serde_json::{Value, json};
+use tokio_stream::StreamExt;
 use visitor::Visitor;
 
 const SCRIPT: &str = "<script>alert(1)</script>\"'&";
@@ -586,4 +587,21 @@ async fn it_is_promoted_rolled_back_and_deleted() {
     assert_eq!(back.header("location"), "/integrations?done=rolled-back", "{back:?}");
     let page = visitor.get("/integrations").await;
     assert!(page.html.contains("Pod live") && !page.html.contains("0123456789abcdef"));
+}
+
+#[tokio::test]
+async fn what_came_while_a_browser_had_lost_the_connection_is_sent_once_it_is_there_again() {
+    let api = Api::new();
+    let visitor = Visitor::signed_in(&api.console, VIEWER).await;
+    let record = |order: &str| json!({"version": 1, "what": "ended", "event": {"type": "track", "name": SCRIPT, "order_id": order}});
+    let first = keep(&api.console, &record("ORD-1"));
+    keep(&api.console, &record("ORD-2"));
+    keep(&api.console, &record("ORD-3"));
+    let mut stream = visitor.follow("/events/stream", &[("last-event-id", &first.to_string())]).await;
+    let mut text = String::new();
+    while !text.contains("ORD-3") {
+        text.push_str(&stream.next().await.unwrap());
+    }
+    assert!(!text.contains("ORD-1") && text.find("ORD-2") < text.find("ORD-3"), "{text}");
+    assert!(!text.contains("<script>") && text.matches("event: row").count() == 2, "{text}");
 }

@@ -2,10 +2,11 @@
 #![allow(dead_code)]
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use conversion_relay_console::console::Shared;
 use conversion_relay_console::server;
+use tokio_stream::StreamExt;
 use tower::ServiceExt;
 
 /// A page, or whatever else was answered.
@@ -78,6 +79,20 @@ impl Visitor {
     pub async fn get(&self, path: &str) -> Page {
         let request = Request::get(path).header("cookie", &self.cookies).body(Body::empty());
         self.send(request.unwrap()).await
+    }
+
+    /// Opens a stream, and returns its parts as they come.
+    pub async fn follow(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> impl StreamExt<Item = String> + Unpin + use<> {
+        let request = Request::get(path).header("cookie", &self.cookies);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = self.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let text = |part: Result<Bytes, axum::Error>| String::from_utf8(part.unwrap().to_vec()).unwrap();
+        response.into_body().into_data_stream().map(text)
     }
 
     /// Sends a form with the fields that it is given, and nothing else.

@@ -199,7 +199,7 @@ async fn page(
             a.button href={ (address) "/promote" } { "Promote" }
             a.button.danger href={ (address) "/delete" } { "Delete" }
         }
-        a.button href={ "/events?integration=" (encoded(name)) } { "Events" }
+        a.button href={ "/events?integration=" (encoded(name)) } { "Its events" }
     };
     let form = Form {
         visit,
