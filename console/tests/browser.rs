@@ -78,6 +78,14 @@ async fn the_preview_follows_what_one_types_and_says_why_nothing_is_sent() {
     let mapping = "version: 2\nevents: {Order Completed: {mappings: [{value: web, target: U3}]}}";
     page.fill("Field mappings (optional)", mapping).await;
     preview.wait_for_text("U3=web").await;
+    browser.run("document.querySelector('[name=map_source]').closest('details').open = true").await;
+    page.fill("Source field (optional)", "properties.order_id").await;
+    page.fill("Target (optional)", "U4").await;
+    preview.wait_for_text("U3=web&U4=ORD-001").await;
+    page.press("Add to the mappings").await;
+    let document = page.field("Field mappings (optional)").await.value().await;
+    assert!(document.starts_with("version: 2\n") && document.contains("target: U4"), "{document}");
+    page.region("Preview").await.wait_for_text("U3=web&U4=ORD-001").await;
     browser.open(&served.url("/integrations/new/podsights")).await;
     page.fill("Pixel key", "ps_pixel_key_abc123").await;
     page.region("Preview").await.wait_for_text("32 hexadecimal digits").await;

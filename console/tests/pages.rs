@@ -449,6 +449,22 @@ async fn a_preview_shows_the_request_that_the_form_would_send_and_keeps_nothing(
     }
     let whole = visitor.post("/integrations/new/flashtalking", &with("do", "preview")).await;
     assert!(whole.html.contains("U7=web") && whole.html.contains("Save"), "without a script, too");
+
+    // A mapping that is entered in fields of its own, and then put into the document.
+    let mut mapped = with("do", "map");
+    mapped.extend([
+        ("map_event", "Order Completed"),
+        ("map_source", "properties.order_id"),
+        ("map_target", "U8"),
+        ("map_transform", "lowercase"),
+    ]);
+    let shown = visitor.post("/integrations/preview", &mapped).await;
+    assert!(shown.html.contains("U7=web&amp;U8=a-1"), "{}", shown.html);
+    let whole = visitor.post("/integrations/new/flashtalking", &mapped).await.html;
+    assert!(whole.contains("U7=web&amp;U8=a-1") && whole.contains("transform: lowercase"), "{whole}");
+    mapped.retain(|(name, _)| *name != "map_target");
+    let whole = visitor.post("/integrations/new/flashtalking", &mapped).await.html;
+    assert!(whole.contains("enter what the vendor calls it"), "{whole}");
     assert_eq!(api.console.store.current().revision, 1);
 }
 

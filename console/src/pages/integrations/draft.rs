@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::fields::Fields;
 use super::super::parts::{read_yaml, text, texts, yaml};
 use super::events::Choice;
-use super::sample;
+use super::{mapping, sample};
 use crate::configuration::Refusal;
 use crate::manage::{CatalogEntry, ConfigField, FieldType};
 
@@ -110,7 +110,7 @@ pub fn fields_of(entry: &CatalogEntry, object: &Map<String, Value>) -> Fields {
 }
 
 /// Returns a mapping document as people write it: with its version first.
-fn mapping_document(value: &Value) -> String {
+pub fn mapping_document(value: &Value) -> String {
     let mut rest = value.clone();
     match rest.as_object_mut().and_then(|document| document.remove("version")) {
         Some(version) if rest.as_object().is_some_and(Map::is_empty) => format!("version: {version}"),
@@ -166,7 +166,7 @@ pub fn object_of(
         put(&mut config, &field.key, value);
     }
     object.insert("config".to_owned(), config.into());
-    put(&mut object, "field_mappings", mappings(fields)?);
+    put(&mut object, "field_mappings", mapping::document_of(fields)?);
     Ok(object)
 }
 
@@ -188,15 +188,6 @@ fn events(entry: &CatalogEntry, fields: &Fields) -> Result<Option<Value>, Proble
         }
         chosen => Ok(chosen.map(Value::from)),
     }
-}
-
-fn mappings(fields: &Fields) -> Result<Option<Value>, Problem> {
-    let text = fields.text("field_mappings");
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let read = read_yaml(text).map_err(|text| Problem { field: "field_mappings".to_owned(), text })?;
-    Ok(Some(read).filter(|value: &Value| !value.is_null()))
 }
 
 /// Returns one of the vendor's settings as it was entered; `None`: the default. A text that the field can't hold goes on as it is, for

@@ -88,6 +88,8 @@ impl Form<'_> {
             "more_events" => "Events",
             "more_categories" => "Consent categories",
             "field_mappings" => "Field mappings",
+            "map_source" => "Source field",
+            "map_target" => "Target",
             _ => "One field",
         })
     }
@@ -306,7 +308,14 @@ impl Form<'_> {
             rows: value.lines().count().clamp(8, 24),
             ..Input::default()
         };
-        html! { section.card { h2 { "Mapping" } (input.render()) } }
+        let events = events_of(self.entry, Some(self.fields.text("preset")));
+        html! {
+            section.card {
+                h2 { "Mapping" }
+                (input.render())
+                (super::mapping::fields(self.fields, events, self.problem))
+            }
+        }
     }
 }
 

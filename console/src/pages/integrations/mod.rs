@@ -7,6 +7,7 @@ mod events;
 mod form;
 mod hint;
 mod list;
+mod mapping;
 mod preview;
 mod promote;
 mod sample;
