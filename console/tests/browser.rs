@@ -208,6 +208,18 @@ async fn a_reader_without_a_token_sees_nothing_and_one_whose_session_ends_is_tol
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_from_another_site_leads_to_its_page_if_the_reader_has_signed_in() {
+    let served = Served::start().await;
+    let browser = served.signed_in(api::VIEWER).await;
+    let link = format!("data:text/html,<a href={}>The events</a>", served.url("/events?order=ORD-1"));
+    browser.open(&link).await;
+    browser.page.follow("The events").await;
+    browser.page.wait_for_text("No such events").await;
+    assert!(browser.url().await.ends_with("/events?order=ORD-1"));
+    browser.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_promoted_disabled_rolled_back_and_the_last_one_deleted() {
     let served = Served::start().await;
     served.add_sources().await;
