@@ -18,6 +18,7 @@ mod revisions;
 mod settings;
 mod sign_in;
 mod sources;
+mod visit;
 
 use axum::Router;
 use axum::extract::Request;

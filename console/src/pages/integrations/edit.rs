@@ -11,10 +11,12 @@ use super::super::fields::Fields;
 use super::super::guard::{Asked, Visit};
 use super::super::layout::{Frame, Section};
 use super::super::parts::{encoded, text};
-use super::draft::{CONFIG, Problem, fields_of, object_of};
+use super::draft::{fields_of, object_of};
 use super::form::{Form, lead};
 use super::hint::hint;
+use super::known::{entry, entry_of, sources};
 use super::list::{Done, state, switch};
+use super::problem::{CONFIG, Problem};
 use super::{mapping, preview, sample};
 use crate::configuration::Collection;
 use crate::console::Shared;
@@ -22,17 +24,6 @@ use crate::manage::{self, CatalogEntry, Stored};
 use crate::store::Rejection;
 
 const COLLECTION: Collection = Collection::Integrations;
-
-/// Returns the catalog's entry of a vendor.
-pub fn entry(vendor: &str) -> Result<CatalogEntry, PageError> {
-    let found = manage::catalog().into_iter().find(|entry| entry.key == vendor);
-    found.ok_or_else(|| PageError::not_found("such vendor"))
-}
-
-/// Returns the entry of the vendor that an integration names.
-fn entry_of(object: &Map<String, Value>) -> Result<CatalogEntry, PageError> {
-    entry(text(object, "vendor").or_else(|| text(object, "type")).unwrap_or_default())
-}
 
 /// What a new integration's form begins with. The vendors' documents have marketing as the default.
 fn blank(entry: &CatalogEntry) -> Map<String, Value> {
@@ -234,12 +225,6 @@ fn only_shown(fields: &Fields) -> Option<(Fields, Option<Problem>)> {
         _ => return None,
     };
     Some((shown, None))
-}
-
-/// Returns the ids of the configured sources.
-pub fn sources(console: &Shared) -> Vec<String> {
-    let sources = manage::list(&console.store.current(), Collection::Sources);
-    sources.iter().map(|source| source.id().to_owned()).collect()
 }
 
 fn refused(page: Result<Markup, PageError>) -> Result<Response, PageError> {

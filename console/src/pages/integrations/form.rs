@@ -6,9 +6,10 @@ use super::super::fields::Fields;
 use super::super::guard::Visit;
 use super::super::layout::form_token;
 use super::super::parts::{Input, about, checkbox, described_by, id_of, prose};
-use super::draft::{CATEGORIES, CONFIG, Problem, events_of};
+use super::draft::{CATEGORIES, events_of};
 use super::hint::hint;
 use super::preview;
+use super::problem::{CONFIG, Problem};
 use crate::manage::{CatalogEntry, ConfigField, FieldType};
 
 /// A form, as far as it is filled in.

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::super::fields::Fields;
-use super::super::parts::{Input, read_yaml};
-use super::draft::{Problem, mapping_document};
+use super::super::parts::{Input, read_yaml, yaml};
+use super::problem::Problem;
 
 const SOURCE: &str = "map_source";
 const TARGET: &str = "map_target";
@@ -29,10 +29,20 @@ pub fn document_of(fields: &Fields) -> Result<Option<Value>, Problem> {
 
 /// Returns the fields with the entered mapping in the document.
 pub fn folded_in(fields: &Fields) -> Result<Fields, Problem> {
-    let document = document_of(fields)?.map_or_else(String::new, |document| mapping_document(&document));
+    let document = document_of(fields)?.map_or_else(String::new, |document| written(&document));
     let emptied =
         [SOURCE, TARGET, TRANSFORM].iter().fold(fields.clone(), |fields, name| fields.with(name, ""));
     Ok(emptied.with("field_mappings", &document))
+}
+
+/// Returns a mapping document as people write it: with its version first.
+pub fn written(value: &Value) -> String {
+    let mut rest = value.clone();
+    match rest.as_object_mut().and_then(|document| document.remove("version")) {
+        Some(version) if rest.as_object().is_some_and(Map::is_empty) => format!("version: {version}"),
+        Some(version) => format!("version: {version}\n{}", yaml(&rest)),
+        None => yaml(value),
+    }
 }
 
 fn entered(fields: &Fields) -> Result<Option<Value>, Problem> {
