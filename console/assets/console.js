@@ -105,6 +105,13 @@ function liveEvents(table) {
     start();
 }
 
+// Whoever follows a link from another site comes to the sign-in even with a session, since the browser keeps its cookie back then.
+async function goOnIfSignedIn(form) {
+    const response = await fetch("/sign-in/state");
+    if (await response.text() === "signed in") location.replace(form.dataset.next);
+}
+
 localTimes(document);
+for (const form of document.querySelectorAll("form[data-next]")) goOnIfSignedIn(form);
 for (const form of document.querySelectorAll("form[data-preview]")) livePreview(form);
 for (const table of document.querySelectorAll("table[data-stream]")) liveEvents(table);

@@ -200,8 +200,8 @@ fn all(visit: &Visit, filter: &Filter) -> Markup {
         form.card method="post" action={ "/dead-letters/replay-all?" (filter.address()) } {
             (form_token(visit))
             p {
-                @if filter.address().is_empty() { "Replays all dead letters" } @else { "Replays all dead letters that the filter shows" }
-                " and that no replay has delivered, those of older pages too, one after the other."
+                @if filter.address().is_empty() { "All dead letters" } @else { "All dead letters that the filter shows" }
+                ", those of older pages too, are replayed one after the other, but for those that a replay has delivered."
             }
             div.buttons { button type="submit" { "Replay all" } }
         }

@@ -8,28 +8,13 @@ use axum::http::{HeaderMap, HeaderName};
 
 use super::error::PageError;
 use super::fields::Fields;
-use crate::access::{Role, Session};
+pub use super::visit::{FORM_TOKEN, Visit};
 use crate::clock;
 use crate::console::{Console, Shared};
 
-/// The field of each form that holds the session's form token.
-pub const FORM_TOKEN: &str = "csrf";
-
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Somebody who has signed in, as a page's handler gets it. Without a session it redirects to the sign-in.
-#[derive(Clone, Debug)]
-pub struct Visit {
-    pub session: Session,
-}
-
-impl Visit {
-    /// Whether the visitor may change things.
-    pub fn is_admin(&self) -> bool {
-        self.session.caller.role == Role::Admin
-    }
-}
-
+/// Without a session it redirects to the sign-in.
 impl FromRequestParts<Shared> for Visit {
     type Rejection = PageError;
 

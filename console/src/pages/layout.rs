@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::guard::{FORM_TOKEN, Visit};
+use super::visit::{FORM_TOKEN, Visit};
 use crate::access::Role;
 
 /// The parts of the console, as the navigation lists them.

@@ -18,17 +18,19 @@ mod revisions;
 mod settings;
 mod sign_in;
 mod sources;
+mod visit;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
-use axum::response::{Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
+use crate::api::ApiError;
 use crate::console::Shared;
 pub use error::PageError;
 
@@ -55,8 +57,18 @@ pub fn router() -> Router<Shared> {
         .merge(events::router())
         .merge(dead_letters::router())
         .merge(gateways::router())
-        .route_layer(middleware::from_fn(with_headers))
+        .fallback(not_found)
+        .layer(middleware::from_fn(with_headers))
         .merge(assets::router())
+}
+
+/// Answers what no route takes: a page for people, JSON for programs.
+async fn not_found(uri: Uri) -> Response {
+    if uri.path().starts_with("/v1/") || uri.path().starts_with("/v3/") {
+        let message = "there is nothing at this path; GET /v1/openapi.json tells what there is";
+        return ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", message).into_response();
+    }
+    PageError::not_found("such page").into_response()
 }
 
 async fn with_headers(request: Request, next: Next) -> Response {

@@ -22,7 +22,10 @@ use crate::console::{Console, Shared};
 use crate::random;
 
 pub fn router() -> Router<Shared> {
-    Router::new().route("/sign-in", get(show).post(sign_in)).route("/sign-out", post(sign_out))
+    Router::new()
+        .route("/sign-in", get(show).post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/sign-in/state", get(state))
 }
 
 /// Where somebody goes who has signed in and asked for nothing else.
@@ -52,6 +55,12 @@ async fn show(
         return Ok(Redirect::to(next).into_response());
     }
     asked(&console, StatusCode::OK, None, next)
+}
+
+/// Says whether the browser has a session. It sends no cookie when somebody follows a link from another site, so such a one comes to the
+/// sign-in, where the script asks once more.
+async fn state(State(console): State<Shared>, headers: HeaderMap) -> &'static str {
+    if visit(&headers, &console).is_some() { "signed in" } else { "signed out" }
 }
 
 const LINK_IS_USED: &str = "This link has been used, or is older than 10 minutes. Sign in with a token, or start the console again for another link.";
@@ -143,7 +152,7 @@ fn asked(
 
 fn sign_in_form(form_token: &str, problem: Option<&str>, next: &str) -> Markup {
     html! {
-        form.card.narrow method="post" action="/sign-in" {
+        form.card.narrow method="post" action="/sign-in" data-next=(next) {
             input type="hidden" name=(FORM_TOKEN) value=(form_token);
             input type="hidden" name="next" value=(next);
             div.field {

@@ -5,65 +5,12 @@ use serde_json::{Map, Value};
 use super::super::fields::Fields;
 use super::super::parts::{read_yaml, text, texts, yaml};
 use super::events::Choice;
-use super::sample;
-use crate::configuration::Refusal;
+use super::problem::{CONFIG, Problem};
+use super::{mapping, sample};
 use crate::manage::{CatalogEntry, ConfigField, FieldType};
 
 /// The canonical consent categories. Others may be typed.
 pub const CATEGORIES: [&str; 5] = ["marketing", "analytics", "functional", "personalization", "essential"];
-
-/// The fields whose names begin so are the vendor's own settings.
-pub const CONFIG: &str = "config.";
-
-/// What is wrong with a form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The name of the field; empty: no field of the form.
-    pub field: String,
-    /// What is wrong, and how to mend it.
-    pub text: String,
-}
-
-impl Problem {
-    /// Returns what the filter says of an integration. A setting that is missing has no path of its own, so it is known by its name.
-    pub fn of(entry: &CatalogEntry, refusal: &Refusal) -> Self {
-        let missing = (refusal.path == "config").then(|| {
-            entry.config_fields.iter().find(|field| {
-                refusal.problem.strip_prefix(&field.key).is_some_and(|rest| rest.starts_with(' '))
-            })
-        });
-        match missing.flatten() {
-            Some(field) => Self { field: format!("{CONFIG}{}", field.key), text: refusal.problem.clone() },
-            None => Self::at(&refusal.path, &refusal.problem),
-        }
-    }
-
-    /// Returns a problem of a setting, by its path in the object.
-    pub fn at(path: &str, problem: &str) -> Self {
-        let field = field_of(path);
-        let names_it = field.is_empty() || field == "field_mappings" || field.ends_with(']');
-        let text =
-            if path.is_empty() || !names_it { problem.to_owned() } else { format!("{path}: {problem}") };
-        Self { field, text }
-    }
-}
-
-/// Returns the field that a setting is entered in, by the setting's path.
-fn field_of(path: &str) -> String {
-    let end = path.find(['.', '[']).unwrap_or(path.len());
-    let (first, rest) = path.split_at(end);
-    match first {
-        "config" => {
-            let inner = rest.trim_start_matches('.');
-            let end = inner.find(['.', '[']).unwrap_or(inner.len());
-            format!("{CONFIG}{}", inner.get(..end).unwrap_or_default())
-        }
-        "events" => "more_events".to_owned(),
-        "consent_categories" => "more_categories".to_owned(),
-        "name" | "preset" | "source_id" | "field_mappings" | "enabled" | "dry_run" => first.to_owned(),
-        _ => String::new(),
-    }
-}
 
 /// Returns the variant that a form or an integration has chosen; without a choice, the first one.
 pub fn events_of<'e>(entry: &'e CatalogEntry, preset: Option<&str>) -> &'e [String] {
@@ -100,7 +47,7 @@ pub fn fields_of(entry: &CatalogEntry, object: &Map<String, Value>) -> Fields {
         let value = config.and_then(|config| config.get(&field.key));
         add(&format!("{CONFIG}{}", field.key), &value.map_or_else(String::new, |value| shown(field, value)));
     }
-    add("field_mappings", &object.get("field_mappings").map_or_else(String::new, yaml));
+    add("field_mappings", &object.get("field_mappings").map_or_else(String::new, mapping::written));
     let [purchase, ..] = sample::SAMPLES;
     add("sample_kind", purchase.key);
     add("sample", purchase.event);
@@ -156,7 +103,7 @@ pub fn object_of(
         put(&mut config, &field.key, value);
     }
     object.insert("config".to_owned(), config.into());
-    put(&mut object, "field_mappings", mappings(fields)?);
+    put(&mut object, "field_mappings", mapping::document_of(fields)?);
     Ok(object)
 }
 
@@ -178,15 +125,6 @@ fn events(entry: &CatalogEntry, fields: &Fields) -> Result<Option<Value>, Proble
         }
         chosen => Ok(chosen.map(Value::from)),
     }
-}
-
-fn mappings(fields: &Fields) -> Result<Option<Value>, Problem> {
-    let text = fields.text("field_mappings");
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let read = read_yaml(text).map_err(|text| Problem { field: "field_mappings".to_owned(), text })?;
-    Ok(Some(read).filter(|value: &Value| !value.is_null()))
 }
 
 /// Returns one of the vendor's settings as it was entered; `None`: the default. A text that the field can't hold goes on as it is, for

@@ -11,28 +11,19 @@ use super::super::fields::Fields;
 use super::super::guard::{Asked, Visit};
 use super::super::layout::{Frame, Section};
 use super::super::parts::{encoded, text};
-use super::draft::{CONFIG, Problem, fields_of, object_of};
+use super::draft::{fields_of, object_of};
 use super::form::{Form, lead};
 use super::hint::hint;
+use super::known::{entry, entry_of, sources};
 use super::list::{Done, state, switch};
-use super::{preview, sample};
+use super::problem::{CONFIG, Problem};
+use super::{mapping, preview, sample};
 use crate::configuration::Collection;
 use crate::console::Shared;
 use crate::manage::{self, CatalogEntry, Stored};
 use crate::store::Rejection;
 
 const COLLECTION: Collection = Collection::Integrations;
-
-/// Returns the catalog's entry of a vendor.
-pub fn entry(vendor: &str) -> Result<CatalogEntry, PageError> {
-    let found = manage::catalog().into_iter().find(|entry| entry.key == vendor);
-    found.ok_or_else(|| PageError::not_found("such vendor"))
-}
-
-/// Returns the entry of the vendor that an integration names.
-fn entry_of(object: &Map<String, Value>) -> Result<CatalogEntry, PageError> {
-    entry(text(object, "vendor").or_else(|| text(object, "type")).unwrap_or_default())
-}
 
 /// What a new integration's form begins with. The vendors' documents have marketing as the default.
 fn blank(entry: &CatalogEntry) -> Map<String, Value> {
@@ -64,8 +55,8 @@ pub async fn create(
     let entry = entry(&vendor)?;
     let visit = &change.visit;
     let fields = change.fields.clone();
-    if let Some(fields) = only_shown(&fields) {
-        return Ok(new_page(&console, visit, &entry, &fields, None).await?.into_response());
+    if let Some((fields, problem)) = only_shown(&fields) {
+        return Ok(new_page(&console, visit, &entry, &fields, problem.as_ref()).await?.into_response());
     }
     let object = match object_of(&entry, &fields, &Map::new()) {
         Ok(object) => object,
@@ -136,10 +127,10 @@ pub async fn save(
     let stored = manage::get(&console.store.current(), COLLECTION, &id)?;
     let entry = entry_of(&stored.object)?;
     let etag = asked.fields.text("if_match").to_owned();
-    if let Some(shown) = only_shown(&asked.fields) {
+    if let Some((shown, problem)) = only_shown(&asked.fields) {
         let fields =
             if asked.visit.is_admin() { shown } else { preview::with_sample(&entry, &stored.object, &shown) };
-        let filled = Filled { fields: &fields, etag: &etag, problem: None, note: html! {} };
+        let filled = Filled { fields: &fields, etag: &etag, problem: problem.as_ref(), note: html! {} };
         return Ok(page(&console, &asked.visit, &entry, &stored, &filled).await?.into_response());
     }
     let change = asked.change()?;
@@ -199,7 +190,7 @@ async fn page(
             a.button href={ (address) "/promote" } { "Promote" }
             a.button.danger href={ (address) "/delete" } { "Delete" }
         }
-        a.button href={ "/events?integration=" (encoded(name)) } { "Events" }
+        a.button href={ "/events?integration=" (encoded(name)) } { "Its events" }
     };
     let form = Form {
         visit,
@@ -219,22 +210,21 @@ async fn page(
     Ok(Frame::new(visit, name).wide().with_actions(Section::Integrations, &actions, &content))
 }
 
-/// Returns the fields to show, if a form was not sent to be saved: its sample may have been chosen anew.
-fn only_shown(fields: &Fields) -> Option<Fields> {
-    match fields.text("do") {
-        "preview" => Some(fields.clone()),
-        "sample" => {
-            let chosen = sample::find(fields.text("sample_kind"));
-            Some(chosen.map_or_else(|| fields.clone(), |sample| fields.with("sample", sample.event)))
-        }
-        _ => None,
-    }
-}
-
-/// Returns the ids of the configured sources.
-pub fn sources(console: &Shared) -> Vec<String> {
-    let sources = manage::list(&console.store.current(), Collection::Sources);
-    sources.iter().map(|source| source.id().to_owned()).collect()
+/// Returns the fields to show, if a form was not sent to be saved, and what is wrong with them.
+fn only_shown(fields: &Fields) -> Option<(Fields, Option<Problem>)> {
+    let shown = match fields.text("do") {
+        "preview" => fields.clone(),
+        "sample" => match sample::find(fields.text("sample_kind")) {
+            Some(sample) => fields.with("sample", sample.event),
+            None => fields.clone(),
+        },
+        "map" => match mapping::folded_in(fields) {
+            Ok(fields) => fields,
+            Err(problem) => return Some((fields.clone(), Some(problem))),
+        },
+        _ => return None,
+    };
+    Some((shown, None))
 }
 
 fn refused(page: Result<Markup, PageError>) -> Result<Response, PageError> {

@@ -6,9 +6,10 @@ use super::super::fields::Fields;
 use super::super::guard::Visit;
 use super::super::layout::form_token;
 use super::super::parts::{Input, about, checkbox, described_by, id_of, prose};
-use super::draft::{CATEGORIES, CONFIG, Problem, events_of};
+use super::draft::{CATEGORIES, events_of};
 use super::hint::hint;
 use super::preview;
+use super::problem::{CONFIG, Problem};
 use crate::manage::{CatalogEntry, ConfigField, FieldType};
 
 /// A form, as far as it is filled in.
@@ -88,6 +89,8 @@ impl Form<'_> {
             "more_events" => "Events",
             "more_categories" => "Consent categories",
             "field_mappings" => "Field mappings",
+            "map_source" => "Source field",
+            "map_target" => "Target",
             _ => "One field",
         })
     }
@@ -306,7 +309,14 @@ impl Form<'_> {
             rows: value.lines().count().clamp(8, 24),
             ..Input::default()
         };
-        html! { section.card { h2 { "Mapping" } (input.render()) } }
+        let events = events_of(self.entry, Some(self.fields.text("preset")));
+        html! {
+            section.card {
+                h2 { "Mapping" }
+                (input.render())
+                (super::mapping::fields(self.fields, events, self.problem))
+            }
+        }
     }
 }
 

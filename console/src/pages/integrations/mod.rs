@@ -6,8 +6,11 @@ mod edit;
 mod events;
 mod form;
 mod hint;
+mod known;
 mod list;
+mod mapping;
 mod preview;
+mod problem;
 mod promote;
 mod sample;
 
@@ -15,8 +18,8 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::console::Shared;
-pub use draft::Problem;
 pub use list::Done;
+pub use problem::Problem;
 
 pub fn router() -> Router<Shared> {
     Router::new()

@@ -8,10 +8,11 @@ use super::super::error::PageError;
 use super::super::fields::Fields;
 use super::super::guard::Asked;
 use super::super::json::indented;
-use super::super::parts::{Input, Request, badge, id_of, request};
-use super::draft::{CONFIG, Problem, fields_of, object_of};
-use super::edit::entry;
+use super::super::parts::{Input, Request, badge, id_of, request, sentence};
+use super::draft::{fields_of, object_of};
 use super::hint::hint;
+use super::known::entry;
+use super::problem::{CONFIG, Problem};
 use super::sample::SAMPLES;
 use crate::configuration::{Collection, Refusal};
 use crate::console::Shared;
@@ -163,7 +164,7 @@ fn of_delivery(delivery: &PreviewedDelivery) -> Markup {
             @if let Some(reason) = delivery.reason { " " code { (reason) } }
             @if let Some(words) = &delivery.explanation { ": " (words) }
         }
-        p.small.soft { "Consent: " (delivery.consent) }
+        p.small.soft { (sentence(&delivery.consent)) }
         @if let Some(built) = &delivery.request {
             (request(&Request {
                 method: built.method,
@@ -198,7 +199,7 @@ pub fn beside(fields: &Fields, preview: &Markup) -> Markup {
             details {
                 summary { "Edit the event and the request that carries it" }
                 div.stack {
-                    (Input { name: "sample", label: "Event", value: &value("sample"), kind: "textarea", required: true, rows: 12,
+                    (Input { name: "sample", label: "Event as JSON", value: &value("sample"), kind: "textarea", required: true, rows: 12,
                         help: Some("JSON, as a browser's client sends it."), ..Input::default() }.render())
                     (Input { name: "sample_cookie", label: "Cookie", value: &value("sample_cookie"), kind: "text",
                         placeholder: Some("_ga=GA1.1.1; FTrack=abc"), ..Input::default() }.render())

@@ -36,14 +36,17 @@ pub async fn create(
     State(console): State<Shared>,
     Change { visit, fields }: Change,
 ) -> Result<Response, PageError> {
-    let (caller, source) = (visit.session.caller.clone(), source_of(&fields, &Map::new()));
+    let refused = |problem: &Problem| {
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, new_page(&visit, &fields, Some(problem))).into_response())
+    };
+    let source = match source_of(&fields, &Map::new()) {
+        Ok(source) => source,
+        Err(problem) => return refused(&problem),
+    };
+    let caller = visit.session.caller.clone();
     match console.with_store(move |store| manage::create(store, &caller, COLLECTION, source)).await {
         Ok(_) => Ok(Redirect::to("/sources?done=added").into_response()),
-        Err(Rejection::Refused(refusal)) => {
-            let problem = problem_at(&refusal.path, &refusal.problem);
-            let page = new_page(&visit, &fields, Some(&problem));
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
-        }
+        Err(Rejection::Refused(refusal)) => refused(&problem_at(&refusal.path, &refusal.problem)),
         Err(other) => Err(other.into()),
     }
 }
@@ -79,17 +82,20 @@ pub async fn save(
 ) -> Result<Response, PageError> {
     let stored = manage::get(&console.store.current(), COLLECTION, &id)?;
     let etag = fields.text("if_match").to_owned();
-    let (caller, source, if_match) =
-        (visit.session.caller.clone(), source_of(&fields, &stored.object), etag.clone());
+    let refused = |problem: &Problem| {
+        let page = page(&visit, &stored, &fields, &etag, Some(problem));
+        Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+    };
+    let source = match source_of(&fields, &stored.object) {
+        Ok(source) => source,
+        Err(problem) => return refused(&problem),
+    };
+    let (caller, if_match) = (visit.session.caller.clone(), etag.clone());
     let done = console
         .with_store(move |store| manage::replace(store, &caller, COLLECTION, &id, source, Some(&if_match)));
     match done.await {
         Ok(_) => Ok(Redirect::to("/sources?done=saved").into_response()),
-        Err(Rejection::Refused(refusal)) => {
-            let problem = problem_at(&refusal.path, &refusal.problem);
-            let page = page(&visit, &stored, &fields, &etag, Some(&problem));
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
-        }
+        Err(Rejection::Refused(refusal)) => refused(&problem_at(&refusal.path, &refusal.problem)),
         Err(other) => Err(other.into()),
     }
 }

@@ -1,5 +1,6 @@
 //! The form of a source.
 
+use conversion_relay::settings::MASK;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
@@ -26,7 +27,8 @@ pub fn fields_of(source: &Map<String, Value>) -> Fields {
 }
 
 /// Returns the source that a form stands for. What has no field stays as it is in `base`.
-pub fn source_of(fields: &Fields, base: &Map<String, Value>) -> Map<String, Value> {
+pub fn source_of(fields: &Fields, base: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    same_lines(&texts(base, "keys"), &fields.list("keys"))?;
     let mut source = base.clone();
     let mut put = |key: &str, value: Option<Value>| match value {
         Some(value) => _ = source.insert(key.to_owned(), value),
@@ -45,7 +47,17 @@ pub fn source_of(fields: &Fields, base: &Map<String, Value>) -> Map<String, Valu
     for key in ["dry_run", "deliver"] {
         put(key, fields.has(key, "true").then_some(true.into()));
     }
-    source
+    Ok(source)
+}
+
+/// Refuses write keys of which it isn't clear which ones are to stay: `***` stands for the key that is kept in the same line.
+fn same_lines(before: &[&str], after: &[String]) -> Result<(), Problem> {
+    let kept = |line: usize| before.get(line).is_some_and(|key| *key == MASK);
+    let named = |line: usize| after.get(line).is_some_and(|key| key == MASK);
+    let is_clear = (0..before.len().max(after.len())).all(|line| kept(line) == named(line))
+        || !after.iter().any(|key| key == MASK);
+    let text = "*** stands for the key in the same line: leave these lines as they are and write others below, or write all keys anew";
+    if is_clear { Ok(()) } else { Err(Problem { field: "keys".to_owned(), text: text.to_owned() }) }
 }
 
 /// Returns the field that holds the setting at a path.
@@ -72,7 +84,7 @@ pub fn form(
     let of =
         |field: &str| problem.filter(|problem| problem.field == field).map(|problem| problem.text.as_str());
     let secret = value("signing_secret");
-    let is_kept = secret == conversion_relay::settings::MASK;
+    let is_kept = secret == MASK;
     html! {
         @if let Some(problem) = problem.filter(|problem| matches!(problem.field.as_str(), "" | "deliver")) {
             div.note.bad role="alert" { p { (problem.text) } }
@@ -113,5 +125,23 @@ pub fn form(
                 div.buttons { button.primary type="submit" { "Save" } a.button href="/sources" { "Cancel" } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_keys_stay_in_their_lines_or_all_are_written_anew() {
+        let judged = |before: &[&str], after: &[&str]| {
+            same_lines(before, &after.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>()).is_ok()
+        };
+        assert!(judged(&[MASK, MASK], &[MASK, MASK, "new"]));
+        assert!(judged(&[MASK, MASK], &["new"]));
+        assert!(judged(&["a", "b"], &["b"]));
+        assert!(!judged(&[MASK, MASK], &[MASK]), "which of the two?");
+        assert!(!judged(&[MASK], &["new", MASK]));
+        assert!(!judged(&[], &[MASK]));
     }
 }

@@ -97,7 +97,9 @@ impl Browser {
     pub async fn screenshot(&self, path: impl AsRef<Path>) {
         let path = path.as_ref();
         let size = self.session.devtools("Page.getLayoutMetrics", json!({})).await["cssContentSize"].clone();
-        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        // The window's width: while the picture is taken, no scroll bar takes some of it.
+        let width = size["width"].as_f64().unwrap_or_default().max(self.width().into());
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": size["height"], "scale": 1 });
         let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         let picture = self.session.devtools("Page.captureScreenshot", params).await;
         let picture = BASE64_STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64");
