@@ -65,7 +65,7 @@ reliability: wasm stand-in ## Make the vendors fail in every way, kill gateway a
 soak: wasm stand-in ## Make half a million deliveries with 5 % faults and plot the memory
 	@scripts/cargo test --test reliability -- --soak $(ARGS)
 
-bench: wasm ## Compare the filter with the alternatives and write docs/performance.md (ARGS=--quick: a smoke run)
+bench: wasm ## Compare the filter with the alternatives in half an hour and write docs/performance.md (ARGS=--quick: two minutes; writes nothing)
 	@command -v wrk >/dev/null || { echo "error: wrk is not installed (Debian: apt-get install wrk)" >&2; exit 1; }
 	@command -v taskset >/dev/null || { echo "error: taskset is not installed (Debian: apt-get install util-linux)" >&2; exit 1; }
 	@bench/empty-filter/build

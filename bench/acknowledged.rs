@@ -1,56 +1,29 @@
 //! The acknowledged route beside `reply: local`: what the same purchase costs on each.
 
-use std::time::Instant;
-
 use crate::arms::{Arm, Setup};
 use crate::checks;
 use crate::payloads::Payload;
-use crate::phases::{Pace, Rates, Round};
+use crate::phases::{self, Pace, Rates};
 use crate::report::{circumstances, ratio, short, with_range};
 use crate::results::{Estimate, Measure, Results};
-use crate::sink::Sink;
-use crate::subject::OTHERS;
 use crate::support::{documents, root};
 
 const PAYLOAD: Payload = Payload::Keyed;
 
-/// Measures only this, in the rounds and at the rate that a whole run would use. With `write`, docs/performance.md says what came of it.
-/// Returns its section of that page.
+/// Measures only this. With `write`, docs/performance.md says what came of it. Returns its section of that page.
 pub fn alone(pace: Pace, write: bool) -> Result<String, String> {
-    let begun = Instant::now();
-    let say = |what: &str| println!("[{:>4} s] {what}", begun.elapsed().as_secs());
-    say("comparing what arms j and k send");
+    println!("comparing what arms j and k send");
     checks::same_deliveries()?;
-    let sink = Sink::start(OTHERS);
-    let (mut results, mut rates) = (Results::default(), Rates::new());
-    for number in 0..pace.rounds {
-        results.begin_round(number);
-        let round = Round::begin(number, &[Setup::Bare, Setup::Answering], &sink, pace);
-        if number == 0 {
-            rates.insert(PAYLOAD, round.rate(PAYLOAD)?);
-        }
-        let say = |what: &str| say(&format!("round {} of {}: {what}", number + 1, pace.rounds));
-        round.costs_of(PAYLOAD, PAYLOAD.arms(), rates[&PAYLOAD], &mut results, &say)?;
-    }
+    let (results, rates) = phases::alone(PAYLOAD, &[Setup::Bare, Setup::Answering], pace)?;
     let section = section(&results, &rates, &pace);
     if write {
-        self::write(&section);
+        documents::write(&root().join("docs/performance.md"), "acknowledged", &section);
     }
     Ok(section)
 }
 
-/// Puts a section into docs/performance.md.
-pub fn write(section: &str) {
-    documents::write(&root().join("docs/performance.md"), "acknowledged", section);
-}
-
 /// Both arms in a table of Markdown, and the difference between them in a sentence.
-pub fn section(results: &Results, rates: &Rates, pace: &Pace) -> String {
-    let rates: Rates = rates
-        .iter()
-        .filter(|(payload, _)| **payload == PAYLOAD)
-        .map(|(payload, rate)| (*payload, *rate))
-        .collect();
+fn section(results: &Results, rates: &Rates, pace: &Pace) -> String {
     let cost = Measure::Cpu(PAYLOAD);
     let mut table = "| arm | CPU µs an event | min to max | of j | itself | p50 µs | p99 µs |\n|---|---:|---:|---:|---:|---:|---:|\n".to_owned();
     for letter in PAYLOAD.arms() {
@@ -69,7 +42,7 @@ pub fn section(results: &Results, rates: &Rates, pace: &Pace) -> String {
         );
     }
     let more = results.difference(cost, 'k', 'j').map_or("-".into(), difference);
-    format!("{}\n{table}\nk - j: {more} of processor time for an event.\n", circumstances(pace, &rates))
+    format!("{}\n{table}\nk - j: {more} of processor time for an event.\n", circumstances(pace, rates))
 }
 
 /// A difference of processor times. One that is smaller than what its parts may be off by says nothing.

@@ -1,11 +1,12 @@
 //! This module beside another build of it: whether a change is worth having.
 
 use std::path::Path;
-use std::time::Instant;
 
-use crate::arms::{OTHER_MODULE, Setup, module};
+use crate::arms::Setup;
+use crate::gateway::{OTHER_MODULE, Wire, module};
 use crate::payloads::Payload;
 use crate::phases::{Pace, Round};
+use crate::progress::Progress;
 use crate::report::{ratio, with_range};
 use crate::results::{Measure, Results};
 use crate::sink::Sink;
@@ -25,19 +26,15 @@ pub fn compare(other: &Path, pace: Pace) -> Result<String, String> {
 }
 
 fn run(pace: Pace) -> Result<Results, String> {
-    let begun = Instant::now();
+    let progress = Progress::of(pace.rounds);
     let sink = Sink::start(OTHERS);
     let mut results = Results::default();
     let pace = Pace { most_workers: 1, ..pace };
     for number in 0..pace.rounds {
-        let say = |what: &str| {
-            println!("[{:>4} s] round {} of {}: {what}", begun.elapsed().as_secs(), number + 1, pace.rounds);
-        };
+        let say = |what: &str| progress.say(number, what);
         results.begin_round(number);
-        let round = Round::begin(number, &[Setup::Relay, Setup::Other], &sink, pace);
+        let round = Round::begin(number, &[Setup::Relay, Setup::Other], Wire::Shipped, &sink, pace)?;
         for (payload, rate) in RATES {
-            // Unmeasured, for connections to collector and vendors.
-            round.costs_of(payload, &['e', 'o'], rate / 2.0, &mut Results::default(), &|_| {})?;
             round.costs_of(payload, &['e', 'o'], rate, &mut results, &say)?;
         }
         say("as many as each takes");
@@ -46,6 +43,7 @@ fn run(pace: Pace) -> Result<Results, String> {
         }
         say("starts and memory");
         round.idle(&['e', 'o'], &mut results);
+        progress.end_round(number);
     }
     Ok(results)
 }

@@ -1,11 +1,4 @@
-//! The arms, and the gateway of each: the shipped envoy.yaml with something else where the filter stands.
-
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-
-use serde_json::{Value, json};
-
-use crate::support::{root, yaml};
+//! The arms: what stands in the gateway of each, and how its requests differ from those of the others.
 
 /// What stands in a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,65 +8,98 @@ pub enum Setup {
     LuaMinimal,
     LuaHonest,
     Relay,
-    /// The filter as the one that answers: with `reply: local`, and the acknowledged route.
-    Answering,
+    /// The filter with every integration in dry run.
+    DryRun,
     /// The filter with records that are posted to the sink.
     Recording,
-    /// The filter with records that nobody reads: for Envoy's log, whose level is info.
-    Unread,
+    /// The filter without `records`.
+    Unrecorded,
+    /// The filter as the one that answers: with `reply: local`, and the acknowledged route.
+    Answering,
     Empty,
     Callouts,
     /// Another module of the filter: see `against`.
     Other,
 }
 
-pub const SETUPS: [Setup; 10] = [
+/// The gateways in which the rivals are compared.
+pub const SETUPS: [Setup; 9] = [
     Setup::Bare,
     Setup::Mirror,
     Setup::LuaMinimal,
     Setup::LuaHonest,
     Setup::Relay,
-    Setup::Answering,
+    Setup::DryRun,
     Setup::Recording,
-    Setup::Unread,
     Setup::Empty,
     Setup::Callouts,
 ];
+
+/// The gateways in which they are compared over plaintext HTTP/1.1, and their arms. The same are measured at full load.
+pub const PLAIN_SETUPS: [Setup; 7] = [
+    Setup::Bare,
+    Setup::Mirror,
+    Setup::LuaMinimal,
+    Setup::LuaHonest,
+    Setup::Relay,
+    Setup::Empty,
+    Setup::Callouts,
+];
+pub const RIVALS: [char; 7] = ['a', 'b', 'c', 'd', 'e', 'h', 'i'];
+
+/// What the requests of an arm ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    Tracked,
+    /// They go to the host whose routes switch the filter off.
+    SwitchedOff,
+    /// Their events deny consent.
+    Denied,
+}
 
 /// One side of the comparison, by its letter.
 pub struct Arm {
     pub letter: char,
     pub name: &'static str,
     pub setup: Setup,
-    /// Its requests go to the host whose routes switch the filter off.
-    pub switched_off: bool,
+    pub request: Request,
 }
 
 const fn arm(letter: char, name: &'static str, setup: Setup) -> Arm {
-    Arm { letter, name, setup, switched_off: false }
+    Arm { letter, name, setup, request: Request::Tracked }
 }
 
-const ARMS: [Arm; 14] = [
+const ARMS: [Arm; 16] = [
     arm('a', "bare proxy", Setup::Bare),
     arm('b', "native mirroring", Setup::Mirror),
     arm('c', "Lua, pattern match", Setup::LuaMinimal),
     arm('d', "Lua, the same job", Setup::LuaHonest),
     arm('e', "this filter", Setup::Relay),
     arm('f', "this filter, untracked", Setup::Relay),
-    Arm { letter: 'g', name: "this filter, switched off", setup: Setup::Relay, switched_off: true },
+    Arm { request: Request::SwitchedOff, ..arm('g', "this filter, switched off", Setup::Relay) },
     arm('h', "empty filter", Setup::Empty),
     arm('i', "two fixed callouts", Setup::Callouts),
     arm('j', "this filter, reply: local", Setup::Answering),
     arm('k', "this filter, /v1/deliver", Setup::Answering),
     arm('l', "this filter, records posted", Setup::Recording),
-    arm('m', "this filter, records unread", Setup::Unread),
+    arm('m', "this filter, no records", Setup::Unrecorded),
+    arm('n', "this filter, dry run", Setup::DryRun),
     arm('o', "the other module", Setup::Other),
+    Arm { request: Request::Denied, ..arm('p', "this filter, consent denied", Setup::Relay) },
 ];
 
 impl Setup {
     /// Whether a module of this filter is in it.
-    fn is_this_filter(self) -> bool {
-        matches!(self, Self::Relay | Self::Answering | Self::Recording | Self::Unread | Self::Other)
+    pub fn is_this_filter(self) -> bool {
+        !matches!(
+            self,
+            Self::Bare | Self::Mirror | Self::LuaMinimal | Self::LuaHonest | Self::Empty | Self::Callouts
+        )
+    }
+
+    /// An arm whose tracked requests go through it.
+    pub fn arm(self) -> &'static Arm {
+        ARMS.iter().find(|arm| arm.setup == self).expect("every setup has an arm")
     }
 }
 
@@ -82,14 +108,16 @@ impl Arm {
         ARMS.iter().find(|arm| arm.letter == letter).expect("an arm's letter")
     }
 
-    /// Whether it does anything that could make it cost more than all others.
-    pub fn can_be_dear(&self) -> bool {
-        !self.switched_off && !matches!(self.setup, Setup::Bare | Setup::Empty)
+    /// Whether it may be the arm that costs most: the two that do the whole job, and what is added to it.
+    pub fn can_be_dearest(&self) -> bool {
+        use Setup::{Answering, LuaHonest, Other, Recording, Relay};
+        self.request == Request::Tracked
+            && matches!(self.setup, LuaHonest | Relay | Answering | Recording | Other)
     }
 
     /// Whether this filter is at work in it.
     pub fn relays(&self) -> bool {
-        !self.switched_off && self.setup.is_this_filter()
+        self.request != Request::SwitchedOff && self.setup.is_this_filter()
     }
 
     /// Whether its requests get to the collector.
@@ -100,198 +128,4 @@ impl Arm {
     pub fn label(&self) -> String {
         format!("{} {}", self.letter, self.name)
     }
-}
-
-/// The host of which every route has the filter switched off.
-pub const SWITCHED_OFF: &str = "off.gateway.test";
-/// Environment of every gateway: the filter's only secret.
-pub const PIXEL_KEY: (&str, &str) = ("PODSIGHTS_KEY", crate::support::PODSIGHTS_KEY);
-
-/// The module of [`Setup::Other`].
-pub static OTHER_MODULE: OnceLock<PathBuf> = OnceLock::new();
-
-/// Where the gateway finds what it needs.
-pub struct CallbackHost<'s> {
-    pub collector: u16,
-    pub flashtalking: u16,
-    pub podsights: u16,
-    pub records: u16,
-    /// Callouts at a time, instead of the default.
-    pub max_in_flight: Option<u32>,
-    /// Of the gateway's files.
-    pub dir: &'s Path,
-}
-
-/// Writes the files of a gateway and gives the path of its envoy.yaml.
-pub fn write(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
-    let mut envoy = read("envoy.yaml");
-    for address in ["/admin/address", "/static_resources/listeners/0/address"] {
-        let address = at(&mut envoy, &format!("{address}/socket_address"));
-        *address = json!({"address": "127.0.0.1", "port_value": 0});
-    }
-    let clusters = at(&mut envoy, "/static_resources/clusters").as_array_mut().expect("clusters");
-    clusters.iter_mut().for_each(|cluster| localize(cluster, surroundings));
-    if setup == Setup::Recording {
-        clusters.push(cluster_of_records(surroundings.records));
-    }
-    put_in_place(setup, &mut envoy, surroundings);
-    let path = surroundings.dir.join("envoy.yaml");
-    std::fs::write(&path, yaml(&envoy)).expect("cannot write");
-    path
-}
-
-/// Leads a cluster to the sink. TLS would cost every callout the same, whoever makes it, so it is left out for all.
-fn localize(cluster: &mut Value, surroundings: &CallbackHost) {
-    let port = match cluster["name"].as_str() {
-        Some("collector") => surroundings.collector,
-        Some("flashtalking") => surroundings.flashtalking,
-        Some("podsights") => surroundings.podsights,
-        other => panic!("envoy.yaml has a cluster {other:?} of which the benchmark knows nothing"),
-    };
-    *at(cluster, "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address") =
-        json!({"address": "127.0.0.1", "port_value": port});
-    if cluster["name"] == "collector" {
-        return;
-    }
-    cluster.as_object_mut().expect("a cluster").remove("transport_socket").expect("TLS");
-    let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-    let options = at(cluster, options).as_object_mut().expect("options");
-    options.remove("auto_config").expect("a protocol chosen by TLS");
-    options.insert("explicit_http_config".into(), json!({"http_protocol_options": {}}));
-}
-
-fn cluster_of_records(port: u16) -> Value {
-    let address = json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-    let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": address}}]}]);
-    json!({
-        "name": "records", "type": "STATIC", "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": "records", "endpoints": endpoints},
-    })
-}
-
-const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-const SWITCH: &str = "typed_per_filter_config";
-
-fn put_in_place(setup: Setup, envoy: &mut Value, surroundings: &CallbackHost) {
-    let manager = at(envoy, MANAGER);
-    let filters = manager["http_filters"].as_array_mut().expect("http_filters");
-    assert!(filters.len() == 2 && filters[0]["name"] == "conversion-relay", "the filter and the router");
-    let mut name = "conversion-relay";
-    match setup {
-        Setup::Bare | Setup::Mirror => {
-            filters.remove(0);
-        }
-        Setup::LuaMinimal | Setup::LuaHonest => {
-            name = "lua";
-            filters[0] = lua(if setup == Setup::LuaHonest { "honest" } else { "minimal" });
-        }
-        _ => {
-            let path = at(&mut filters[0], "/config_discovery/config_source/path_config_source/path");
-            *path = json!(write_filter(setup, surroundings));
-        }
-    }
-    let hosts = at(manager, "/route_config/virtual_hosts").as_array_mut().expect("virtual_hosts");
-    let routes = hosts[0]["routes"].as_array_mut().expect("routes");
-    for route in routes.iter_mut().filter(|route| route.get(SWITCH).is_some()) {
-        let on = route.as_object_mut().expect("a route").remove(SWITCH).expect("a switch");
-        match setup {
-            Setup::Bare => {}
-            Setup::Mirror => {
-                let mirrors = [json!({"cluster": "flashtalking"}), json!({"cluster": "podsights"})];
-                route["route"]["request_mirror_policies"] = json!(mirrors);
-            }
-            _ => route[SWITCH] = json!({name: on["conversion-relay"]}),
-        }
-    }
-    // Every arm has this second host: with one alone Envoy looks for none.
-    let mut route = json!({"match": {"prefix": "/"}, "route": {"cluster": "collector"}});
-    if setup.is_this_filter() && setup != Setup::Answering {
-        let off = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
-        route[SWITCH] = json!({name: {"@type": off, "disabled": true}});
-    }
-    hosts.insert(0, json!({"name": "switched off", "domains": [SWITCHED_OFF], "routes": [route]}));
-}
-
-fn lua(script: &str) -> Value {
-    let path = root().join(format!("bench/lua/{script}.lua"));
-    json!({
-        "name": "lua",
-        "disabled": true,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-            "default_source_code": {"filename": path},
-        },
-    })
-}
-
-/// The shipped conversion-relay.yaml with one more integration, so that a page view goes to one vendor.
-pub fn configuration(file: &mut Value, max_in_flight: Option<u32>) {
-    let plugin = at(file, "/resources/0/typed_config/config/configuration/value");
-    plugin["integrations"].as_array_mut().expect("integrations").push(json!({
-        "name": "Flashtalking pages",
-        "vendor": "flashtalking",
-        "events": ["page"],
-        "config": {"advertiser_id": 1234567, "spotlight_id": 987655, "spotlight_group_id": 5},
-        "consent_categories": ["advertising"],
-    }));
-    if let Some(callouts) = max_in_flight {
-        plugin["delivery"] = json!({"max_in_flight": callouts});
-    }
-}
-
-/// The write key of arms j and k.
-pub const WRITE_KEY: &str = "wk_queue";
-
-/// As [`configuration`], for a filter that answers: tracking requests at once, those of the acknowledged route once they are delivered.
-/// The source is the one that the shipped integrations listen to.
-pub fn answering(file: &mut Value) {
-    let plugin = at(file, "/resources/0/typed_config/config/configuration/value");
-    plugin["endpoints"] = json!({"reply": "local", "deliver": {}});
-    plugin["sources"] = json!([
-        {"id": "src_abc123", "keys": [WRITE_KEY], "deliver": true, "client_from_context": "always"},
-    ]);
-}
-
-/// As [`configuration`], with records: posted to the sink, or for a log that has none of them. So many may wait as a slice of the
-/// measurement makes.
-fn recording(file: &mut Value, setup: Setup) {
-    let plugin = at(file, "/resources/0/typed_config/config/configuration/value");
-    plugin["records"] = match setup {
-        Setup::Recording => json!({"cluster": "records", "queue": 5000}),
-        _ => json!({"log": true}),
-    };
-}
-
-fn write_filter(setup: Setup, surroundings: &CallbackHost) -> PathBuf {
-    let mut file = read("conversion-relay.yaml");
-    configuration(&mut file, surroundings.max_in_flight);
-    match setup {
-        Setup::Answering => answering(&mut file),
-        Setup::Recording | Setup::Unread => recording(&mut file, setup),
-        _ => {}
-    }
-    *at(&mut file, "/resources/0/typed_config/config/vm_config/code/local/filename") = json!(module(setup));
-    let path = surroundings.dir.join("conversion-relay.yaml");
-    std::fs::write(&path, yaml(&file)).expect("cannot write");
-    path
-}
-
-/// The module of a setup that has one.
-pub fn module(setup: Setup) -> PathBuf {
-    let own = std::env::var_os("CONVERSION_RELAY_WASM").filter(|path| !path.is_empty()).map(PathBuf::from);
-    match setup {
-        Setup::Empty => root().join("dist/bench/empty-filter.wasm"),
-        Setup::Callouts => root().join("dist/bench/callouts-filter.wasm"),
-        Setup::Other => OTHER_MODULE.get().expect("only with --against").clone(),
-        _ => own.unwrap_or_else(|| root().join("dist/conversion-relay.wasm")),
-    }
-}
-
-fn read(name: &str) -> Value {
-    let text = std::fs::read_to_string(root().join(name)).expect("cannot read");
-    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-fn at<'v>(value: &'v mut Value, pointer: &str) -> &'v mut Value {
-    value.pointer_mut(pointer).unwrap_or_else(|| panic!("the shipped files have no {pointer}"))
 }

@@ -1,13 +1,17 @@
-//! What is checked once a run: that arm d sends what arm e sends and arm k what arm j sends, and that a filter that is switched off is not there at all.
+//! What is checked once a run: that arm d sends what arm e sends and arm k what arm j sends, that arms n and p match a purchase
+//! although they send nothing, and that a filter that is switched off is not there at all.
 
 use serde_json::json;
 
-use crate::arms::{Arm, Setup, answering, configuration};
+use crate::arms::{Arm, Setup};
+use crate::gateway::{answering, configuration};
 use crate::load::at_rate;
 use crate::payloads::{PLACE_OF_NUMBER, Payload};
 use crate::sink::Sink;
-use crate::subject::{Subject, Variant};
-use crate::support::{Connection, Flashtalking, Gateway, Options, Podsights, Received, root, wait_until};
+use crate::subject::{Deliveries, Subject, Variant};
+use crate::support::{
+    Connection, Flashtalking, Gateway, LIMIT, Options, Podsights, Received, root, wait_until,
+};
 
 /// Requests that the contexts are counted with.
 const REQUESTS: u64 = 50;
@@ -40,6 +44,31 @@ pub fn contexts(sink: &Sink) -> Result<Contexts, String> {
     }
     let [off, on] = made;
     Ok(Contexts { off, on, requests: REQUESTS })
+}
+
+/// Sends a few purchases through arms n and p, of which nothing may arrive at the vendors, and asks the filter what became of them.
+///
+/// # Errors
+/// Where it did not match each for both vendors, or gives another reason for not sending it.
+pub fn unsent(sink: &Sink) -> Result<(), String> {
+    const PURCHASES: usize = 10;
+    for letter in ['n', 'p'] {
+        let arm = Arm::of(letter);
+        let subject = Subject::start(arm.setup, sink, Variant::USUAL);
+        at_rate(subject.address(), &Payload::Purchase.requests(arm, PURCHASES), 200.0)?;
+        let both = 2 * PURCHASES as u64;
+        let (dropped, dry_run) = if letter == 'n' { (0, both) } else { (both, 0) };
+        let expected = Deliveries { matched: both, dropped, dry_run, ..Deliveries::default() };
+        let mut books = subject.deliveries();
+        wait_until(LIMIT, || {
+            books = subject.deliveries();
+            books == expected
+        });
+        if books != expected {
+            return Err(format!("{}: expected {expected:?}, found {books:?}", arm.label()));
+        }
+    }
+    Ok(())
 }
 
 /// Sends the same purchase, page view and batch through both and compares what the vendors get: each member of Podsights' JSON,

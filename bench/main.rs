@@ -1,7 +1,7 @@
 //! The filter beside its rivals, in the real Envoy.
 //!
-//!     make bench                the whole run, about twenty minutes; writes docs/performance.md and its plot
-//!     make bench ARGS=--quick   a smoke run of a few minutes; writes nothing
+//!     make bench                the whole run, at most half an hour; writes docs/performance.md and its plot
+//!     make bench ARGS=--quick   a smoke run of two minutes; writes nothing
 //!     make bench ARGS=--acknowledged   only the acknowledged route beside `reply: local`; writes its part of docs/performance.md
 //!     make bench ARGS=--records   only a purchase with records beside one without; writes its part of docs/performance.md
 //!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing
@@ -12,11 +12,16 @@
 mod acknowledged;
 mod against;
 mod arms;
+#[path = "../stand-in/src/authority.rs"]
+mod authority;
 mod checks;
+mod gateway;
+mod limits;
 mod load;
 mod payloads;
 mod phases;
 mod plot;
+mod progress;
 mod receiver;
 mod records;
 mod report;
@@ -29,33 +34,31 @@ mod targets;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
-use arms::SETUPS;
+use arms::{PLAIN_SETUPS, RIVALS, SETUPS};
 use checks::Contexts;
-use payloads::Payload;
+use gateway::Wire;
+use payloads::{PAYLOADS, PLAIN_PAYLOADS, Payload};
 use phases::{Pace, Rates, Round};
+use progress::Progress;
 use results::Results;
 use sink::Sink;
 use support::{documents, root};
-
-/// Payloads that have a section of docs/performance.md for themselves.
-const APART: [Payload; 2] = [Payload::Keyed, Payload::Recorded];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let quick = has("--quick");
-    let pace = if quick { Pace::quick() } else { Pace::full() };
+    let pace = |full: fn() -> Pace| if quick { Pace::quick() } else { full() };
     let against = arguments.iter().position(|argument| argument == "--against");
     let ran = prepare().and_then(|()| match against {
         Some(at) => {
             let other = arguments.get(at + 1).map(String::as_str).unwrap_or_default();
-            against::compare(Path::new(other), pace)
+            against::compare(Path::new(other), pace(Pace::apart))
         }
-        None if has("--acknowledged") => acknowledged::alone(pace, !quick),
-        None if has("--records") => records::alone(pace, !quick),
-        None => beside_rivals(pace, !quick),
+        None if has("--acknowledged") => acknowledged::alone(pace(Pace::apart), !quick),
+        None if has("--records") => records::alone(pace(Pace::apart), !quick),
+        None => beside_rivals(pace(Pace::full), !quick),
     });
     match ran {
         Ok(tables) => {
@@ -69,32 +72,45 @@ fn main() -> ExitCode {
     }
 }
 
-/// All arms; with `write`, docs/performance.md says what came of it. Gives the tables.
+/// All that a whole run measures.
+struct Run {
+    /// As deployed.
+    results: Results,
+    /// Over plaintext HTTP/1.1.
+    plain: Results,
+    contexts: Contexts,
+    rates: Rates,
+    instructions: Option<f64>,
+}
+
+/// The arms of the comparison; with `write`, docs/performance.md says what came of it. Gives the tables.
 fn beside_rivals(pace: Pace, write: bool) -> Result<String, String> {
-    let (results, contexts, rates) = run(pace)?;
-    let targets = targets::table(&targets::targets(&results, &contexts, pace.most_workers));
-    let tables = tables(&results, &contexts, &rates, &pace);
-    let acknowledged = acknowledged::section(&results, &rates, &pace);
-    let records = records::section(&results, &rates, &pace);
+    let run = run(pace, write)?;
+    let targets = targets::targets(&run.results, &run.contexts, pace.most_workers, run.instructions);
+    let targets = targets::table(&targets);
+    let tables = tables(&run, &pace);
     if write {
         let docs = root().join("docs");
-        std::fs::write(docs.join("performance.svg"), plot::plot(&results)).expect("cannot write");
+        std::fs::write(docs.join("performance.svg"), plot::plot(&run.results)).expect("cannot write");
         documents::write(&docs.join("performance.md"), "targets", &targets);
         documents::write(&docs.join("performance.md"), "tables", &tables);
-        acknowledged::write(&acknowledged);
-        records::write(&records);
     }
-    Ok(format!("{tables}\n{acknowledged}\n{records}\n{targets}"))
+    Ok(format!("{tables}\n{targets}"))
 }
 
 /// All that is said of a run, in Markdown.
-fn tables(results: &Results, contexts: &Contexts, rates: &Rates, pace: &Pace) -> String {
+fn tables(run: &Run, pace: &Pace) -> String {
+    let Run { results, plain, contexts, rates, .. } = run;
     let Contexts { off, on, requests } = contexts;
     [
         report::circumstances(pace, rates),
-        "### Processor time a request\n".into(),
+        "### Processor time a request, as deployed\n".into(),
         "![Envoy's processor time for one purchase, by arm](performance.svg)\n".into(),
-        report::costs(results),
+        report::costs(results, &PAYLOADS),
+        report::compared(results),
+        "### Processor time a request, with vendors that speak plaintext HTTP/1.1\n".into(),
+        report::costs(plain, &PLAIN_PAYLOADS),
+        report::compared(plain),
         "### One purchase: latency at half load, and as many as it takes\n".into(),
         report::purchase(results),
         "### Who waits\n".into(),
@@ -119,45 +135,56 @@ fn prepare() -> Result<(), String> {
     Ok(())
 }
 
-fn run(pace: Pace) -> Result<(Results, Contexts, Rates), String> {
-    let begun = Instant::now();
-    let say = |what: &str| println!("[{:>4} s] {what}", begun.elapsed().as_secs());
-    say("comparing what arms d and e send");
+/// Measures everything; the instructions of a purchase only if asked to, because that compiles the pipeline.
+fn run(pace: Pace, count_instructions: bool) -> Result<Run, String> {
+    let progress = Progress::of(pace.rounds);
+    let mut instructions = None;
+    if count_instructions {
+        progress.say_first("counting the instructions of a purchase");
+        instructions = targets::instructions();
+    }
+    progress.say_first("comparing what arms d and e send");
     checks::same_requests()?;
-    say("comparing what arms j and k send");
-    checks::same_deliveries()?;
     let sink = Sink::start(subject::OTHERS);
-    say("counting stream contexts");
+    progress.say_first("asking arms n and p why they send nothing");
+    checks::unsent(&sink)?;
+    progress.say_first("counting stream contexts");
     let contexts = checks::contexts(&sink)?;
-    let mut results = Results::default();
-    let mut rates = Rates::new();
+    let (mut results, mut plain, mut rates) = (Results::default(), Results::default(), Rates::new());
     for number in 0..pace.rounds {
         results.begin_round(number);
-        let say = |what: &str| say(&format!("round {} of {}: {what}", number + 1, pace.rounds));
+        plain.begin_round(number);
+        let say = |what: &str| progress.say(number, what);
         say("starting the gateways");
-        let round = Round::begin(number, &SETUPS, &sink, pace);
+        let round = Round::begin(number, &SETUPS, Wire::Shipped, &sink, pace)?;
         if number == 0 {
+            sink.vendors_speak_http2()?;
             say("looking for the rates");
             rates = round.rates()?;
-            for payload in APART {
-                rates.insert(payload, round.rate(payload)?);
-            }
         }
-        round.costs(&rates, &mut results, &say)?;
-        for payload in APART {
-            round.costs_of(payload, payload.arms(), rates[&payload], &mut results, &say)?;
+        as_deployed(round, &rates, &mut results, &say)?;
+        say("starting the gateways whose vendors speak plaintext HTTP/1.1");
+        let round = Round::begin(number, &PLAIN_SETUPS, Wire::Plain, &sink, pace)?;
+        for payload in PLAIN_PAYLOADS {
+            round.costs_of(payload, &RIVALS, rates[&payload], &mut plain, &say)?;
         }
-        say("as many purchases as each arm takes");
-        round.flat_out(Payload::Purchase, Payload::Purchase.arms(), &mut results)?;
-        say("as many untracked requests as each arm takes");
-        round.flat_out(Payload::Untracked, &['f', 'h'], &mut results)?;
-        say("vendors that take two seconds");
-        round.slow_vendors(&mut results)?;
-        say("other requests while batches of 500 arrive");
-        round.others(&mut results)?;
-        say("starts, and memory while idle");
-        round.idle(&['a', 'e', 'h'], &mut results);
+        progress.end_round(number);
     }
-    say("done");
-    Ok((results, contexts, rates))
+    progress.say_first("done");
+    Ok(Run { results, plain, contexts, rates, instructions })
+}
+
+fn as_deployed(round: Round, rates: &Rates, results: &mut Results, say: &dyn Fn(&str)) -> Result<(), String> {
+    round.costs(rates, results, say)?;
+    say("as many purchases as each arm takes");
+    round.flat_out(Payload::Purchase, &RIVALS, results)?;
+    say("as many untracked requests as each arm takes");
+    round.flat_out(Payload::Untracked, &['f', 'h'], results)?;
+    say("vendors that take two seconds");
+    round.slow_vendors(results)?;
+    say("other requests while batches of 500 arrive");
+    round.others(results)?;
+    say("starts, and memory while idle");
+    round.idle(&['a', 'e', 'h'], results);
+    Ok(())
 }

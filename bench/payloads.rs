@@ -8,7 +8,8 @@ use conversion_relay::timestamp;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::arms::{Arm, SWITCHED_OFF, Setup, WRITE_KEY};
+use crate::arms::{Arm, Request, Setup};
+use crate::gateway::{SWITCHED_OFF, WRITE_KEY};
 use crate::load::CLIENTS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +38,9 @@ pub const PAYLOADS: [Payload; 7] = [
     Payload::Untracked,
 ];
 
+/// Those with which the rivals are compared over plaintext HTTP/1.1 too.
+pub const PLAIN_PAYLOADS: [Payload; 2] = [Payload::Purchase, Payload::Batch20];
+
 /// Stands where the number of a request comes: no two purchases of a run are the same, or they would be duplicates.
 pub const PLACE_OF_NUMBER: &str = "NUMBERNUMBERNUMB";
 
@@ -62,7 +66,7 @@ impl Payload {
     /// The arms that are measured with it. Lua has no inflate, and to mirror an untracked request is not the task.
     pub fn arms(self) -> &'static [char] {
         match self {
-            Self::Purchase => &['a', 'b', 'c', 'd', 'e', 'g', 'h', 'i'],
+            Self::Purchase => &['a', 'b', 'c', 'd', 'e', 'g', 'h', 'i', 'l', 'n', 'p'],
             Self::PageView | Self::Batch20 => &['a', 'b', 'd', 'e', 'h'],
             Self::Gzip => &['a', 'b', 'e', 'h'],
             Self::Batch10 | Self::Batch500 => &['a', 'b', 'd', 'e', 'h'],
@@ -77,6 +81,11 @@ impl Payload {
         if self == Self::Keyed { 4 * CLIENTS } else { CLIENTS }
     }
 
+    /// How long it is measured, of a whole slice: targets hang on some of them.
+    pub fn share_of_slice(self) -> f64 {
+        if matches!(self, Self::PageView | Self::Gzip | Self::Batch10 | Self::Batch500) { 0.4 } else { 1.0 }
+    }
+
     pub fn events(self) -> usize {
         match self {
             Self::Untracked => 0,
@@ -89,11 +98,11 @@ impl Payload {
 
     /// Requests that Flashtalking and Podsights get of one request through this arm.
     pub fn callouts(self, arm: &Arm) -> (u64, u64) {
-        if arm.switched_off {
+        if arm.request != Request::Tracked {
             return (0, 0);
         }
         match (arm.setup, self) {
-            (Setup::Bare | Setup::Empty, _) | (_, Self::Untracked) => (0, 0),
+            (Setup::Bare | Setup::Empty | Setup::DryRun, _) | (_, Self::Untracked) => (0, 0),
             (Setup::Mirror | Setup::LuaMinimal | Setup::Callouts, _) => (1, 1),
             (_, Self::PageView) => (1, 0),
             (_, Self::Purchase | Self::Gzip | Self::Keyed | Self::Recorded) => (1, 1),
@@ -106,6 +115,9 @@ impl Payload {
         let single = |kind| event(kind, "", EVENT_BYTES);
         match self {
             Self::Untracked => request(arm, "GET", "/v1/projects/wk_live_abc123/settings", "", &[]),
+            Self::Purchase if arm.request == Request::Denied => {
+                request(arm, "POST", "/v1/t", "", denied(Kind::Order, EVENT_BYTES).as_bytes())
+            }
             Self::Purchase | Self::Recorded => {
                 request(arm, "POST", "/v1/t", "", single(Kind::Order).as_bytes())
             }
@@ -152,7 +164,7 @@ pub fn other() -> Vec<u8> {
 
 /// With what a browser sends along.
 fn request(arm: &Arm, method: &str, path: &str, more: &str, body: &[u8]) -> Vec<u8> {
-    let host = if arm.switched_off { SWITCHED_OFF } else { "gateway.test" };
+    let host = if arm.request == Request::SwitchedOff { SWITCHED_OFF } else { "gateway.test" };
     let mut request = format!(
         "{method} {path} HTTP/1.1\r\nhost: {host}\r\n\
          user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n\
@@ -210,6 +222,13 @@ fn with_client(kind: Kind, bytes: usize) -> String {
     const CONTEXT: &str = r#""context":{"#;
     const CLIENT: &str = r#""ip":"203.0.113.9","userAgent":"Mozilla/5.0 (a browser)","#;
     event(kind, "", bytes - CLIENT.len()).replacen(CONTEXT, &[CONTEXT, CLIENT].concat(), 1)
+}
+
+/// The same where consent to what the integrations are for is denied.
+fn denied(kind: Kind, bytes: usize) -> String {
+    const GRANTED: &str = r#""marketing":true,"advertising":true"#;
+    const DENIED: &str = r#""marketing":false,"advertising":false"#;
+    event(kind, "", bytes - (DENIED.len() - GRANTED.len())).replacen(GRANTED, DENIED, 1)
 }
 
 /// Of every ten events one is a purchase, for both vendors, two are page views and one is put into the cart, each for one of

@@ -31,7 +31,7 @@ pub fn plot(results: &Results) -> String {
     let x = |value: f64| LEFT + (WIDTH - LEFT - RIGHT) * value / top;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         {STYLE}\n<text x=\"8\" y=\"20\">Envoy's processor time for one purchase, µs: median, least and most</text>\n"
+         {STYLE}\n<text x=\"8\" y=\"20\">Envoy's processor time for one purchase, as deployed, µs: median, least and most</text>\n"
     );
     let mut mark = 0.0;
     while mark <= top {

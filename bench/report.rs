@@ -3,34 +3,48 @@
 use std::process::Command;
 
 use crate::arms::{Arm, Setup};
-use crate::payloads::{PAYLOADS, Payload};
-use crate::phases::{Pace, Rates};
+use crate::payloads::Payload;
+use crate::phases::{PROCESSES, Pace, Rates};
 use crate::results::{Estimate, Measure, Results};
 use crate::subject::{MEASURED, OTHERS};
 use crate::support::envoy_binary;
 use crate::targets::module_kilobytes;
 
 /// Processor time by payload and arm.
-pub fn costs(results: &Results) -> String {
+pub fn costs(results: &Results, payloads: &[Payload]) -> String {
     let mut table =
         "| request | arm | CPU µs | min to max | of a | itself |\n|---|---|---:|---:|---:|---:|\n".to_owned();
-    for payload in PAYLOADS {
-        let measure = Measure::Cpu(payload);
-        for (at, letter) in payload.arms().iter().enumerate() {
-            let Some(value) = results.of(measure, *letter) else { continue };
+    for payload in payloads {
+        let measure = Measure::Cpu(*payload);
+        let measured = ('a'..='z').filter_map(|letter| Some((letter, results.of(measure, letter)?)));
+        for (at, (letter, value)) in measured.enumerate() {
             table += &format!(
                 "| {} | {} | {} | {} to {} | {} | ±{:.1} % |\n",
                 if at == 0 { payload.name() } else { "" },
-                Arm::of(*letter).label(),
+                Arm::of(letter).label(),
                 short(value.median),
                 short(value.least),
                 short(value.most),
-                if *letter == 'a' { "1".into() } else { ratio(results.ratio(measure, *letter, 'a')) },
+                if letter == 'a' { "1".into() } else { ratio(results.ratio(measure, letter, 'a')) },
                 100.0 * value.spread,
             );
         }
     }
     table
+}
+
+/// In a sentence, how this filter compares with its rivals.
+pub fn compared(results: &Results) -> String {
+    let purchase = Measure::Cpu(Payload::Purchase);
+    let batch = Measure::Cpu(Payload::Batch20);
+    let above = results.ratio_of_differences(purchase, ('e', 'a'), ('b', 'a'));
+    format!(
+        "One purchase: (e - a) / (b - a) {}, e / c {}, e / d {}. A batch of 20: e / d {}.\n",
+        ratio(above),
+        ratio(results.ratio(purchase, 'e', 'c')),
+        ratio(results.ratio(purchase, 'e', 'd')),
+        ratio(results.ratio(batch, 'e', 'd')),
+    )
 }
 
 /// What one purchase takes in time, and how many go through.
@@ -110,8 +124,8 @@ pub fn circumstances(pace: &Pace, rates: &Rates) -> String {
     let rates: Vec<String> =
         rates.iter().map(|(payload, rate)| format!("{} {rate:.0}", payload.name())).collect();
     format!(
-        "Envoy {version}, {} processors ({}), Linux {}, {}; Envoy on processor {MEASURED}, all else on {OTHERS}. Each arm \
-         twice in each round, {} of them. Requests a second, by payload: {}.\n",
+        "Envoy {version}, {} processors ({}), Linux {}, {}; Envoy on processor {MEASURED}, all else on {OTHERS}. Rounds: {}, \
+         each with {PROCESSES} new processes of each arm. Requests a second, by payload: {}.\n",
         std::fs::read_dir("/sys/bus/cpu/devices").map_or(0, Iterator::count),
         model.map_or("unknown", |(_, model)| model.trim()),
         file("/proc/sys/kernel/osrelease").trim(),

@@ -28,7 +28,7 @@ pub enum Measure {
     Memory(u32),
 }
 
-/// All values, by what and by whose: for each round those of that round.
+/// All values, by what and by whose: for each round those of that round, one of each process of the arm.
 #[derive(Default)]
 pub struct Results {
     values: BTreeMap<(Measure, char), Vec<Vec<f64>>>,
@@ -41,7 +41,7 @@ pub struct Estimate {
     pub median: f64,
     pub least: f64,
     pub most: f64,
-    /// As a share: how far two measurements of the same arm in the same round usually are from each other.
+    /// As a share: how far the two processes of an arm in the same round usually are from each other.
     pub spread: f64,
 }
 
@@ -72,7 +72,7 @@ impl Results {
         estimate(rounds.iter().flatten().copied().collect(), self.spread(measure, arm))
     }
 
-    /// The usual distance between an arm and itself: the median over the rounds.
+    /// The usual distance between an arm and itself, which is that between its processes: the median over the rounds.
     pub fn spread(&self, measure: Measure, arm: char) -> f64 {
         let apart = |values: &Vec<f64>| {
             let (least, most) = range(values)?;
@@ -105,12 +105,18 @@ impl Results {
         self.combined(&[(measure, over), (measure, under)], |values| values[0] / values[1], spread)
     }
 
-    /// (x - base) / (y - base). Small differences of large values are uncertain: each part's spread counts with its size.
-    pub fn ratio_above(&self, measure: Measure, base: char, over: char, under: char) -> Option<Estimate> {
-        let part = |arm| self.difference(measure, arm, base).map_or(0.0, |value| value.spread);
+    /// The difference of the first two arms over that of the last two, as in (e - a) / (b - a). Small differences of large
+    /// values are uncertain: each part's spread counts with its size.
+    pub fn ratio_of_differences(
+        &self,
+        measure: Measure,
+        over: (char, char),
+        under: (char, char),
+    ) -> Option<Estimate> {
+        let part = |(more, less)| self.difference(measure, more, less).map_or(0.0, |value| value.spread);
         self.combined(
-            &[(measure, base), (measure, over), (measure, under)],
-            |values| (values[1] - values[0]) / (values[2] - values[0]),
+            &[(measure, over.0), (measure, over.1), (measure, under.0), (measure, under.1)],
+            |values| (values[0] - values[1]) / (values[2] - values[3]),
             part(over) + part(under),
         )
     }

@@ -2,10 +2,12 @@
 //! the receiver of records.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::authority::Authority;
 use crate::receiver::Receiver;
 use crate::support::{Envoy, EnvoyOptions, TempDir, wait_until_every, yaml};
 
@@ -52,21 +54,29 @@ pub struct Sink {
     envoy: Envoy,
     ports: BTreeMap<String, u16>,
     receiver: Receiver,
+    ca: PathBuf,
     _dir: TempDir,
 }
+
+/// A vendor, by the name of its cluster in envoy.yaml, and by the host name that the cluster expects in its certificate.
+const VENDORS: [(&str, &str); 2] =
+    [("flashtalking", "servedby.flashtalking.com"), ("podsights", "collector.podsights.com")];
 
 impl Sink {
     pub fn start(processor: usize) -> Self {
         let dir = TempDir::new();
-        let listeners: Vec<Value> = [
-            ("collector", "collector", false),
-            ("flashtalking", "flashtalking", false),
-            ("podsights", "podsights", false),
-            ("slow flashtalking", "flashtalking", true),
-            ("slow podsights", "podsights", true),
-        ]
-        .map(|(name, counted_as, slow)| listener(name, counted_as, slow))
-        .into();
+        let authority = Authority::new().expect("cannot make a certificate");
+        let ca = dir.0.join("ca.pem");
+        std::fs::write(&ca, authority.pem()).expect("cannot write");
+        let mut listeners = vec![listener("collector", "collector", None, false)];
+        for (vendor, host) in VENDORS {
+            let tls = tls(&authority, host);
+            listeners.extend([
+                listener(vendor, vendor, Some(&tls), false),
+                listener(&format!("slow {vendor}"), vendor, Some(&tls), true),
+                listener(&format!("plain {vendor}"), vendor, None, false),
+            ]);
+        }
         let admin = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
         let config = json!({"admin": admin, "static_resources": {"listeners": listeners}});
         let path = dir.0.join("sink.yaml");
@@ -82,7 +92,12 @@ impl Sink {
             listeners["listener_statuses"].as_array().into_iter().flatten().filter_map(port).collect();
         let receiver = Receiver::start();
         ports.insert("records".to_owned(), receiver.port());
-        Self { envoy, ports, receiver, _dir: dir }
+        Self { envoy, ports, receiver, ca, _dir: dir }
+    }
+
+    /// The CA that signed the vendors' certificates.
+    pub fn ca(&self) -> &Path {
+        &self.ca
     }
 
     pub fn port(&self, listener: &str) -> u16 {
@@ -103,21 +118,50 @@ impl Sink {
         }
     }
 
-    /// Waits until this much has arrived, `rest` longer for what should not come, and compares.
+    /// Checks the connections that the vendors have accepted so far.
+    ///
+    /// # Errors
+    /// Where there are none, or some that did not agree on HTTP/2 in their TLS handshake.
+    pub fn vendors_speak_http2(&self) -> Result<(), String> {
+        let page = self.envoy.get("/stats?filter=downstream_cx_http").text();
+        for (vendor, _) in VENDORS {
+            let count = |version: &str| {
+                let prefix = format!("http.{vendor}.downstream_cx_{version}_total: ");
+                page.lines().find_map(|line| line.strip_prefix(&prefix)?.parse().ok()).unwrap_or(0)
+            };
+            let (first, second): (u64, u64) = (count("http1"), count("http2"));
+            if first > 0 || second == 0 {
+                return Err(format!("{vendor}: {first} connections by HTTP/1.1, {second} by HTTP/2"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until this much has arrived, and `rest` longer for what should not come.
+    pub fn wait_for(&self, expected: Counts, rest: Duration) {
+        wait_until_every(POLL, LIMIT, || self.counts().reaches(expected));
+        std::thread::sleep(rest);
+    }
+
+    /// Compares what has arrived so far.
     ///
     /// # Errors
     /// Where more or less arrived: then the work was not done, and what it cost means nothing.
-    pub fn expect(&self, expected: Counts, rest: Duration) -> Result<(), String> {
-        wait_until_every(POLL, LIMIT, || self.counts().reaches(expected));
-        std::thread::sleep(rest);
+    pub fn compare(&self, expected: Counts) -> Result<(), String> {
         let arrived = self.counts();
         if arrived == expected { Ok(()) } else { Err(format!("expected {expected:?}, arrived {arrived:?}")) }
+    }
+
+    /// [`Sink::wait_for`] and [`Sink::compare`].
+    pub fn expect(&self, expected: Counts, rest: Duration) -> Result<(), String> {
+        self.wait_for(expected, rest);
+        self.compare(expected)
     }
 }
 
 /// How Envoy is started where nothing is to be learnt from its log.
 pub fn quiet(processor: Option<usize>) -> EnvoyOptions {
-    let (name, value) = crate::arms::PIXEL_KEY;
+    let (name, value) = crate::gateway::PIXEL_KEY;
     EnvoyOptions {
         environment: vec![(name.into(), value.into())],
         concurrency: 1,
@@ -129,7 +173,24 @@ pub fn quiet(processor: Option<usize>) -> EnvoyOptions {
     }
 }
 
-fn listener(name: &str, counted_as: &str, slow: bool) -> Value {
+/// TLS as the server `host`, with HTTP/2 and HTTP/1.1 by ALPN.
+fn tls(authority: &Authority, host: &str) -> Value {
+    let (certificate, key) = authority.issue(host).expect("cannot make a certificate");
+    let chain = json!({"inline_string": certificate.pem()});
+    let private_key = json!({"inline_string": key.serialize_pem()});
+    json!({
+        "name": "tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": {
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificates": [{"certificate_chain": chain, "private_key": private_key}],
+            },
+        },
+    })
+}
+
+fn listener(name: &str, counted_as: &str, tls: Option<&Value>, slow: bool) -> Value {
     let body = r#"{"success":true}"#;
     let answer = json!({"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}});
     let hosts = json!([{"name": "all", "domains": ["*"], "routes": [answer]}]);
@@ -153,9 +214,13 @@ fn listener(name: &str, counted_as: &str, slow: bool) -> Value {
         "@type": manager, "stat_prefix": counted_as, "http_filters": filters,
         "route_config": {"name": name, "virtual_hosts": hosts},
     });
+    let mut chain = json!({"filters": [{"name": "manager", "typed_config": manager}]});
+    if let Some(tls) = tls {
+        chain["transport_socket"] = tls.clone();
+    }
     json!({
         "name": name,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
-        "filter_chains": [{"filters": [{"name": "manager", "typed_config": manager}]}],
+        "filter_chains": [chain],
     })
 }

@@ -19,7 +19,7 @@ use results::{Measure, Results, median};
 
 const CPU: Measure = Measure::Cpu(Payload::Purchase);
 
-/// Results of one round after the other: for each arm the values of that round.
+/// Results of one round after the other: for each arm the values of its processes in that round.
 fn rounds(rounds: &[&[(char, &[f64])]]) -> Results {
     let mut results = Results::default();
     for (number, arms) in rounds.iter().enumerate() {
@@ -51,7 +51,7 @@ fn an_arm_has_the_median_of_all_its_values_with_the_least_and_the_most() {
 }
 
 #[test]
-fn the_spread_is_the_usual_distance_of_an_arm_from_itself_within_a_round() {
+fn the_spread_is_the_usual_distance_of_an_arms_two_processes_within_a_round() {
     let results = rounds(&[&[('a', &[100.0, 110.0])], &[('a', &[200.0, 200.0])], &[('a', &[50.0, 100.0])]]);
     assert!(near(results.spread(CPU, 'a'), 0.1)); // of 10 %, none and 100 %
 }
@@ -79,10 +79,20 @@ fn a_ratio_nearer_to_one_than_the_worse_of_its_arms_is_to_itself_is_lost_in_nois
 #[test]
 fn the_doubts_of_small_differences_of_large_values_add_up() {
     let results = rounds(&[&[('a', &[100.0, 110.0]), ('b', &[150.0, 150.0]), ('e', &[205.0, 205.0])]]);
-    let ratio = results.ratio_above(CPU, 'a', 'e', 'b').unwrap();
+    let ratio = results.ratio_of_differences(CPU, ('e', 'a'), ('b', 'a')).unwrap();
     assert!(near(ratio.median, 100.0 / 45.0));
     // The base's doubt is a tenth of 105, in a difference of 100 and in one of 45.
     assert!(near(ratio.spread, 10.5 / 100.0 + 10.5 / 45.0));
+}
+
+#[test]
+fn a_difference_is_compared_with_one_between_two_other_arms() {
+    let values: [(char, &[f64]); 4] =
+        [('a', &[100.0, 100.0]), ('b', &[300.0, 300.0]), ('h', &[110.0, 120.0]), ('n', &[165.0, 165.0])];
+    let ratio = rounds(&[&values]).ratio_of_differences(CPU, ('n', 'h'), ('b', 'a')).unwrap();
+    assert!(near(ratio.median, 50.0 / 200.0));
+    // Only h varies: by a tenth of 115 or so, in a difference of 50.
+    assert!(near(ratio.spread, 115.0 * (120.0 / 110.0 - 1.0) / 50.0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! without them. See `stand-in --help`; docs/integration-tests.md is for those who test a gateway with it.
 #![allow(clippy::indexing_slicing)] // a tool of ours: what is indexed here was measured the line before
 
+mod authority;
 mod behaviour;
 mod certificates;
 mod changes;
@@ -30,7 +31,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::certificates::Authority;
+use crate::authority::Authority;
 use crate::control::Control;
 use crate::destination::{Destination, PerDestination};
 use crate::gateway::{Endpoint, Local};

@@ -14,8 +14,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::authority::Authority;
 use crate::behaviour::Reset;
-use crate::certificates::Authority;
+use crate::certificates;
 use crate::destination::{Destination, PerDestination};
 use crate::http1::{self, Http1};
 use crate::http2;
@@ -98,7 +99,7 @@ impl Vendors {
     pub fn new(authority: &Authority) -> Result<Self> {
         let mut configs = PerDestination::new(|_| None);
         for to in Destination::ALL {
-            *configs.of_mut(to) = to.host().map(|host| authority.server(host)).transpose()?;
+            *configs.of_mut(to) = to.host().map(|host| certificates::server(authority, host)).transpose()?;
         }
         Ok(Self(configs))
     }
