@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION SYSLOG_NG CHROMIUM CHROMEDRIVER TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm crash-test cli docs pictures stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-console image-stand-in release compat clean
+.PHONY: help setup wasm crash-test cli docs console-load pictures stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-console image-stand-in release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -85,6 +85,9 @@ check-rules: ## Check the Prometheus alert rules with promtool
 docs: setup ## Generate the JSON Schema, the tables of docs/configuration.md and the picture docs/tap.svg
 	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-cli --test documentation --test webhook --test tap_picture
 	@UPDATE_DOCS=1 scripts/cargo test --quiet --package conversion-relay-console --test api openapi
+
+console-load: setup ## Post 10,000 records a second to the console for half a minute
+	@scripts/cargo test --profile fuzz --package conversion-relay-console --test load
 
 pictures: setup ## Take the pictures of the console's pages for the documentation, in Chromium
 	@scripts/setup browser
