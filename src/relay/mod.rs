@@ -219,6 +219,10 @@ impl Relay {
     /// Does a bounded part of what is to be done: reads events, sends callouts.
     pub fn work(&mut self, host: &mut impl Host) {
         let mut now = host.now();
+        if self.waiting.queues() > 0 || self.waiting.clients() > 0 {
+            // What was delivered after the request came is no longer on its way, and has not died with another worker.
+            self.record_concluded(host);
+        }
         let until = now.saturating_add(MAX_STEP_TIME);
         for _ in 0..MAX_EVENTS_PER_STEP {
             if self.inbox.is_empty() || now > until {

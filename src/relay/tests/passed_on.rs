@@ -45,6 +45,13 @@ impl Queue {
 
     /// Pushes a body. Returns the answer if there is one at once.
     fn push_as(&mut self, key: &str, path: &str, body: &str, stream: u32) -> Option<Answered> {
+        let answered = self.receive(key, path, body, stream);
+        work(&mut self.relay, &mut self.host);
+        answered
+    }
+
+    /// Takes a body in, without reading its events yet.
+    fn receive(&mut self, key: &str, path: &str, body: &str, stream: u32) -> Option<Answered> {
         let endpoints = &self.relay.config().endpoints;
         let request = Request {
             endpoint: endpoints.find(path.as_bytes()).unwrap(),
@@ -59,9 +66,7 @@ impl Queue {
             body: body.as_bytes().to_vec(),
             lease: self.relay.budget().lease(),
         };
-        let answered = self.relay.deliver(request, stream, &mut self.host);
-        work(&mut self.relay, &mut self.host);
-        answered
+        self.relay.deliver(request, stream, &mut self.host)
     }
 
     fn push(&mut self, body: &Value) {
@@ -105,6 +110,17 @@ fn a_request_is_answered_once_all_of_its_deliveries_have_ended() {
     assert_eq!(queue.answer(), None);
     queue.settle(Answer::status(200));
     assert_eq!(queue.answer(), Some((200, None, outcomes(&["delivered", "delivered"]))));
+}
+
+#[test]
+fn what_is_delivered_between_a_requests_arrival_and_its_reading_is_a_duplicate() {
+    let mut queue = Queue::open();
+    queue.push(&purchase(1));
+    let body = purchase(1).to_string();
+    assert!(queue.receive("k_queue", "/v1/deliver", &body, STREAM).is_none());
+    queue.settle(Answer::status(200));
+    assert_eq!(queue.answer(), Some((200, None, outcomes(&["delivered", "delivered"]))));
+    assert_eq!(queue.answer(), Some((200, None, outcomes(&["duplicate", "duplicate"]))));
 }
 
 #[test]
