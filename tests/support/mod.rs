@@ -296,13 +296,24 @@ impl Gateway {
         self.envoy.signal("CONT");
     }
 
-    /// Starts another Envoy, which takes over from the one that runs, and waits until it serves. The gateway is then that other;
-    /// the one before is given back, and drains.
+    /// Starts another Envoy, which takes over from the one that runs, and waits until all new connections are its own. The gateway is
+    /// then that other; the one before is given back, and drains.
     pub fn restart_hot(&mut self) -> Envoy {
         let epoch = self.envoy_options.epoch.expect("Options::can_restart_hot");
         self.envoy_options.epoch = Some(epoch + 1);
         let next = Envoy::start(&self.dir.0, &self.stand_in.ready.envoy_yaml, &self.envoy_options);
-        std::mem::replace(&mut self.envoy, next)
+        let first = std::mem::replace(&mut self.envoy, next);
+        // Both accept connections from one socket until the first has closed its listener, which takes it a moment.
+        let mut in_a_row = 0;
+        let connections = || self.stat("http.gateway.downstream_cx_total").unwrap_or_default();
+        let taken_over = wait_until(LIMIT, || {
+            let before = connections();
+            self.get("/some/page");
+            in_a_row = if connections() > before { in_a_row + 1 } else { 0 };
+            in_a_row == 20
+        });
+        assert!(taken_over, "the first process still accepts connections");
+        first
     }
 
     /// Ends Envoy where it is, by SIGKILL: whatever it held in memory is gone.
