@@ -52,6 +52,7 @@ check: setup ## Check formatting, lints (native and WebAssembly), dependencies, 
 	@scripts/cargo fmt --all -- --check
 	@scripts/cargo clippy --workspace --all-targets -- -D warnings
 	@scripts/cargo clippy --test reliability --test bench_gateway -- -D warnings
+	@scripts/cargo clippy --package conversion-relay-console --test load -- -D warnings
 	@scripts/cargo fmt --manifest-path bench/empty-filter/Cargo.toml -- --check
 	@scripts/cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	@scripts/cargo --wasm clippy --package conversion-relay --lib -- -D warnings

@@ -7,13 +7,11 @@ mod kit;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use kit::{GATEWAY_TOKEN, VIEWER_TOKEN, environment, with_token};
+use kit::{GATEWAY_TOKEN, Program, VIEWER_TOKEN, with_token};
 use serde_json::json;
 use support::{Connection, Request, TempDir};
 
@@ -76,17 +74,8 @@ fn main() {
     let (a_second, seconds) = (number(0, 10_000), number(1, 30));
     let path = arguments.get(2).map_or("/v1/admin/intake", String::as_str).to_owned();
     let dir = TempDir::new();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_conversion-relay-console"))
-        .args(["--listen", "127.0.0.1:0", "--database"])
-        .arg(dir.0.join("console.db"))
-        .env_clear()
-        .envs(environment())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address: SocketAddr = line.trim().strip_prefix("console ready http://").unwrap().parse().unwrap();
+    let program = Program::start(&dir.0);
+    let (address, id) = (program.address, program.process.id());
 
     let begun = Instant::now();
     let until = begun + Duration::from_secs(seconds);
@@ -108,12 +97,12 @@ fn main() {
             // Beyond the limit of 100 requests a minute the answer is another one, and comes from the same server.
             connection.send(&with_token(Request::get(&path), VIEWER_TOKEN));
             looks.push(asked.elapsed());
-            peak = peak.max(usage(process.id()).1);
+            peak = peak.max(usage(id).1);
             std::thread::sleep(LOOK);
         }
     });
     let took = begun.elapsed().as_secs_f64();
-    let (cpu, _) = usage(process.id());
+    let (cpu, _) = usage(id);
     std::thread::sleep(Duration::from_secs(1));
     let counts = Connection::open(address)
         .unwrap()
@@ -135,8 +124,6 @@ fn main() {
         looks.len()
     );
     println!("processor     {:.2} of one; memory at most {} MB", cpu / took, peak >> 20);
-    _ = process.kill();
-    _ = process.wait();
     let database = std::fs::metadata(dir.0.join("console.db")).unwrap().len();
     println!("database      {} MB", database >> 20);
 }

@@ -49,7 +49,9 @@ pub fn open(options: Options, variable: &dyn Fn(&str) -> Option<String>) -> anyh
     let plugin = options.plugin.as_deref().map_or_else(Plugin::shipped, Plugin::read)?;
     let can_open = relay_key.is_some() && plugin.variables().contains(SHARED);
     let sealed_under = can_open.then_some(SHARED);
-    let others = std::env::vars()
+    // Of the system, where a variable that is none of ours may be no text.
+    let others = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with(SHARED))
         .map(|(name, value)| (name, Secret::new(value)));
     let known = relay_key.map(|key| (SHARED.to_owned(), key)).into_iter().chain(others);

@@ -6,52 +6,16 @@ mod kit;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use conversion_relay::settings::Secret;
 use conversion_relay_console::configuration::{Collection, Environment};
 use conversion_relay_console::store::Store;
-use kit::{ADMIN_TOKEN, CONSOLE_SECRET, RELAY_KEY, environment, post_letter, with_token};
+use kit::{ADMIN_TOKEN, CONSOLE_SECRET, Program, RELAY_KEY, post_letter, with_token};
 use serde_json::json;
 use support::{Connection, Request, TempDir};
-
-struct Program {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(dir: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_conversion-relay-console"))
-            .args(["--listen", "127.0.0.1:0", "--database"])
-            .arg(dir.join("console.db"))
-            .env_clear()
-            .envs(environment())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("console ready http://").unwrap().parse().unwrap();
-        Self { process, address }
-    }
-
-    fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
-}
 
 fn open(dir: &Path) -> Store {
     let environment = Environment::new([("RELAY_KEY".to_owned(), Secret::new(RELAY_KEY))]);

@@ -140,8 +140,7 @@ fn random_id(collection: Collection) -> Result<String, Rejection> {
         Collection::Integrations => "int",
         Collection::Sources => "src",
     };
-    let random = random::token().map_err(Rejection::Unreadable)?;
-    Ok(format!("{prefix}_{}", random.get(..16).unwrap_or_default()))
+    random::id(prefix).map_err(Rejection::Unreadable)
 }
 
 /// Takes an id that can stand in a URL as it is.

@@ -1,8 +1,10 @@
 //! A console within the test, and what its gateways send.
 #![allow(dead_code, reason = "each test crate uses another part of it")]
 
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -31,6 +33,43 @@ pub fn environment() -> [(&'static str, String); 3] {
     let tokens =
         format!("alice:admin:{ADMIN_TOKEN},vic:viewer:{VIEWER_TOKEN},gateways:gateway:{GATEWAY_TOKEN}");
     [("CONSOLE_TOKENS", tokens), ("CONSOLE_SECRET", CONSOLE_SECRET.into()), ("RELAY_KEY", RELAY_KEY.into())]
+}
+
+/// The console as a program of its own.
+pub struct Program {
+    pub process: Child,
+    pub address: SocketAddr,
+}
+
+impl Program {
+    /// Starts it over a database in a folder, and waits until it serves.
+    pub fn start(dir: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_conversion-relay-console"))
+            .args(["--listen", "127.0.0.1:0", "--database"])
+            .arg(dir.join("console.db"))
+            .env_clear()
+            .envs(environment())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("console ready http://").unwrap().parse().unwrap();
+        Self { process, address }
+    }
+
+    /// Ends it where it is, by SIGKILL.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
 }
 
 /// An address that nobody listens on.
