@@ -39,7 +39,7 @@ pub struct DeduplicationSettings {
 
 /// Shards of one memory. Many and small: each look-up copies one out of Envoy, and each insertion one back. With
 /// [`SHARD_BYTES`] each, a memory takes 2 MiB and knows about 160,000 ids.
-pub const SHARDS: usize = 512;
+pub const SHARDS: usize = 2048;
 
 /// How often an insertion is retried after another worker was faster. Then it is given up: a duplicate may pass, which
 /// at-least-once delivery allows.
