@@ -7,7 +7,7 @@ export ENVOY ENVOY_VERSION SYSLOG_NG CHROMIUM CHROMEDRIVER TOOLCHAIN SIMD
 # The gateway benchmark's build profile: optimised, so that the clients aren't the bottleneck, but built in seconds.
 BENCH_PROFILE := fuzz
 
-.PHONY: help setup wasm crash-test cli docs console-load pictures stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile run demo image image-console image-stand-in release compat clean
+.PHONY: help setup wasm crash-test cli docs console-load pictures stand-in console console-program test check check-rules fuzz fuzz-seeds privacy reliability soak bench size profile hostcalls run demo image image-console image-stand-in release compat clean
 .PHONY: test-compose test-image test-deploy test-release
 
 help: ## List the targets
@@ -78,6 +78,9 @@ size: setup ## Break down the size of the WebAssembly module by crate and Rust m
 
 profile: setup ## Count the instructions that a purchase takes in the pipeline, by purpose
 	@scripts/profile
+
+hostcalls: wasm ## Count the calls into Envoy that an event takes, by name (AGAINST=other.wasm: beside another module; UPDATE_DOCS=1)
+	@scripts/cargo test --quiet --test hostcalls an_event_takes -- --nocapture
 
 check-rules: ## Check the Prometheus alert rules with promtool
 	@command -v promtool >/dev/null || { echo "error: promtool is not installed (Debian: apt-get install prometheus)" >&2; exit 1; }
