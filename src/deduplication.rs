@@ -197,7 +197,7 @@ impl SeenIds {
     }
 
     fn key(&self, shard: usize) -> String {
-        format!("{}{shard}", self.prefix)
+        [&*self.prefix, itoa::Buffer::new().format(shard)].concat()
     }
 }
 

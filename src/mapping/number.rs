@@ -180,29 +180,33 @@ pub fn integer(plain: &str) -> &str {
 }
 
 /// The exact decimal sum of plain numbers, written as [`plain`] writes numbers; `None` once it leaves their range.
-pub fn sum<'a>(numbers: impl Iterator<Item = &'a str>) -> Option<String> {
-    /// A fraction is two halves of so many digits. More are no amount of anything.
-    const HALF: usize = 10;
-    const UNIT: u64 = 10_000_000_000;
-    let (mut whole, mut high, mut low) = (0_u64, 0_u64, 0_u64);
-    let mut places = 0;
-    for number in numbers {
-        let (integer, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if fraction.len() > 2 * HALF {
-            return None;
-        }
-        places = places.max(fraction.len());
-        let fraction = format!("{fraction:0<width$}", width = 2 * HALF);
-        let (first, second) = fraction.split_at_checked(HALF)?;
-        whole = whole.checked_add(integer.parse().ok()?)?;
-        high = high.checked_add(first.parse().ok()?)?;
-        low = low.checked_add(second.parse().ok()?)?;
+pub fn sum<'a>(numbers: impl Iterator<Item = &'a str> + Clone) -> Option<String> {
+    /// Of a fraction. More are no amount of anything.
+    const MOST_PLACES: usize = 20;
+    let parts = numbers.map(|number| number.split_once('.').unwrap_or((number, "")));
+    let places = parts.clone().map(|(_, fraction)| fraction.len()).max().unwrap_or_default();
+    if places > MOST_PLACES {
+        return None;
     }
-    high = high.checked_add(low / UNIT)?;
-    whole = whole.checked_add(high / UNIT)?;
-    let mut text = format!("{whole}.{:0HALF$}{:0HALF$}", high % UNIT, low % UNIT);
-    text.truncate(text.len().saturating_sub(2 * HALF).saturating_add(places));
-    plain(text.trim_end_matches('.')).map(Cow::into_owned)
+    // In units of the last place: of at most 15 digits before the point and 20 behind it, there is room for thousands.
+    let power = |exponent: usize| 10_u128.checked_pow(u32::try_from(exponent).ok()?);
+    let unit = power(places)?;
+    let mut total = 0_u128;
+    for (whole, fraction) in parts {
+        let fraction = match fraction {
+            "" => 0,
+            digits => digits.parse::<u128>().ok()?.checked_mul(power(places.checked_sub(digits.len())?)?)?,
+        };
+        let whole = u128::from(whole.parse::<u64>().ok()?).checked_mul(unit)?;
+        total = total.checked_add(whole)?.checked_add(fraction)?;
+    }
+    let whole = u64::try_from(total.checked_div(unit)?).ok()?;
+    let mut text = itoa::Buffer::new().format(whole).to_owned();
+    if places > 0 {
+        let fraction = total.checked_rem(unit)?;
+        text += &format!(".{fraction:0places$}");
+    }
+    plain(&text).map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::subject::Subject;
 use super::{suggest, value::Value};
 use crate::event::projection::{Projection, Slot, Slots};
 use crate::event::{MESSAGE_ID, USER_ID};
+use crate::identity::address;
 use crate::identity::rudderstack::unwrap_id;
 use crate::json::{Json, Kind};
 use crate::left_out::Reason;
@@ -173,7 +174,7 @@ impl Source {
             Source::ContextIp(slot) => {
                 text(subject.visitor.client.ip_policy.apply_to_text(subject.event.text(*slot)?)?)
             }
-            Source::ClientIp => text(Cow::Owned(subject.visitor.client.ip?.to_string())),
+            Source::ClientIp => text(Cow::Owned(address::written(subject.visitor.client.ip?))),
             Source::ClientUserAgent => text(Cow::Borrowed(subject.visitor.client.user_agent?)),
         }
     }

@@ -110,7 +110,10 @@ impl Transform {
                     false => Ok(Value::Text(Cow::Owned(texts.join(",")))),
                 }
             }
-            Transform::Count => Ok(Value::Number(Cow::Owned(value.into_items(refused).len().to_string()))),
+            Transform::Count => {
+                let count = value.into_items(refused).len();
+                Ok(Value::Number(Cow::Owned(itoa::Buffer::new().format(count).to_owned())))
+            }
             Transform::Sum => {
                 let mut is_whole = true;
                 let items = value.into_items(&mut |_| is_whole = false);

@@ -24,6 +24,8 @@ pub struct Orders<'l> {
     /// Unix seconds.
     now: u64,
     read: Vec<(Id, ShardSnapshot)>,
+    /// The order id that was hashed last, and its hash. The vendors mostly get the same one.
+    hashed: Option<(Box<str>, Id)>,
 }
 
 /// An order, as one integration is told of it by one of its vendor's events.
@@ -38,7 +40,7 @@ pub struct Order {
 impl<'l> Orders<'l> {
     pub fn of(memory: &'l SeenIds, source: Option<SourceIndex>, reading: &'l Reading<'_>) -> Self {
         let source = reading.config.source_id(source);
-        Self { memory, source, now: seconds(reading.opened.arrived_at), read: Vec::new() }
+        Self { memory, source, now: seconds(reading.opened.arrived_at), read: Vec::new(), hashed: None }
     }
 
     /// Returns the order that a delivery carries; `None` if it is no conversion, or carries no order id. What is compared is
@@ -55,8 +57,7 @@ impl<'l> Orders<'l> {
             return None;
         }
         let text = order_text(integration, planned, values)?;
-        let order = order_id(&text)?;
-        let id = Id::of(&[self.source.as_bytes(), order.as_bytes()]);
+        let id = self.hash(order_id(&text)?);
         let read = match self.read.iter().position(|(known, _)| known.shares_shard(id)) {
             Some(read) => read,
             None => {
@@ -65,6 +66,17 @@ impl<'l> Orders<'l> {
             }
         };
         Some(Order { read, id: id.for_event(&integration.identity, &planned.vendor_event) })
+    }
+
+    fn hash(&mut self, order: &str) -> Id {
+        match &self.hashed {
+            Some((hashed, id)) if **hashed == *order => *id,
+            _ => {
+                let id = Id::of(&[self.source.as_bytes(), order.as_bytes()]);
+                self.hashed = Some((order.into(), id));
+                id
+            }
+        }
     }
 
     /// Returns what is known of the order for the integration.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Carried, Integration};
-use crate::identity::{EmailHash, email};
+use crate::identity::{EmailHash, address, email};
 use crate::request::Request;
 use crate::seal::{self, Unopened};
 use crate::vendors::Unsealed;
@@ -66,7 +66,7 @@ impl Origin {
     /// Puts headers, address and query of the client's request in the place of the queue's.
     pub fn restore(&self, request: &mut Request) {
         request.headers = self.headers.iter().map(|(name, value)| (name.clone(), bytes_of(value))).collect();
-        request.source_address = self.ip.map(|ip| ip.to_string().into_bytes()).unwrap_or_default();
+        request.source_address = self.ip.map(|ip| address::written(ip).into_bytes()).unwrap_or_default();
         let mut query = form_urlencoded::Serializer::new(String::from("?"));
         query.extend_pairs(&self.query);
         request.path = query.finish().into_bytes();

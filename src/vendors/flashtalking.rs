@@ -16,7 +16,7 @@ use super::vendor::{
     Attempt, Callout, Content, Destination, Parcel, Shown, Vendor, forwardable, presentable, tell_unusable,
 };
 use crate::delivery::Redirects;
-use crate::identity::{Client, Cookies};
+use crate::identity::{Client, Cookies, address};
 use crate::json;
 use crate::left_out::{LeftOut, Omissions, Reason, Target};
 use crate::mapping::suggest;
@@ -353,7 +353,7 @@ impl Destination for Spotlight {
         tell_unusable(agent_header, unusable_user_agent, user_agent.is_some(), left_out);
         Parcel {
             content: query.into(),
-            forwarded_for: ip.map(|ip| ip.to_string().into()),
+            forwarded_for: ip.map(|ip| address::written(ip).into()),
             user_agent: forwardable(agent_header, user_agent, left_out),
             cookie: self.cookie_line(content.cookies, left_out),
             ..Parcel::default()
@@ -362,10 +362,15 @@ impl Destination for Spotlight {
 
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
         let Self { advertiser_id, spotlight_id, spotlight_group_id, .. } = self;
-        let path = format!(
-            "/container/{};{};{};num/?cachebuster={}{}",
-            advertiser_id.0, spotlight_id.0, spotlight_group_id.0, attempt.random, parcel.content
-        );
+        let mut path = String::with_capacity(RESERVED.saturating_add(parcel.content.len()));
+        path.push_str("/container/");
+        for id in [advertiser_id, spotlight_id, spotlight_group_id] {
+            path.push_str(itoa::Buffer::new().format(id.0));
+            path.push(';');
+        }
+        path.push_str("num/?cachebuster=");
+        path.push_str(itoa::Buffer::new().format(attempt.random));
+        path.push_str(&parcel.content);
         let headers = [
             ("x-forwarded-for", &parcel.forwarded_for),
             ("user-agent", &parcel.user_agent),

@@ -8,7 +8,7 @@ use serde_inline_default::serde_inline_default;
 use super::body::{Body, is_body_path};
 use super::vendor::{Attempt, Callout, Content, Destination, Parcel, Shown, Vendor};
 use crate::delivery::Redirects;
-use crate::identity::Client;
+use crate::identity::{Client, address};
 use crate::json;
 use crate::left_out::{Omissions, Reason};
 use crate::mapping::targets::Targets;
@@ -234,7 +234,7 @@ impl Destination for Pixel {
         let Client { ip, user_agent, unusable_ip, unusable_user_agent, .. } = visitor.client;
         body.tell_unusable("ip", unusable_ip, ip.is_some());
         if let Some(ip) = ip {
-            body.plain("ip", &ip.to_string());
+            body.plain("ip", &address::written(ip));
         }
         body.tell_unusable("user_agent", unusable_user_agent, user_agent.is_some());
         body.text("user_agent", user_agent);
@@ -245,12 +245,17 @@ impl Destination for Pixel {
     }
 
     fn callout<'a>(&'a self, parcel: &'a Parcel, attempt: &Attempt) -> Callout<'a> {
-        let key = json::written(attempt.reveal(&self.key.0));
+        let key = attempt.reveal(&self.key.0);
+        let room = key.len().saturating_add(parcel.content.len()).saturating_add(16);
+        let mut body = String::with_capacity(room);
+        body.push_str("{\"key\":");
+        json::write_string(&mut body, key);
+        body.push_str(&parcel.content);
         Callout {
             method: "POST",
             path: Cow::Borrowed("/v1/server"),
             headers: vec![("content-type", "application/json")],
-            body: Some(format!("{{\"key\":{key}{}", parcel.content)),
+            body: Some(body),
         }
     }
 }
