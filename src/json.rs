@@ -204,8 +204,8 @@ impl<'de> Visitor<'de> for Items<'_, 'de> {
     }
 }
 
-/// A key, its escapes decoded, of an object that is known to be well-formed. It is cheaper to read than a [`Json`], but
-/// serde_json does not check it for the control characters that JSON forbids.
+/// A key, its escapes decoded. It is cheaper to read than a [`Json`], but serde_json does not check it for the control characters
+/// that JSON forbids: for an object that is known to be well-formed, or see [`Key::is_plain`].
 pub struct Key<'a>(pub Cow<'a, [u8]>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -215,6 +215,11 @@ impl<'de> Deserialize<'de> for Key<'de> {
 }
 
 impl Key<'_> {
+    /// Whether the key is certain to be valid JSON: it was written without escapes and has no control characters.
+    pub fn is_plain(&self) -> bool {
+        matches!(self.0, Cow::Borrowed(key) if key.iter().all(|byte| *byte >= b' '))
+    }
+
     /// Whether the key's value is an object, decided by the text after the key. A serde visitor can only find out by requesting
     /// an object, which fails for any other value. Returns `false` for a key with escapes, whose position is not known.
     pub fn is_before_object(&self, text: &str) -> bool {

@@ -21,6 +21,8 @@ pub struct Envelope {
     pub write_key: Option<Range<usize>>,
     /// The batch's `sentAt`: when its client sent it, by the client's clock.
     pub sent_at: Option<Range<usize>>,
+    /// Whether the only item may turn out not to be JSON.
+    pub is_unverified: bool,
 }
 
 /// Why a body can't be read as events.
@@ -64,6 +66,11 @@ impl Envelope {
             Ok(()) if form == Form::Either => Ok(Self::of_one(body, body.trim_ascii())),
             Ok(()) => Err(Unreadable::Malformed),
         }
+    }
+
+    /// The envelope of a body that is one event or no JSON at all: whoever reads the event finds out.
+    pub fn unverified(body: &str) -> Self {
+        Self { is_unverified: true, ..Self::of_one(body, body.trim_ascii()) }
     }
 
     fn single(body: &str) -> Result<Self, Unreadable> {

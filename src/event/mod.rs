@@ -173,6 +173,16 @@ impl<'a> Event<'a> {
         fallback: Option<EventType>,
     ) -> Result<Self, Malformed> {
         projection.read(item, &mut slots).ok_or(Malformed::NotAnObject)?;
+        Self::of(item, fields, slots, fallback)
+    }
+
+    /// Makes an event of an item that its slots have been read from.
+    pub fn of(
+        item: Json<'a>,
+        fields: &Fields,
+        slots: Slots<'a>,
+        fallback: Option<EventType>,
+    ) -> Result<Self, Malformed> {
         let text = |slot| slots.get(slot).and_then(Json::text);
         let stated = match text(fields.event_type) {
             Some(name) if WrapperKind::of_type(&name) != WrapperKind::Foreign => {

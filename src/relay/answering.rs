@@ -71,6 +71,10 @@ impl Relay {
         }
         let waiting = opened.sender.as_ref().map(|sender| sender.request);
         let mut run = Run::new(opened, &self.config);
+        if let Err(unopened) = run.verify() {
+            waiting.into_iter().for_each(|request| self.waiting.forget(request));
+            return Some(reply(refuse(unopened, &self.config, host)));
+        }
         let is_authorized = run.is_authorized();
         let cookies = self.accept(run, host);
         match (waiting, is_authorized) {

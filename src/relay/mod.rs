@@ -39,7 +39,7 @@ use crate::request::{Budget, Request};
 pub use host::Host;
 use line::Line;
 use outbound::Outbound;
-use parsed_request::{ParsedRequest, seconds};
+use parsed_request::{ParseFailure, ParsedRequest, seconds};
 use passed_on::PostedLetter;
 use run::Run;
 use shipment::{Concluded, Memories, Shipment};
@@ -164,14 +164,22 @@ impl Relay {
             self.hand_over(request, host);
             return Vec::new();
         }
-        let signatures = &self.memories.signatures;
-        match ParsedRequest::open(request, &self.config, host.wall_clock(), signatures, None, host) {
-            Ok(opened) => self.accept(Run::new(opened, &self.config), host),
+        match self.open(request, host.wall_clock(), host) {
+            Ok(run) => self.accept(run, host),
             Err(unopened) => {
                 unopened.tell(&self.config, host);
                 Vec::new()
             }
         }
+    }
+
+    /// Opens a request that nobody waits for.
+    fn open(&self, request: Request, received_at: i64, host: &impl Host) -> Result<Run, ParseFailure> {
+        let signatures = &self.memories.signatures;
+        let opened = ParsedRequest::open(request, &self.config, received_at, signatures, None, host)?;
+        let mut run = Run::new(opened, &self.config);
+        run.verify()?;
+        Ok(run)
     }
 
     /// Works out the cookies for the answer to an opened request, and keeps it for its events to be read.
@@ -315,12 +323,15 @@ impl Relay {
         self.inbox.is_empty() && self.engine.is_idle()
     }
 
-    /// Opens the first request of the inbox, or runs its next event.
+    /// Runs the next event of the first request of the inbox, which is opened before if it isn't yet.
     #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
     fn read_one(&mut self, host: &mut impl Host) {
+        if !matches!(self.inbox.front(), Some(Work::Open(run)) if run.is_under(&self.config)) {
+            self.open_first(host);
+        }
         let run = match self.inbox.front_mut() {
             Some(Work::Open(run)) if run.is_under(&self.config) => run,
-            _ => return self.open_first(host),
+            _ => return,
         };
         let mut line = Line {
             plugin: &self.name,
@@ -344,13 +355,10 @@ impl Relay {
             None => return,
             Some(Work::Letter(posted)) => return self.replay(posted, host),
             Some(Work::Open(run)) => run.under(&self.config),
-            Some(Work::Closed { request, received_at }) => {
-                let signatures = &self.memories.signatures;
-                match ParsedRequest::open(request, &self.config, received_at, signatures, None, host) {
-                    Ok(opened) => Run::new(opened, &self.config),
-                    Err(unopened) => return unopened.tell(&self.config, host),
-                }
-            }
+            Some(Work::Closed { request, received_at }) => match self.open(request, received_at, host) {
+                Ok(run) => run,
+                Err(unopened) => return unopened.tell(&self.config, host),
+            },
         };
         self.inbox.push_front(Work::Open(run));
     }

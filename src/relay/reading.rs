@@ -9,14 +9,14 @@ use super::parsed_request::{ParsedRequest, Provenance};
 use crate::accounting::EventIgnored;
 use crate::config::{Compiled, Integration};
 use crate::consent::RequestConsent;
-use crate::event::Event;
 use crate::event::envelope::{text, text_or_number};
 use crate::event::projection::Slots;
 use crate::event::whole::WholeEvent;
+use crate::event::{Event, Malformed};
 use crate::identity::address::IpPolicy;
 use crate::identity::client::EventContext;
 use crate::identity::{Client, Cookies};
-use crate::json::Json;
+use crate::json::{Json, Kind, NotJson};
 use crate::request::Lease;
 use crate::sources::{Credentials, SourceIndex, Unauthorized};
 use crate::timestamp;
@@ -139,8 +139,30 @@ impl<'r> Reading<'r> {
         let Compiled { projection, fields, .. } = self.config;
         let item = json(&self.opened.text, item).ok_or(EventIgnored::Malformed)?;
         let slots = self.context.clone().unwrap_or_else(|| projection.empty());
-        let event = Event::read(item, projection, fields, slots, self.opened.request.endpoint.event_type)
-            .map_err(|_| EventIgnored::Malformed)?;
+        let event = Event::read(item, projection, fields, slots, self.opened.request.endpoint.event_type);
+        self.sourced(event)
+    }
+
+    /// Reads an item that may not be JSON. Fails if it isn't.
+    #[inline(never)] // V8 compiles small functions with less memory: docs/performance.md
+    fn unverified_item(&self, item: &Range<usize>) -> Result<Item<'r>, NotJson> {
+        let Compiled { projection, fields, .. } = self.config;
+        let text = self.opened.text.get(item.clone()).ok_or(NotJson)?;
+        let mut slots = projection.empty();
+        if projection.read_unverified(text, &mut slots) {
+            #[cfg(test)]
+            ITEMS_READ.set(ITEMS_READ.get().saturating_add(1));
+            let fallback = self.opened.request.endpoint.event_type;
+            return Ok(self.sourced(Event::of(Json::known(text), fields, slots, fallback)));
+        }
+        match Json::parse(text)?.kind() {
+            Kind::Object => Ok(self.item(item)),
+            _ => Err(NotJson),
+        }
+    }
+
+    fn sourced(&self, event: Result<Event<'r>, Malformed>) -> Item<'r> {
+        let event = event.map_err(|_| EventIgnored::Malformed)?;
         let source = self.source(&event).map_err(|Unauthorized| EventIgnored::Unauthorized)?;
         Ok(SourcedEvent { event, source })
     }
@@ -193,6 +215,17 @@ impl<'r> Items<'r> {
     /// No item has been read. `lease` is on nothing yet.
     pub fn new(lease: Lease) -> Self {
         Self { ahead: VecDeque::new(), lease }
+    }
+
+    /// Reads the only item of a request that was not verified when it was opened. Fails if it is no JSON.
+    pub fn verify(&mut self, reading: &Reading<'r>) -> Result<(), NotJson> {
+        if let Some(range) = reading.opened.envelope.items.first() {
+            let item = reading.unverified_item(range)?;
+            if self.lease.grow(size(&item)) {
+                self.ahead.push_back(item);
+            }
+        }
+        Ok(())
     }
 
     /// Looks at each item before any had its turn, until `look` breaks.

@@ -9,9 +9,11 @@ use super::cookies;
 use super::event_run::{self, Known};
 use super::host::Host;
 use super::line::Line;
-use super::parsed_request::ParsedRequest;
+use super::parsed_request::{ParseFailure, ParsedRequest};
 use super::reading::{Items, Reading};
+use crate::accounting::RequestIgnored;
 use crate::config::Compiled;
+use crate::json::NotJson;
 
 /// A request whose events are being run. All that a run knows is here, and between two events it rests.
 pub struct Run {
@@ -75,6 +77,17 @@ impl Run {
         Self { state: State::of(opened, config), ..self }
     }
 
+    /// Reads the event of a request that was not verified when it was opened. Fails if it is no JSON; of such a run nothing may be
+    /// asked.
+    pub fn verify(&mut self) -> Result<(), ParseFailure> {
+        self.state.with_dependent_mut(|Read { opened, .. }, UnderConfig { reading, items }| {
+            if !opened.envelope.is_unverified {
+                return Ok(());
+            }
+            items.verify(reading).map_err(|NotJson| ParseFailure::Request(RequestIgnored::Malformed))
+        })
+    }
+
     /// Whether any event of the request is of a source, or none has to be.
     pub fn is_authorized(&mut self) -> bool {
         self.state.with_dependent_mut(|Read { opened, config }, UnderConfig { reading, items }| {
@@ -100,23 +113,23 @@ impl Run {
         set.lines
     }
 
-    /// Runs the next event. False: there is none.
+    /// Runs the next event. Returns whether there is a further one.
     pub fn step(&mut self, line: &mut Line<'_>, host: &mut impl Host) -> bool {
         let Self { state, next, known } = self;
         state.with_dependent_mut(|_, UnderConfig { reading, items }| {
-            let Some(item) = items.take(*next, reading) else {
-                if let Some(sender) = &reading.opened.sender {
-                    line.waiting.was_read(sender.request);
+            if let Some(item) = items.take(*next, reading) {
+                let at = reading.opened.index(*next);
+                *next = next.saturating_add(1);
+                match item {
+                    Ok(event) => event_run::relay(&event, at, reading, known, line, host),
+                    Err(reason) => event_run::ignore(reason, None, at, reading, line, host),
                 }
-                return false;
-            };
-            let at = reading.opened.index(*next);
-            *next = next.saturating_add(1);
-            match item {
-                Ok(event) => event_run::relay(&event, at, reading, known, line, host),
-                Err(reason) => event_run::ignore(reason, None, at, reading, line, host),
             }
-            true
+            let has_more = *next < reading.opened.envelope.items.len();
+            if let (false, Some(sender)) = (has_more, &reading.opened.sender) {
+                line.waiting.was_read(sender.request);
+            }
+            has_more
         })
     }
 }
