@@ -47,8 +47,6 @@ wasm_environment() {
         TARGET_DIR=$TARGET_DIR/wasm
         export CARGO_TARGET_DIR=$TARGET_DIR
     fi
-    # V8 compiles the whole module at every start, so little is inlined or unrolled unless that makes it smaller.
-    flags+=(-Cllvm-args=-inline-threshold=75 -Cllvm-args=-unroll-threshold=0)
     # V8 has had SIMD since 2021; the processor needs SSE4.1 or NEON for it. It also makes the module smaller.
     [ "${SIMD:-yes}" = no ] || flags+=(-Ctarget-feature=+simd128)
     export CARGO_TARGET_WASM32_WASIP1_LINKER=$ROOT/scripts/wasm-ld
