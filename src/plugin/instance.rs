@@ -234,9 +234,7 @@ impl<E: Envoy> Plugin<E> {
         let config = Rc::clone(self.relay.config());
         let sent = sent.saturating_add(self.recorder.step(&config, now, &self.envoy));
         self.count_held(now);
-        if self.metrics.next_due(now).is_some_and(|due| due <= now) {
-            self.metrics.flush(&self.envoy);
-        }
+        self.metrics.flush(&self.envoy);
         (sent, now)
     }
 

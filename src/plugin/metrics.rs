@@ -1,7 +1,7 @@
 //! The counters in Envoy: defined once for each configuration, then increased by their numeric ids.
 //!
-//! Each increase is a call into Envoy, and one purchase causes ten of them. So they are summed, and flushed a tenth of a second
-//! after the first of them: all at once, so that at any time matched = delivered + dropped + dry_run + given_back + pending.
+//! Each increase is a call into Envoy, and one purchase causes ten of them. So they are summed, and flushed with the next tick
+//! or a tenth of a second later: all at once, so that at any time matched = delivered + dropped + dry_run + given_back + pending.
 
 use std::time::Duration;
 
