@@ -147,6 +147,9 @@ impl<'a> Json<'a> {
     }
 }
 
+/// What may stand around a value. A form feed may not, though it is white space elsewhere.
+pub const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// Returns the range of a part that was borrowed from `whole`.
 pub fn place(whole: &str, part: impl AsRef<[u8]>) -> Range<usize> {
     let part = part.as_ref();

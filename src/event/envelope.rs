@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::json::{Json, Kind, place};
+use crate::json::{self, Json, Kind, place};
 
 /// The items of a body and the members that apply to all of them, as ranges of the body's text, so that the items can be
 /// processed a few at a time without moving the body.
@@ -70,7 +70,7 @@ impl Envelope {
 
     /// The envelope of a body that is one event or no JSON at all: whoever reads the event finds out.
     pub fn unverified(body: &str) -> Self {
-        Self { is_unverified: true, ..Self::of_one(body, body.trim_ascii()) }
+        Self { is_unverified: true, ..Self::of_one(body, body.trim_matches(json::WHITE_SPACE)) }
     }
 
     fn single(body: &str) -> Result<Self, Unreadable> {

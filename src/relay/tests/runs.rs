@@ -2,6 +2,7 @@
 
 use super::super::reading::{HEADERS_READ, ITEMS_READ};
 use super::*;
+use crate::accounting::RequestIgnored;
 use crate::testing::Recorded;
 
 fn consenting() -> Value {
@@ -75,6 +76,41 @@ fn the_headers_of_a_batch_are_read_once_and_each_of_its_events_once_whatever_the
         assert_eq!(matched(&host), 100, "{way:?}");
         assert_eq!((HEADERS_READ.get() - before.0, ITEMS_READ.get() - before.1), (1, 100), "{way:?}");
         assert_eq!(relay.budget().used(), 0, "{way:?}");
+    }
+}
+
+#[test]
+fn a_single_event_is_read_once_and_verified_on_the_way() {
+    let event = purchase(1).to_string();
+    let inner = event.trim_end_matches('}');
+    let good = [event.clone(), format!("\n {event}\t"), event.replace("\"event\"", "\"ev\\u0065nt\"")];
+    let mut bad = ["\u{c}", "[", "{", "1", ","].map(|before| format!("{before}{event}")).to_vec();
+    bad.extend(["\u{c}", "x", "}", "]", ",{}"].map(|after| format!("{event}{after}")));
+    bad.extend([inner.to_owned(), format!("[{event}]"), event.replace("\"event\"", "\"\u{1}\":1,\"event\"")]);
+    bad.extend(["", " ", "null", "\"text\"", "7"].map(str::to_owned));
+    bad.push(event.replace("\"type\"", "\"a\":01,\"type\""));
+    bad.push(event.replace("\"type\"", "\"\\u00\":1,\"type\""));
+    let bodies = good.iter().map(|body| (body, 1)).chain(bad.iter().map(|body| (body, 0)));
+    for ((body, events), way) in bodies.flat_map(|body| Way::ALL.map(|way| (body, way))) {
+        let mut host = host();
+        let mut configuration = roomy();
+        configuration.as_object_mut().unwrap().remove("sources");
+        let mut relay = relay(&configuration, &mut host);
+        let before = ITEMS_READ.get();
+        let request = request(&relay, "/v1/track", &[], body);
+        match (way, events) {
+            (Way::Answered, 0) => {
+                let refused = Answered::Reply { reply: Reply::Malformed, cookies: Vec::new() };
+                assert_eq!(relay.answer(request, 1, &mut host), Some(refused), "{body}");
+            }
+            _ => way.give(request, &mut relay, &mut host),
+        }
+        work(&mut relay, &mut host);
+        assert_eq!(matched(&host), events, "{way:?} {body}");
+        assert_eq!(ITEMS_READ.get() - before, events, "{way:?} {body}");
+        let malformed = Recorded::RequestIgnored(RequestIgnored::Malformed);
+        assert_eq!(host.record().contains(&malformed), events == 0, "{way:?} {body}");
+        assert_eq!(relay.budget().used(), 0, "{way:?} {body}");
     }
 }
 
