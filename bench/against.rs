@@ -18,11 +18,20 @@ const RATES: [(Payload, f64); 3] =
 
 /// Gives a table of both.
 pub fn compare(other: &Path, pace: Pace) -> Result<String, String> {
+    choose(other)?;
+    run(pace).map(|results| table(&results))
+}
+
+/// Makes a file the other module.
+///
+/// # Errors
+/// Where there is none.
+pub fn choose(other: &Path) -> Result<(), String> {
     if !other.is_file() {
         return Err(format!("--against needs another module, and {other:?} is no file"));
     }
     OTHER_MODULE.set(std::path::absolute(other).expect("a file has a path")).expect("set once");
-    run(pace).map(|results| table(&results))
+    Ok(())
 }
 
 fn run(pace: Pace) -> Result<Results, String> {

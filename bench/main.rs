@@ -4,7 +4,8 @@
 //!     make bench ARGS=--quick   a smoke run of two minutes; writes nothing
 //!     make bench ARGS=--acknowledged   only the acknowledged route beside `reply: local`; writes its part of docs/performance.md
 //!     make bench ARGS=--records   only a purchase with records beside one without; writes its part of docs/performance.md
-//!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing
+//!     make bench ARGS=--places   only where the processor time is spent, by perf; writes its part of docs/performance.md
+//!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing. After --places the same by perf
 //!
 //! Ends with 1 where the work that was to be measured was not done. A target missed is a result, not an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -18,8 +19,10 @@ mod checks;
 mod gateway;
 mod limits;
 mod load;
+mod looks;
 mod payloads;
 mod phases;
+mod places;
 mod plot;
 mod progress;
 mod receiver;
@@ -54,10 +57,16 @@ fn main() -> ExitCode {
     let ran = prepare().and_then(|()| match against {
         Some(at) => {
             let other = arguments.get(at + 1).map(String::as_str).unwrap_or_default();
-            against::compare(Path::new(other), pace(Pace::apart))
+            let other = Path::new(other);
+            if has("--places") {
+                places::beside(other, pace(Pace::full))
+            } else {
+                against::compare(other, pace(Pace::apart))
+            }
         }
         None if has("--acknowledged") => acknowledged::alone(pace(Pace::apart), !quick),
         None if has("--records") => records::alone(pace(Pace::apart), !quick),
+        None if has("--places") => places::alone(pace(Pace::full), !quick),
         None => beside_rivals(pace(Pace::full), !quick),
     });
     match ran {

@@ -182,6 +182,12 @@ impl<'r> Round<'r> {
             .try_for_each(|payload| self.costs_of(*payload, payload.arms(), rates[payload], results, say))
     }
 
+    /// How many requests each process gets in a slice.
+    pub fn requests(&self, payload: Payload, rate: f64) -> usize {
+        let least = if payload.events() >= 500 { 1 } else { 5 };
+        ((rate * self.pace.slice * payload.share_of_slice()) as usize).max(least)
+    }
+
     /// Processor time for one payload and some arms, each process by itself; with a purchase its latencies too.
     pub fn costs_of(
         &self,
@@ -191,8 +197,7 @@ impl<'r> Round<'r> {
         results: &mut Results,
         say: &dyn Fn(&str),
     ) -> Result<(), String> {
-        let least = if payload.events() >= 500 { 1 } else { 5 };
-        let count = ((rate * self.pace.slice * payload.share_of_slice()) as usize).max(least);
+        let count = self.requests(payload, rate);
         let slices = self.pace.slices;
         say(&format!(
             "{}: {PROCESSES} x {slices} x {count} requests at {rate:.0}/s through each of {} arms",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::looks::Place;
 use crate::payloads::Payload;
 
 /// What a number is about.
@@ -9,6 +10,8 @@ use crate::payloads::Payload;
 pub enum Measure {
     /// Envoy's processor time, in microseconds a request.
     Cpu(Payload),
+    /// That part of it, by perf.
+    Spent(Payload, Place),
     /// Latency of the tracked request, in microseconds.
     Median(Payload),
     Percentile99(Payload),

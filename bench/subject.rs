@@ -72,6 +72,10 @@ impl Subject {
         self.envoy.listener
     }
 
+    pub fn pid(&self) -> u32 {
+        self.envoy.pid()
+    }
+
     /// Processor time of all its threads so far, user and system: Linux keeps it in nanoseconds, and /proc/PID/stat
     /// only shows ticks of ten milliseconds.
     pub fn cpu(&self) -> Duration {

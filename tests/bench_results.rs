@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../bench/looks.rs"]
+mod looks;
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../bench/results.rs"]
 mod results;
@@ -14,6 +16,7 @@ mod payloads {
     }
 }
 
+use looks::Place;
 use payloads::Payload;
 use results::{Measure, Results, median};
 
@@ -100,4 +103,16 @@ fn a_round_that_lacks_one_of_the_arms_counts_for_no_ratio() {
     let results = rounds(&[&[('a', &[100.0]), ('e', &[300.0])], &[('e', &[100.0])]]);
     assert!(near(results.ratio(CPU, 'e', 'a').unwrap().median, 3.0));
     assert!(results.ratio(CPU, 'e', 'b').is_none());
+}
+
+#[test]
+fn time_is_spent_where_the_innermost_frame_is_and_a_call_of_a_module_is_told_from_envoy_itself() {
+    let looks = looks::count(
+        "  7 \n\t 1f (/tmp/perf-7.map)\n\t 2f (/usr/bin/envoy)\n\n  7 \n\t 3f ([JIT] tid 7)\n\n\
+         \u{20} 7 \n\t ff ([kernel.kallsyms])\n\t 4f (/usr/bin/envoy)\n\t 1f (/tmp/perf-7.map)\n\t 2f (/usr/bin/envoy)\n\n\
+         \u{20} 8 \n\t ff ([kernel.kallsyms])\n\t 4f (/usr/bin/envoy)\n\n  8 \n\t 4f (/usr/bin/envoy)\n\n  8 \n\n",
+    );
+    let expected =
+        [((7, Place::Module), 2), ((7, Place::Calls), 1), ((8, Place::Envoy), 2), ((8, Place::Kernel), 1)];
+    assert_eq!(looks.into_iter().collect::<Vec<_>>(), expected);
 }
