@@ -6,11 +6,12 @@ use std::convert::Infallible;
 
 use conversion_relay::config::Compiled;
 use conversion_relay::sealed::{SealingKeys, place};
-use conversion_relay::settings::{Invalid, MASK, Secret};
+use conversion_relay::settings::{MASK, Secret};
 use serde_json::Value;
 
 use super::document::Document;
-use super::texts::{below, for_each_text};
+use super::refusal::Refusal;
+use super::texts::for_each_text;
 
 /// The secrets of a configuration by place.
 pub type SecretsByPlace = BTreeMap<String, Secret>;
@@ -21,33 +22,6 @@ pub struct Judged {
     pub document: Document,
     /// The secrets that were written out, by place.
     pub secrets: SecretsByPlace,
-}
-
-/// Why a configuration is not kept.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {problem}")]
-pub struct Refusal {
-    /// Where in the whole configuration, such as `integrations[1].config.key`.
-    pub path: String,
-    /// What is wrong, and how to mend it. It shows no secret.
-    pub problem: String,
-}
-
-impl Refusal {
-    /// Returns a refusal.
-    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into() }
-    }
-}
-
-impl From<Invalid> for Refusal {
-    /// What is missing has a path, too, so that a form can show the message at its field.
-    fn from(invalid: Invalid) -> Self {
-        let Invalid { path, problem } = invalid;
-        let missing = problem.strip_suffix(" is missing: it is required").filter(|key| !key.contains(' '));
-        let path = missing.map_or_else(|| path.clone(), |key| below(&path, key));
-        Self { path, problem }
-    }
 }
 
 /// What the gateways' environment holds, as far as the console knows it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::candidate::Refusal;
+use super::refusal::Refusal;
 
 /// The lists of a configuration whose objects have a resource of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 
 mod candidate;
 mod document;
+mod refusal;
 mod texts;
 
-pub use candidate::{Environment, Judged, Refusal, SecretsByPlace, for_gateways, judge};
+pub use candidate::{Environment, Judged, SecretsByPlace, for_gateways, judge};
 pub use document::{Collection, Document};
+pub use refusal::Refusal;
 pub use texts::{below, for_each_text};
