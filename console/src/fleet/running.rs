@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::{file, letters, records, replay};
 use crate::console::{Console, Shared};
+use crate::store::Store;
 
 /// How often it is written who was seen.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
@@ -73,7 +74,7 @@ async fn save(console: Shared) {
 }
 
 async fn save_once(console: &Shared) {
-    if let Err(error) = console.with_store(|store| store.roster().save(store)).await {
+    if let Err(error) = console.with_store(Store::save_roster).await {
         eprintln!("error: it can't be kept which gateways were seen: {error}");
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Rejection, Store};
+use super::Rejection;
 use crate::text::bounded;
 
 /// How many gateways are remembered. Beyond it the one that was not seen for longest is forgotten.
@@ -206,7 +206,7 @@ impl Roster {
     }
 
     /// Writes what has changed since the last time.
-    pub fn save(&self, store: &Store) -> Result<(), Rejection> {
+    pub(super) fn save(&self, writer: &mut Connection) -> Result<(), Rejection> {
         let (rows, forgotten) = {
             let mut inner = self.lock();
             let dirty = inner.seen.iter_mut().filter(|(_, entry)| entry.is_dirty);
@@ -222,7 +222,6 @@ impl Roster {
         if rows.is_empty() && forgotten.is_empty() {
             return Ok(());
         }
-        let mut writer = store.writer();
         let transaction = writer.transaction()?;
         for (name, via) in forgotten {
             transaction
@@ -238,6 +237,30 @@ impl Roster {
                 .execute(params![name, via.name(), cluster, software, version, first_seen, last_seen])?;
         }
         Ok(transaction.commit()?)
+    }
+
+    /// Returns the gateways that were seen, by their names, as they are at this time (milliseconds of Unix time), while this revision is
+    /// in force.
+    pub(super) fn seen(&self, revision: u64, now: i64) -> Vec<GatewaySeen> {
+        let inner = self.lock();
+        // Right after a change nobody can have it, and the roster may not know its version yet.
+        let wanted = if revision_of(&inner.wanted) == Some(revision) { inner.wanted.as_str() } else { "-" };
+        let seen = inner.seen.iter().map(|((name, via), entry)| GatewaySeen {
+            name: name.clone(),
+            via: *via,
+            cluster: entry.cluster.clone(),
+            software: entry.software.clone(),
+            version: entry.version.clone(),
+            revision: revision_of(&entry.version),
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            state: entry.state(wanted, now),
+            error: entry.error.clone(),
+        });
+        let mut seen: Vec<_> = seen.collect();
+        drop(inner);
+        seen.sort_by(|a, b| (&a.name, a.via.name()).cmp(&(&b.name, b.via.name())));
+        seen
     }
 }
 
@@ -263,37 +286,6 @@ fn set(text: &mut String, to: &str) {
 /// Returns the number of the revision that a version of the configuration begins with.
 pub fn revision_of(version: &str) -> Option<u64> {
     version.split_once('-')?.0.parse().ok()
-}
-
-impl Store {
-    /// Returns the gateways that were seen, by their names, as they are at this time (milliseconds of Unix time).
-    pub fn gateways(&self, now: i64) -> Vec<GatewaySeen> {
-        let revision = self.current().revision;
-        let inner = self.roster.lock();
-        // Right after a change nobody can have it, and the roster may not know its version yet.
-        let wanted = if revision_of(&inner.wanted) == Some(revision) { inner.wanted.as_str() } else { "-" };
-        let seen = inner.seen.iter().map(|((name, via), entry)| GatewaySeen {
-            name: name.clone(),
-            via: *via,
-            cluster: entry.cluster.clone(),
-            software: entry.software.clone(),
-            version: entry.version.clone(),
-            revision: revision_of(&entry.version),
-            first_seen: entry.first_seen,
-            last_seen: entry.last_seen,
-            state: entry.state(wanted, now),
-            error: entry.error.clone(),
-        });
-        let mut seen: Vec<_> = seen.collect();
-        drop(inner);
-        seen.sort_by(|a, b| (&a.name, a.via.name()).cmp(&(&b.name, b.via.name())));
-        seen
-    }
-
-    /// Returns the gateways that were seen.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
 }
 
 #[cfg(test)]

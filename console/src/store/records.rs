@@ -3,12 +3,11 @@
 //! The oldest go first, by age, number and size. The room that they leave in the file is used again, so the file stays as large as it
 //! was when it held most.
 
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use conversion_relay::accounting::DropReason;
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -299,22 +298,6 @@ pub(super) struct Oldest {
     pub last: i64,
     /// How large they are together, in bytes.
     pub bytes: i64,
-}
-
-/// How large all records and all letters are, in bytes.
-pub(super) struct Sizes {
-    pub records: AtomicI64,
-    pub letters: AtomicI64,
-}
-
-impl Sizes {
-    pub fn load(connection: &Connection) -> Result<Self, Rejection> {
-        let sum = |table| {
-            let sql = format!("SELECT coalesce(sum(bytes), 0) FROM {table}");
-            connection.query_row(&sql, [], |row| row.get(0)).map(AtomicI64::new)
-        };
-        Ok(Self { records: sum("record")?, letters: sum("dead_letter")? })
-    }
 }
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<Result<StoredRecord, Rejection>> {

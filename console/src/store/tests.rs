@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use conversion_relay::settings::Secret;
 use serde_json::{Value, json};
 
 use super::*;
