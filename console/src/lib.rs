@@ -18,3 +18,4 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod text;
+pub mod web;

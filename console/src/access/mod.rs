@@ -1,11 +1,9 @@
 //! Who may do what: tokens with names and roles, and how many requests a minute each may make.
 
-mod extract;
 mod limits;
 mod sessions;
 mod tokens;
 
-pub use extract::{Admin, Gateway, Reader, caller};
 pub use limits::Limits;
 pub use sessions::{LINK_TIME, SESSION_TIME, Session, Sessions};
 pub use tokens::{Caller, InvalidTokens, Role, Tokens};

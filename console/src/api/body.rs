@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::ApiError;
 use crate::console::Shared;
-use crate::fleet::Posted;
 use crate::text::bounded;
+use crate::web::{ApiError, Posted};
 
 /// A body that is a JSON object.
 pub struct Object(pub Map<String, Value>);

@@ -3,9 +3,8 @@
 use axum::Json;
 
 use super::paging::{Asked, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::Reader;
 use crate::manage::{CatalogEntry, catalog};
+use crate::web::{ApiError, ErrorBody, Reader};
 
 /// Lists the vendors, with what their integrations need to know.
 #[utoipa::path(

@@ -13,11 +13,10 @@ use tokio_stream::{Stream, StreamExt};
 use utoipa::IntoParams;
 
 use super::paging::{Asked, Named, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::Reader;
 use crate::console::Shared;
 use crate::fleet::{Live, follow};
 use crate::store::{RecordQuery, StoredRecord};
+use crate::web::{ApiError, ErrorBody, Reader};
 
 /// How many streams there may be at once.
 const MOST_STREAMS: usize = 100;

@@ -4,12 +4,11 @@ use axum::Json;
 use axum::extract::State;
 
 use super::paging::{Asked, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::Reader;
 use crate::clock;
 use crate::console::Shared;
 use crate::fleet::IntakeCounts;
 use crate::store::GatewaySeen;
+use crate::web::{ApiError, ErrorBody, Reader};
 
 /// Lists the gateways that have asked for the configuration, by their names.
 #[utoipa::path(

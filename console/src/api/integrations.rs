@@ -12,11 +12,10 @@ use super::body::{Object, Typed};
 use super::objects;
 use super::openapi::Integration;
 use super::paging::{Asked, Named, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::{Admin, Reader};
 use crate::configuration::Collection::Integrations;
 use crate::console::Shared;
 use crate::manage;
+use crate::web::{Admin, ApiError, ErrorBody, Reader};
 
 /// Lists the integrations in the order of the configuration.
 #[utoipa::path(

@@ -8,11 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::Typed;
 use super::paging::{Asked, Named, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::{Admin, Reader};
 use crate::console::Shared;
 use crate::fleet::replay;
 use crate::store::{LetterQuery, Outcome, StoredLetter};
+use crate::web::{Admin, ApiError, ErrorBody, Reader};
 
 /// Which letters are asked for. What is absent is not asked.
 #[derive(Deserialize, IntoParams, ToSchema)]

@@ -2,7 +2,6 @@
 
 mod body;
 mod catalog;
-mod error;
 mod events;
 mod gateways;
 mod integrations;
@@ -28,9 +27,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access;
 use crate::console::Shared;
-pub use error::{ApiError, ErrorBody};
+use crate::web::{self, ApiError};
 
 /// Returns the routes of the API.
 pub fn router(console: &Shared) -> Router<Shared> {
@@ -90,7 +88,7 @@ async fn within_limits(
     next: Next,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let caller = access::caller(&parts, &console)?;
+    let caller = web::caller(&parts, &console)?;
     console.limits.take(caller.index).map_err(ApiError::rate_limited)?;
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

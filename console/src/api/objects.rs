@@ -5,12 +5,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use super::body;
 use super::paging::{Page, Paging};
-use super::{ApiError, body};
 use crate::access::Caller;
 use crate::configuration::Collection;
 use crate::console::Shared;
 use crate::manage::{self, Stored};
+use crate::web::ApiError;
 
 /// Returns the `If-Match` of a request. Several lines of it are one list.
 pub fn if_match(headers: &HeaderMap) -> Option<String> {

@@ -6,7 +6,7 @@ use utoipa::openapi::OpenApi as Described;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::ErrorBody;
+use crate::web::ErrorBody;
 
 /// The head of the document.
 #[derive(OpenApi)]

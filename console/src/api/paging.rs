@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::ApiError;
 use crate::console::Shared;
+use crate::web::ApiError;
 
 /// How many items a page has, unless one asks for another number.
 const USUAL: usize = 50;

@@ -12,10 +12,9 @@ use utoipa::ToSchema;
 use super::body::Typed;
 use super::openapi::Integration;
 use super::paging::Named;
-use super::{ApiError, ErrorBody};
-use crate::access::Reader;
 use crate::console::Shared;
 use crate::manage::{self, Preview, PreviewRequest, Subject};
+use crate::web::{ApiError, ErrorBody, Reader};
 
 /// The longest body of a preview, in bytes.
 pub const MAX_BODY: usize = 256 << 10;

@@ -11,12 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::Typed;
 use super::paging::{Asked, Named, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::{Admin, Reader};
 use crate::clock;
 use crate::console::Shared;
 use crate::manage::{self, Difference};
 use crate::store::{Revision, RevisionFacts};
+use crate::web::{Admin, ApiError, ErrorBody, Reader};
 
 /// A change of the configuration. It never changes.
 #[derive(Serialize, ToSchema)]

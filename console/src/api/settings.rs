@@ -7,10 +7,9 @@ use axum::response::Response;
 use super::body::Object;
 use super::objects;
 use super::openapi::Settings;
-use super::{ApiError, ErrorBody};
-use crate::access::{Admin, Reader};
 use crate::console::Shared;
 use crate::manage;
+use crate::web::{Admin, ApiError, ErrorBody, Reader};
 
 /// Returns the settings.
 #[utoipa::path(

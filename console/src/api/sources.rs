@@ -10,10 +10,9 @@ use super::body::Object;
 use super::objects;
 use super::openapi::Source;
 use super::paging::{Asked, Named, Page, Paging};
-use super::{ApiError, ErrorBody};
-use crate::access::{Admin, Reader};
 use crate::configuration::Collection::Sources;
 use crate::console::Shared;
+use crate::web::{Admin, ApiError, ErrorBody, Reader};
 
 /// Lists the sources in the order of the configuration.
 #[utoipa::path(

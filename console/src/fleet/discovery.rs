@@ -8,12 +8,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::posted::Posted;
-use crate::access::Gateway;
-use crate::api::ApiError;
 use crate::clock;
 use crate::console::Shared;
 use crate::store::{Sighting, Via};
+use crate::web::{ApiError, Gateway, Posted};
 
 /// A DiscoveryRequest, as far as it is read. All but its extensions is optional in what Envoy sends, and it names its fields in one
 /// of the two ways of protobuf's JSON.

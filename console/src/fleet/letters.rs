@@ -12,14 +12,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
-use super::posted::Posted;
 use super::queue::Queue;
-use crate::access::Gateway;
-use crate::api::ApiError;
 use crate::clock;
 use crate::console::{Console, Shared};
 use crate::store::{LetterFacts, NewLetter, Rejection};
 use crate::text::{MAX_TEXT, bounded};
+use crate::web::{ApiError, Gateway, Posted};
 
 /// The longest letter, in bytes.
 pub const MAX_LETTER: usize = 256 << 10;

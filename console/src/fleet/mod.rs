@@ -5,7 +5,6 @@ mod file;
 mod letters;
 mod live;
 mod plugin;
-mod posted;
 mod pull;
 mod queue;
 mod records;
@@ -26,7 +25,6 @@ use crate::store::{Current, Store};
 pub use letters::LetterCounts;
 pub use live::{Live, follow};
 pub use plugin::{Plugin, Served};
-pub use posted::Posted;
 pub use records::RecordCounts;
 pub use running::{Running, start};
 

@@ -5,10 +5,10 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::discovery::json;
-use crate::access::Gateway;
 use crate::clock;
 use crate::console::Shared;
 use crate::store::{Sighting, Via};
+use crate::web::Gateway;
 
 /// The header with the gateway's name.
 const GATEWAY: HeaderName = HeaderName::from_static("x-gateway");

@@ -13,13 +13,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::posted::Posted;
 use super::queue::Queue;
-use crate::access::Gateway;
-use crate::api::ApiError;
 use crate::clock;
 use crate::console::{Console, Shared};
 use crate::store::{NewRecord, RecordFacts, StoredRecord};
+use crate::web::{ApiError, Gateway, Posted};
 
 /// The longest record, in bytes.
 const MAX_LINE: usize = 32 << 10;

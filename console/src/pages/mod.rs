@@ -30,8 +30,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 
-use crate::api::ApiError;
 use crate::console::Shared;
+use crate::web::ApiError;
 pub use error::PageError;
 
 /// Nothing but what this server serves, and no script or style within a page.

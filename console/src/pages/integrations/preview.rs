@@ -53,7 +53,7 @@ pub async fn of(
         Ok(preview) => shown(&preview, hints.collect()),
         Err(Rejection::Refused(refusal)) => not_yet(&in_words(entry, &refusal)),
         Err(other) => {
-            let told = crate::api::ApiError::from(other);
+            let told = crate::web::ApiError::from(other);
             not_yet(&told.message)
         }
     }

@@ -1,4 +1,4 @@
-//! Errors of the API: `{"error":{"code":"...","message":"..."}}`, as Signal's Management API has them.
+//! Errors, as Signal's Management API has them: `{"error":{"code":"...","message":"..."}}`.
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::tokens::{Caller, Role};
-use crate::api::ApiError;
+use super::ApiError;
+use crate::access::{Caller, Role};
 use crate::console::Shared;
 
 /// A caller that may change things.

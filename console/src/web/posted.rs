@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 
-use crate::api::ApiError;
+use super::ApiError;
 use crate::console::Shared;
 
 /// How long a body may take to come.
