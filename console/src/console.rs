@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::access::{Limits, Sessions, Tokens};
-use crate::fleet::Fleet;
+use crate::fleet::{Feed, Fleet};
 use crate::options::Options;
-use crate::store::{Rejection, Store, StoredRecord};
+use crate::store::{Rejection, Store};
 
 /// How many records a reader of [`Console::live`] may be behind before it loses the oldest.
 const LIVE: usize = 1024;
@@ -30,7 +30,7 @@ pub struct Console {
     /// What goes to the gateways, and what comes from them.
     pub fleet: Fleet,
     /// The records as they come. A reader that is too slow loses the oldest, and is told how many.
-    pub live: broadcast::Sender<Arc<StoredRecord>>,
+    pub live: Feed,
 }
 
 impl Console {

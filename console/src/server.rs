@@ -12,11 +12,10 @@ use serde_json::Value;
 use crate::access::{Role, Tokens};
 use crate::configuration::{Collection, Document, Environment};
 use crate::console::{Console, Shared};
-use crate::fleet::replay::Sender;
-use crate::fleet::{Fleet, Plugin};
+use crate::fleet::{Fleet, Plugin, Sender};
 use crate::options::Options;
 use crate::store::Store;
-use crate::{api, fleet, pages, random};
+use crate::{api, gateways, pages, random, running};
 
 /// The longest body of a request, in bytes. Envoy's polls have some 77 KB, batches of records 256 KB.
 const MAX_BODY: usize = 1 << 20;
@@ -28,7 +27,7 @@ const SHARED: &str = "RELAY_KEY";
 pub fn app(console: Shared) -> Router {
     let machines = api::router(&console)
         .route("/health", axum::routing::get(|| async { "OK\n" }))
-        .merge(fleet::router())
+        .merge(gateways::router())
         .method_not_allowed_fallback(api::not_allowed)
         .layer(middleware::from_fn(api::uncached));
     Router::new()
@@ -108,7 +107,7 @@ pub async fn run(console: Shared, ready: impl FnOnce(std::net::SocketAddr)) -> a
         Some((certificate, key)) => Some(tls(certificate, key).await?),
         None => None,
     };
-    let running = fleet::start(&console)?;
+    let running = running::start(&console)?;
     ready(listener.local_addr()?);
     let served = serve(listener, tls, handle, app(console)).await;
     running.stop().await;

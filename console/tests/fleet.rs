@@ -7,8 +7,8 @@ mod kit;
 mod support;
 
 use conversion_relay_console::configuration::Collection;
-use conversion_relay_console::fleet::replay;
 use conversion_relay_console::options::Options;
+use conversion_relay_console::replay;
 use conversion_relay_console::store::{LetterQuery, Outcome, StoredLetter};
 use kit::{LIMIT, RELAY_KEY, Running, discovering, envoy, plugin};
 use serde_json::{Value, json};

@@ -112,7 +112,7 @@ fn records_are_kept_counted_and_shown_as_they_come() {
     let console = start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let query = RecordQuery { order: Some("B".into()), ..RecordQuery::default() };
-    let mut live = Box::pin(follow(&console.console, query));
+    let mut live = Box::pin(follow(&console.console.live, query));
     let body = [record("A").as_str(), "no record\n", &record("B")].concat();
     assert_eq!(console.send(&records(&body)).json()["taken"], 2);
     assert_eq!(console.wait_for_records("A", 1)[0].record["outcome"], "delivered");
@@ -127,7 +127,7 @@ fn records_are_kept_counted_and_shown_as_they_come() {
 fn a_reader_that_is_too_slow_loses_the_oldest_and_is_told_how_many() {
     let console = start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut live = Box::pin(follow(&console.console, RecordQuery::default()));
+    let mut live = Box::pin(follow(&console.console.live, RecordQuery::default()));
     let count = 3_000;
     for _ in 0..3 {
         assert_eq!(console.send(&records(&record("A").repeat(count / 3))).status, 200);

@@ -11,8 +11,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
 use conversion_relay_console::configuration::Collection;
-use conversion_relay_console::fleet::replay;
+use conversion_relay_console::fleet::Sender;
 use conversion_relay_console::options::Options;
+use conversion_relay_console::replay;
 use conversion_relay_console::store::{LetterQuery, Outcome, Rejection, Replay, StoredLetter};
 use kit::{Running, post_letter};
 use serde_json::{Value, json};
@@ -181,7 +182,7 @@ fn only_an_http_url_with_a_host_and_without_credentials_is_taken() {
     for url in
         ["ftp://gateway/v1/deliver", "/v1/deliver", "gateway:10000", "http://user:pass@gateway/", "http://"]
     {
-        assert!(replay::Sender::new(url).is_err(), "{url}");
+        assert!(Sender::new(url).is_err(), "{url}");
     }
-    assert!(replay::Sender::new("https://gateway.internal/v1/deliver").is_ok());
+    assert!(Sender::new("https://gateway.internal/v1/deliver").is_ok());
 }

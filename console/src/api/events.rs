@@ -106,7 +106,7 @@ pub async fn stream(
         let wait = Some(Duration::from_secs(10));
         ApiError { retry_after: wait, ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", message) }
     })?;
-    let events = follow(&console, filter.into()).map(move |live| {
+    let events = follow(&console.live, filter.into()).map(move |live| {
         _ = &permit; // until the stream ends
         Ok(match live {
             Live::Record(record) => written(&record),

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::Typed;
 use super::paging::{Asked, Named, Page, Paging};
 use crate::console::Shared;
-use crate::fleet::replay;
+use crate::replay;
 use crate::store::{LetterQuery, Outcome, StoredLetter};
 use crate::web::{Admin, ApiError, ErrorBody, Reader};
 

@@ -1,12 +1,11 @@
-//! Dead letters come in. Each is on the disk before it is answered; those that come together share one write.
+//! Dead letters that came in wait here until one thread writes them. Each is on the disk before it is answered; those that come
+//! together share one write.
 
 use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::StatusCode;
 use conversion_relay::event::cloud_events::LOST;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -14,10 +13,9 @@ use utoipa::ToSchema;
 
 use super::queue::Queue;
 use crate::clock;
-use crate::console::{Console, Shared};
-use crate::store::{LetterFacts, NewLetter, Rejection};
+use crate::options::Options;
+use crate::store::{LetterFacts, NewLetter, Rejection, Store};
 use crate::text::{MAX_TEXT, bounded};
-use crate::web::{ApiError, Gateway, Posted};
 
 /// The longest letter, in bytes.
 pub const MAX_LETTER: usize = 256 << 10;
@@ -64,6 +62,17 @@ pub struct LetterCounts {
     pub dropped: u64,
 }
 
+/// Why a letter is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotKept {
+    /// It is no dead letter. What it lacks.
+    Malformed(String),
+    /// Letters come faster than they are written.
+    QueueFull,
+    /// It could not be written. The console's log says why.
+    Failed,
+}
+
 impl Intake {
     /// Returns an intake that holds nothing yet.
     pub fn new() -> Self {
@@ -90,6 +99,67 @@ impl Intake {
             too_old: self.too_old.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
         }
+    }
+
+    /// Keeps a letter. Once this returns `Ok`, it is on the disk.
+    pub async fn keep(&self, body: &[u8]) -> Result<(), NotKept> {
+        let letter = read(body).map_err(|problem| {
+            self.malformed.fetch_add(1, Relaxed);
+            NotKept::Malformed(problem)
+        })?;
+        let (written, is_written) = oneshot::channel();
+        let bytes = letter.text.len();
+        if self.queue.push(Waiting { letter, written }, bytes).is_err() {
+            self.queue_full.fetch_add(1, Relaxed);
+            return Err(NotKept::QueueFull);
+        }
+        match is_written.await {
+            Ok(true) => Ok(()),
+            _ => Err(NotKept::Failed),
+        }
+    }
+
+    /// Writes what comes, until no more does.
+    pub fn write(&self, store: &Store, options: &Options) {
+        let mut is_failing = false;
+        while let Some(waiting) = self.queue.take(BATCH, LOOK) {
+            let added = if waiting.is_empty() { Ok(()) } else { self.add(store, waiting) };
+            let error = added.err().or(self.remove(store, options).err());
+            if let (Some(error), false) = (&error, is_failing) {
+                eprintln!("error: dead letters can't be kept: {error}");
+            }
+            is_failing = error.is_some();
+        }
+    }
+
+    fn add(&self, store: &Store, waiting: Vec<Waiting>) -> Result<(), Rejection> {
+        let (letters, senders): (Vec<_>, Vec<_>) =
+            waiting.into_iter().map(|one| (one.letter, one.written)).unzip();
+        let count = u64::try_from(letters.len()).unwrap_or(u64::MAX);
+        let added = store.add_letters(&letters, clock::now());
+        match &added {
+            Ok(new) => {
+                let new = u64::try_from(*new).unwrap_or(u64::MAX);
+                self.kept.fetch_add(new, Relaxed);
+                self.known.fetch_add(count.saturating_sub(new), Relaxed);
+            }
+            Err(_) => {
+                self.failed.fetch_add(count, Relaxed);
+            }
+        }
+        for sender in senders {
+            // It fails only if the gateway has left; then it sends the letter again.
+            _ = sender.send(added.is_ok());
+        }
+        added.map(|_| ())
+    }
+
+    fn remove(&self, store: &Store, options: &Options) -> Result<(), Rejection> {
+        let before = clock::now().saturating_sub(options.keep_for);
+        let (too_old, dropped) = store.remove_old_letters(before)?;
+        self.too_old.fetch_add(u64::try_from(too_old).unwrap_or(u64::MAX), Relaxed);
+        self.dropped.fetch_add(u64::try_from(dropped).unwrap_or(u64::MAX), Relaxed);
+        Ok(())
     }
 
     /// Takes no more. What has come is still written.
@@ -145,79 +215,6 @@ fn read(body: &[u8]) -> Result<NewLetter, String> {
         order_digest: cut(event.orderdigest),
     };
     Ok(NewLetter { facts, text: text.to_owned() })
-}
-
-/// Keeps a dead letter. Once this is answered, it is on the disk. One that is kept already is answered alike.
-pub async fn answer(
-    State(console): State<Shared>,
-    Gateway(_): Gateway,
-    Posted(body): Posted,
-) -> Result<StatusCode, ApiError> {
-    let intake = &console.fleet.letters;
-    let letter = read(&body).map_err(|problem| {
-        intake.malformed.fetch_add(1, Relaxed);
-        ApiError::malformed(format!("expected a dead letter, a CloudEvent in JSON: {problem}"))
-    })?;
-    let (written, is_written) = oneshot::channel();
-    let bytes = letter.text.len();
-    if intake.queue.push(Waiting { letter, written }, bytes).is_err() {
-        intake.queue_full.fetch_add(1, Relaxed);
-        return Err(come_again("dead letters come faster than they are written"));
-    }
-    match is_written.await {
-        Ok(true) => Ok(StatusCode::NO_CONTENT),
-        _ => Err(come_again("the dead letter could not be written; the console's log says why")),
-    }
-}
-
-fn come_again(message: &str) -> ApiError {
-    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
-    ApiError { retry_after: Some(Duration::ZERO), ..error }
-}
-
-/// Writes what comes, until no more does.
-pub fn write(console: &Console) {
-    let mut is_failing = false;
-    while let Some(waiting) = console.fleet.letters.queue.take(BATCH, LOOK) {
-        let added = if waiting.is_empty() { Ok(()) } else { add(console, waiting) };
-        let error = added.err().or(remove(console).err());
-        if let (Some(error), false) = (&error, is_failing) {
-            eprintln!("error: dead letters can't be kept: {error}");
-        }
-        is_failing = error.is_some();
-    }
-}
-
-fn add(console: &Console, waiting: Vec<Waiting>) -> Result<(), Rejection> {
-    let intake = &console.fleet.letters;
-    let (letters, senders): (Vec<_>, Vec<_>) =
-        waiting.into_iter().map(|one| (one.letter, one.written)).unzip();
-    let count = u64::try_from(letters.len()).unwrap_or(u64::MAX);
-    let added = console.store.add_letters(&letters, clock::now());
-    match &added {
-        Ok(new) => {
-            let new = u64::try_from(*new).unwrap_or(u64::MAX);
-            intake.kept.fetch_add(new, Relaxed);
-            intake.known.fetch_add(count.saturating_sub(new), Relaxed);
-        }
-        Err(_) => {
-            intake.failed.fetch_add(count, Relaxed);
-        }
-    }
-    for sender in senders {
-        // It fails only if the gateway has left; then it sends the letter again.
-        _ = sender.send(added.is_ok());
-    }
-    added.map(|_| ())
-}
-
-fn remove(console: &Console) -> Result<(), Rejection> {
-    let intake = &console.fleet.letters;
-    let before = clock::now().saturating_sub(console.options.keep_for);
-    let (too_old, dropped) = console.store.remove_old_letters(before)?;
-    intake.too_old.fetch_add(u64::try_from(too_old).unwrap_or(u64::MAX), Relaxed);
-    intake.dropped.fetch_add(u64::try_from(dropped).unwrap_or(u64::MAX), Relaxed);
-    Ok(())
 }
 
 #[cfg(test)]

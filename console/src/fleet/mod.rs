@@ -1,44 +1,40 @@
-//! To the gateways, and from them: the configuration goes out, records and dead letters come in.
+//! What goes to the gateways, and what comes from them: the configuration as they get it, records and dead letters until they are
+//! written, and the way back for letters.
 
-mod discovery;
-mod file;
 mod letters;
 mod live;
 mod plugin;
-mod pull;
 mod queue;
 mod records;
-pub mod replay;
-mod running;
+mod sender;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use utoipa::ToSchema;
 
-use crate::console::Shared;
 use crate::store::{Current, Store};
-pub use letters::LetterCounts;
-pub use live::{Live, follow};
+pub use letters::{LetterCounts, MAX_LETTER, NotKept};
+pub use live::{Feed, Live, follow};
 pub use plugin::{Plugin, Served};
 pub use records::RecordCounts;
-pub use running::{Running, start};
+pub use sender::Sender;
 
 /// What the console knows of its gateways beside what is stored.
 pub struct Fleet {
     plugin: Plugin,
     served: Mutex<Option<(Arc<Current>, Arc<Served>)>>,
-    records: records::Intake,
-    letters: letters::Intake,
-    sender: Option<replay::Sender>,
+    /// The records that wait to be written.
+    pub records: records::Intake,
+    /// The dead letters that wait to be written.
+    pub letters: letters::Intake,
+    /// Where replays go, if they go anywhere.
+    pub sender: Option<Sender>,
     /// Told when a replay is wanted.
-    wanted: Notify,
+    pub wanted: Notify,
     /// Changes with the end of each replay.
-    replayed: watch::Sender<u64>,
+    pub replayed: watch::Sender<u64>,
 }
 
 /// What came in from the gateways since the console was started.
@@ -52,7 +48,7 @@ pub struct IntakeCounts {
 
 impl Fleet {
     /// Returns what serves this filter's file. Replays go to `sender`.
-    pub fn new(plugin: Plugin, sender: Option<replay::Sender>) -> Self {
+    pub fn new(plugin: Plugin, sender: Option<Sender>) -> Self {
         Self {
             plugin,
             served: Mutex::new(None),
@@ -87,18 +83,4 @@ impl Fleet {
     pub fn counts(&self) -> IntakeCounts {
         IntakeCounts { records: self.records.counts(), dead_letters: self.letters.counts() }
     }
-
-    fn sender(&self) -> Option<&replay::Sender> {
-        self.sender.as_ref()
-    }
-}
-
-/// Returns the routes that gateways use.
-pub fn router() -> Router<Shared> {
-    let letters = post(letters::answer).layer(DefaultBodyLimit::max(letters::MAX_LETTER));
-    Router::new()
-        .route("/v3/discovery:extension_configs", post(discovery::answer))
-        .route("/v1/gateway/configuration", get(pull::answer))
-        .route("/v1/records", post(records::answer))
-        .route("/v1/dead-letters", letters)
 }

@@ -1,23 +1,19 @@
-//! Records come in: lines of JSON, which one thread writes in batches and then publishes.
+//! Records that came in wait here until one thread writes them in batches and then publishes them.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::live::Feed;
 use super::queue::Queue;
 use crate::clock;
-use crate::console::{Console, Shared};
-use crate::store::{NewRecord, RecordFacts, StoredRecord};
-use crate::web::{ApiError, Gateway, Posted};
+use crate::options::Options;
+use crate::store::{NewRecord, RecordFacts, Store, StoredRecord};
 
 /// The longest record, in bytes.
 const MAX_LINE: usize = 32 << 10;
@@ -62,11 +58,15 @@ pub struct RecordCounts {
 
 /// What became of the lines of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Taken {
-    taken: u64,
-    malformed: u64,
-    too_long: u64,
-    queue_full: u64,
+pub struct Taken {
+    /// Taken to be written.
+    pub taken: u64,
+    /// Dropped, since they are no JSON object.
+    pub malformed: u64,
+    /// Dropped, since they are longer than 32 KB.
+    pub too_long: u64,
+    /// Dropped, since they came faster than they are written.
+    pub queue_full: u64,
 }
 
 impl Intake {
@@ -95,7 +95,8 @@ impl Intake {
         }
     }
 
-    fn take(&self, body: &[u8]) -> Taken {
+    /// Takes lines of JSON, each a record.
+    pub fn take(&self, body: &[u8]) -> Taken {
         let mut taken = Taken::default();
         let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
         for line in lines {
@@ -115,6 +116,49 @@ impl Intake {
         taken
     }
 
+    /// Writes what comes, until no more does.
+    pub fn write(&self, store: &Store, options: &Options, feed: &Feed) {
+        let mut is_failing = false;
+        while let Some(records) = self.queue.take(BATCH, LOOK) {
+            let gathers = !records.is_empty() && records.len() < BATCH;
+            is_failing = self.step(store, options, feed, records, is_failing);
+            if gathers {
+                std::thread::sleep(GATHER);
+            }
+        }
+    }
+
+    /// Writes some records and removes what is too old. Returns whether it failed.
+    fn step(
+        &self,
+        store: &Store,
+        options: &Options,
+        feed: &Feed,
+        records: Vec<NewRecord>,
+        was_failing: bool,
+    ) -> bool {
+        let at = clock::now();
+        let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        let added = if records.is_empty() { Ok(None) } else { store.add_records(&records, at).map(Some) };
+        let removed = store
+            .remove_old_records(at.saturating_sub(options.keep_for), options.keep_records)
+            .map(|removed| self.removed.fetch_add(u64::try_from(removed).unwrap_or(u64::MAX), Relaxed));
+        match &added {
+            Ok(first) => {
+                publish(feed, first.unwrap_or_default(), at, &records);
+                self.kept.fetch_add(count, Relaxed);
+            }
+            Err(_) => {
+                self.failed.fetch_add(count, Relaxed);
+            }
+        }
+        let error = added.err().or(removed.err());
+        if let (Some(error), false) = (&error, was_failing) {
+            eprintln!("error: records can't be kept: {error}");
+        }
+        error.is_some()
+    }
+
     /// Takes no more. What has come is still written.
     pub fn close(&self) {
         self.queue.close();
@@ -127,67 +171,14 @@ fn read(line: &[u8]) -> Option<NewRecord> {
     Some(NewRecord { facts: RecordFacts::of(&value)?, text: text.to_owned() })
 }
 
-/// Takes lines of JSON, each a record. A line that is none is counted, and the others are kept. The error 503 says that nothing could
-/// be taken for want of room.
-pub async fn answer(
-    State(console): State<Shared>,
-    Gateway(_): Gateway,
-    Posted(body): Posted,
-) -> Result<Response, ApiError> {
-    let taken = console.fleet.records.take(&body);
-    if taken.taken == 0 && taken.queue_full > 0 {
-        let message = "records come faster than they are written";
-        let full = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message);
-        return Err(ApiError { retry_after: Some(Duration::ZERO), ..full });
-    }
-    Ok(Json(json!(taken)).into_response())
-}
-
-/// Writes what comes, until no more does.
-pub fn write(console: &Console) {
-    let mut is_failing = false;
-    while let Some(records) = console.fleet.records.queue.take(BATCH, LOOK) {
-        let gathers = !records.is_empty() && records.len() < BATCH;
-        is_failing = step(console, records, is_failing);
-        if gathers {
-            std::thread::sleep(GATHER);
-        }
-    }
-}
-
-/// Writes some records and removes what is too old. Returns whether it failed.
-fn step(console: &Console, records: Vec<NewRecord>, was_failing: bool) -> bool {
-    let (intake, store) = (&console.fleet.records, &console.store);
-    let at = clock::now();
-    let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
-    let added = if records.is_empty() { Ok(None) } else { store.add_records(&records, at).map(Some) };
-    let removed = store
-        .remove_old_records(at.saturating_sub(console.options.keep_for), console.options.keep_records)
-        .map(|removed| intake.removed.fetch_add(u64::try_from(removed).unwrap_or(u64::MAX), Relaxed));
-    match &added {
-        Ok(first) => {
-            publish(console, first.unwrap_or_default(), at, &records);
-            intake.kept.fetch_add(count, Relaxed);
-        }
-        Err(_) => {
-            intake.failed.fetch_add(count, Relaxed);
-        }
-    }
-    let error = added.err().or(removed.err());
-    if let (Some(error), false) = (&error, was_failing) {
-        eprintln!("error: records can't be kept: {error}");
-    }
-    error.is_some()
-}
-
-fn publish(console: &Console, first: i64, at: i64, records: &[NewRecord]) {
-    if console.live.receiver_count() == 0 {
+fn publish(feed: &Feed, first: i64, at: i64, records: &[NewRecord]) {
+    if feed.receiver_count() == 0 {
         return;
     }
     for (number, record) in (first..).zip(records) {
         if let Ok(record) = serde_json::from_str(&record.text) {
             // It fails only if the last reader has just left.
-            _ = console.live.send(Arc::new(StoredRecord { number, at, record }));
+            _ = feed.send(Arc::new(StoredRecord { number, at, record }));
         }
     }
 }

@@ -18,7 +18,7 @@ use super::layout::{Frame, Section, form_token};
 use super::parts::{badge, cell, choice, empty, encoded, note, row_head, table, time};
 use crate::configuration::Collection;
 use crate::console::Shared;
-use crate::fleet::replay;
+use crate::replay;
 use crate::store::{LetterQuery, Outcome, Replay, StoredLetter};
 
 pub fn router() -> Router<Shared> {

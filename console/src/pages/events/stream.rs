@@ -40,7 +40,7 @@ pub async fn follow(
     if console.live.receiver_count() >= MAX_WATCHERS {
         return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
     }
-    let rows = fleet::follow(&console, filter.query()).map(Some);
+    let rows = fleet::follow(&console.live, filter.query()).map(Some);
     let missed = missed(&console, &headers, filter).await?;
     let missed = tokio_stream::iter(missed).map(|record| Some(Live::Record(Arc::new(record))));
     let ticks = IntervalStream::new(tokio::time::interval(TICK)).map(|_| None);

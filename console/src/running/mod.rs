@@ -1,13 +1,15 @@
 //! What runs beside the requests, from the console's start to its end.
 
+mod file;
+
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::{file, letters, records, replay};
 use crate::console::{Console, Shared};
+use crate::replay;
 use crate::store::Store;
 
 /// How often it is written who was seen.
@@ -32,8 +34,14 @@ pub fn start(console: &Shared) -> std::io::Result<Running> {
     tasks.spawn(replay::work(Arc::clone(console)));
     tasks.spawn(watch(Arc::clone(console)));
     tasks.spawn(save(Arc::clone(console)));
-    let threads =
-        vec![thread(console, "records", records::write)?, thread(console, "dead-letters", letters::write)?];
+    let threads = vec![
+        thread(console, "records", |console| {
+            console.fleet.records.write(&console.store, &console.options, &console.live)
+        })?,
+        thread(console, "dead-letters", |console| {
+            console.fleet.letters.write(&console.store, &console.options)
+        })?,
+    ];
     Ok(Running { console: Arc::clone(console), tasks, threads })
 }
 
