@@ -1,5 +1,5 @@
-//! The order of the sources: no file of the filter uses a file that uses it, directly or through others. And the module is
-//! made of nothing that only the packages beside the filter asked for. ARCHITECTURE.md draws the modules as they are.
+//! The order of the sources: no file of the filter or the console uses a file that uses it, directly or through others. And the
+//! module is made of nothing that only the packages beside the filter asked for. ARCHITECTURE.md draws the modules as they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "architecture/circles.rs"]
@@ -16,76 +16,86 @@ use std::sync::LazyLock;
 use circles::Graph;
 use modules::Modules;
 
-/// The circles of files that are still to be cut. None may be added.
-const FILES: &[&[&str]] = &[];
+/// A package whose modules stand in layers.
+struct Package {
+    /// The folder of its sources.
+    sources: &'static str,
+    /// The modules at the top.
+    modules: Vec<String>,
+    /// Which file uses which.
+    files: Graph,
+    /// How ARCHITECTURE.md marks the picture of its layers.
+    picture: &'static str,
+}
 
-/// The same of the modules at the top.
-const MODULES: &[&[&str]] = &[];
+impl Package {
+    fn read(sources: &'static str, picture: &'static str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(sources);
+        let all = Modules::read(&|file| std::fs::read_to_string(folder.join(file)).ok());
+        let modules = all.at_the_top().map(str::to_owned).collect();
+        Self { sources, modules, files: uses::uses(&all), picture }
+    }
 
-static FILTER: LazyLock<Graph> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    uses::uses(&Modules::read(&|file| std::fs::read_to_string(folder.join(file)).ok()))
-});
+    /// The layers that ARCHITECTURE.md draws, the highest first, each with the modules in it.
+    fn drawn_layers(&self) -> Vec<Vec<&'static str>> {
+        let page = include_str!("../ARCHITECTURE.md");
+        let (_, picture) = page.split_once(&format!("<!-- {}: begin -->", self.picture)).unwrap();
+        let (picture, _) = picture.split_once(&format!("<!-- {}: end -->", self.picture)).unwrap();
+        let name = |module: &'static str| module.split([' ', ':']).find(|word| !word.is_empty()).unwrap();
+        let layers = picture.lines().filter(|line| !line.is_empty() && !line.starts_with("```"));
+        layers.map(|line| line.split('|').map(name).collect()).collect()
+    }
+}
+
+static PACKAGES: LazyLock<[Package; 2]> =
+    LazyLock::new(|| [Package::read("src", "layers"), Package::read("console/src", "console layers")]);
 
 /// The module at the top that a file belongs to: `config` for `config/load.rs`.
 fn top(file: &str) -> String {
     file.split('/').next().unwrap_or(file).trim_end_matches(".rs").to_owned()
 }
 
-/// Fails where a circle is not on the list, and where one on the list is none, or no longer the same.
+/// Fails where there is a circle, and says what ties it.
 #[track_caller]
-fn check(graph: &Graph, known: &[&[&str]]) {
-    let circles = graph.circles();
+fn check(sources: &str, graph: &Graph) {
     let mut complaints = String::new();
-    for circle in circles.iter().filter(|circle| !known.contains(&circle.as_slice())) {
-        complaints += &format!("\nin a circle: {circle:?}\n{}", graph.explained(circle));
-    }
-    for gone in known.iter().filter(|known| !circles.iter().any(|circle| circle == *known)) {
-        complaints += &format!("\nno longer a circle, so take it off the list: {gone:?}\n");
+    for circle in graph.circles() {
+        complaints += &format!("\nin a circle in {sources}: {circle:?}\n{}", graph.explained(&circle));
     }
     assert!(complaints.is_empty(), "{complaints}");
 }
 
 #[test]
 fn no_file_is_in_a_circle() {
-    check(&FILTER, FILES);
+    for package in &*PACKAGES {
+        check(package.sources, &package.files);
+    }
 }
 
 #[test]
 fn no_module_at_the_top_is_in_a_circle() {
-    check(&FILTER.grouped(top), MODULES);
-}
-
-/// The layers that ARCHITECTURE.md draws, the highest first, each with the modules in it.
-fn drawn_layers() -> Vec<Vec<&'static str>> {
-    let page = include_str!("../ARCHITECTURE.md");
-    let (_, picture) = page.split_once("<!-- layers: begin -->").unwrap();
-    let (picture, _) = picture.split_once("<!-- layers: end -->").unwrap();
-    let name = |module: &'static str| module.split([' ', ':']).find(|word| !word.is_empty()).unwrap();
-    let layers = picture.lines().filter(|line| !line.is_empty() && !line.starts_with("```"));
-    layers.map(|line| line.split('|').map(name).collect()).collect()
+    for package in &*PACKAGES {
+        check(package.sources, &package.files.grouped(top));
+    }
 }
 
 #[test]
 fn every_module_uses_only_modules_that_architecture_md_draws_below_it() {
-    let layers = drawn_layers();
-    let at = |module: &str| layers.iter().position(|layer| layer.contains(&module));
-    let lib = include_str!("../src/lib.rs")
-        .lines()
-        .map(|line| line.trim_start_matches("pub(crate) ").trim_start_matches("pub "));
-    let modules: Vec<&str> =
-        lib.filter_map(|line| line.strip_prefix("mod ")).map(|name| name.trim_end_matches(';')).collect();
-    for module in &modules {
-        let times = layers.iter().flatten().filter(|drawn| drawn == &module).count();
-        assert_eq!(times, 1, "{module} is not drawn once in ARCHITECTURE.md");
-    }
-    assert_eq!(
-        layers.iter().flatten().count(),
-        modules.len(),
-        "ARCHITECTURE.md draws something that is no module"
-    );
-    for (from, to) in FILTER.grouped(top).uses().filter(|(from, _)| *from != "lib") {
-        assert!(at(from) < at(to), "{from} uses {to}, which ARCHITECTURE.md draws beside or above it");
+    for package in &*PACKAGES {
+        let layers = package.drawn_layers();
+        let at = |module: &str| layers.iter().position(|layer| layer.contains(&module));
+        for module in &package.modules {
+            let times = layers.iter().flatten().filter(|drawn| *drawn == module).count();
+            assert_eq!(times, 1, "{module} of {} is not drawn once in ARCHITECTURE.md", package.sources);
+        }
+        assert_eq!(
+            layers.iter().flatten().count(),
+            package.modules.len(),
+            "ARCHITECTURE.md draws something that is no module"
+        );
+        for (from, to) in package.files.grouped(top).uses().filter(|(from, _)| *from != "lib") {
+            assert!(at(from) < at(to), "{from} uses {to}, which ARCHITECTURE.md draws beside or above it");
+        }
     }
 }
 

@@ -89,6 +89,11 @@ impl Modules {
         at
     }
 
+    /// The names of the modules at the top.
+    pub fn at_the_top(&self) -> impl Iterator<Item = &str> {
+        self.0[0].modules.keys().map(String::as_str)
+    }
+
     /// What `path` names in a module. None for what is not of this crate, or has no name outside a function.
     pub fn named(&self, module: usize, path: &[String]) -> Option<Named> {
         self.follow(module, path, LONGEST_DETOUR)
