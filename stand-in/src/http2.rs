@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 
 use crate::behaviour::{Reply, Reset};
+use crate::received::Ending;
 use crate::stand_in::{Arrived, Peer, StandIn};
-use crate::tally::Ending;
 
 /// HTTP/2 streams of one connection; vendors' front ends allow about as many.
 const MAX_STREAMS: u32 = 1000;

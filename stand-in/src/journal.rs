@@ -3,109 +3,20 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
-use base64::prelude::{BASE64_STANDARD, Engine};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::changes::Changes;
 use crate::destination::{Destination, PerDestination};
 use crate::orders;
 use crate::query::{Expected, Query};
-use crate::tally::Ending;
+use crate::received::{Ending, Received};
 
 /// Bodies and heads kept at most, whatever the number of requests.
 const MAX_BYTES: usize = 1 << 30;
 
 /// The parameters of [`Wanted`], besides `count` and `within`.
 pub const FILTERS: [&str; 3] = ["order", "path", "method"];
-
-/// A complete request as it came.
-#[derive(Debug, Clone, Serialize)]
-pub struct Received {
-    /// Counts all requests since the start, whatever their destination.
-    pub seq: u64,
-    /// Milliseconds since the start, at the request's end.
-    pub at_ms: u64,
-    /// The same in microseconds, for latencies.
-    pub at_us: u64,
-    pub to: Destination,
-    pub method: String,
-    #[serde(serialize_with = "lossy")]
-    pub path: Vec<u8>,
-    pub version: &'static str,
-    pub sni: Option<String>,
-    pub alpn: Option<String>,
-    /// In their order; over HTTP/2, which the library hands over as a map, lines of the same name stand together.
-    #[serde(serialize_with = "lossy_pairs")]
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// Request line and headers byte for byte. HTTP/1 only.
-    #[serde(rename = "head_base64", serialize_with = "base64_option")]
-    pub head: Option<Vec<u8>>,
-    #[serde(flatten, serialize_with = "body")]
-    pub body: Vec<u8>,
-    /// How it was answered; absent while it waits.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "answered")]
-    pub answered: Option<Ending>,
-}
-
-impl Received {
-    /// The first value of a header, which must be asked for in lower case.
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers
-            .iter()
-            .find(|(other, _)| other.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_slice())
-    }
-
-    /// The request line in short, for messages.
-    fn in_words(&self) -> String {
-        let path = String::from_utf8_lossy(&self.path);
-        let orders = orders::of_request(self).join(", ");
-        format!(
-            "{} {} {path} (order: {})",
-            self.to.name(),
-            self.method,
-            if orders.is_empty() { "none" } else { &orders }
-        )
-    }
-
-    fn size(&self) -> usize {
-        self.body.len() + self.path.len() + self.head.as_ref().map_or(0, Vec::len)
-    }
-}
-
-fn lossy<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&String::from_utf8_lossy(bytes))
-}
-
-fn lossy_pairs<S: Serializer>(pairs: &[(String, Vec<u8>)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(pairs.iter().map(|(name, value)| (name, String::from_utf8_lossy(value))))
-}
-
-fn base64_option<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-    bytes.as_ref().map(|bytes| BASE64_STANDARD.encode(bytes)).serialize(serializer)
-}
-
-/// The status, or in a word what there was instead.
-fn answered<S: Serializer>(ending: &Option<Ending>, serializer: S) -> Result<S::Ok, S::Error> {
-    match ending {
-        Some(Ending::Answered(status)) => serializer.serialize_u16(*status),
-        Some(Ending::Reset) => serializer.serialize_str("reset"),
-        Some(Ending::Unanswered) => serializer.serialize_str("client left"),
-        None => serializer.serialize_none(),
-    }
-}
-
-fn body<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        body: std::borrow::Cow<'a, str>,
-        body_base64: String,
-    }
-    Body { body: String::from_utf8_lossy(bytes), body_base64: BASE64_STANDARD.encode(bytes) }
-        .serialize(serializer)
-}
 
 /// A request with what a test asks for most, read from it.
 #[derive(Serialize)]
@@ -131,6 +42,18 @@ impl<'a> From<&'a Received> for Shown<'a> {
         let json = readable_json(&request.body);
         Self { request, orders: orders::of_request(request), query, json }
     }
+}
+
+/// The request line in short, for messages.
+fn in_words(request: &Received) -> String {
+    let path = String::from_utf8_lossy(&request.path);
+    let orders = orders::of_request(request).join(", ");
+    format!(
+        "{} {} {path} (order: {})",
+        request.to.name(),
+        request.method,
+        if orders.is_empty() { "none" } else { &orders }
+    )
 }
 
 /// Which requests are asked for.
@@ -221,7 +144,7 @@ impl Journal {
         let kept = self.kept();
         let others =
             kept.requests.iter().rev().filter(|request| wanted.is_for(request.to) && !wanted.takes(request));
-        let mut last: Vec<_> = others.take(limit).map(Received::in_words).collect();
+        let mut last: Vec<_> = others.take(limit).map(in_words).collect();
         last.reverse();
         last
     }
@@ -259,27 +182,9 @@ fn readable_json(body: &[u8]) -> Option<&RawValue> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
-
-    /// A request without headers.
-    pub fn received(to: Destination, path: &str, body: &str) -> Received {
-        Received {
-            seq: 0,
-            at_ms: 0,
-            at_us: 0,
-            to,
-            method: "GET".into(),
-            path: path.into(),
-            version: "HTTP/1.1",
-            sni: None,
-            alpn: None,
-            headers: Vec::new(),
-            head: None,
-            body: body.into(),
-            answered: None,
-        }
-    }
+    use crate::received::tests::received;
 
     fn shown(journal: &Journal, to: Option<Destination>, query: &str) -> serde_json::Value {
         let query = Query::parse(query, &FILTERS).unwrap();

@@ -15,6 +15,7 @@ mod journal;
 mod orders;
 mod print;
 mod query;
+mod received;
 mod records;
 mod serve;
 mod stand_in;

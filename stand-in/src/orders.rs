@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::destination::Destination;
-use crate::journal::Received;
+use crate::received::Received;
 
 /// The names under which clients, the filter and webhooks state an order's id.
 const NAMES: [&str; 4] = ["order_id", "orderId", "transaction_id", "ftXRef"];
@@ -79,7 +79,7 @@ fn id(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::tests::received;
+    use crate::received::tests::received;
 
     #[test]
     fn a_callout_reports_the_order_of_its_vendors_field() {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::journal::Received;
+use crate::received::Received;
 
 /// Fields of a vendor's body that are secret: the Podsights pixel key.
 const SECRET_FIELDS: [&str; 1] = ["key"];
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Fields {
 mod tests {
     use super::*;
     use crate::destination::Destination;
-    use crate::journal::tests::received;
+    use crate::received::tests::received;
 
     fn podsights(body: &str) -> Received {
         Received {

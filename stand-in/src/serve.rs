@@ -20,8 +20,8 @@ use crate::certificates;
 use crate::destination::{Destination, PerDestination};
 use crate::http1::{self, Http1};
 use crate::http2;
+use crate::received::Ending;
 use crate::stand_in::{Arrived, Peer, StandIn};
-use crate::tally::Ending;
 
 const BACKLOG: u32 = 4096;
 

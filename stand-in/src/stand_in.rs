@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use crate::behaviour::{Behaviour, Behaviours, Reply};
 use crate::destination::{Destination, PerDestination};
-use crate::journal::{Journal, Received};
+use crate::journal::Journal;
 use crate::print::readable;
+use crate::received::{Ending, Received};
 use crate::records::{self, Record, Records};
-use crate::tally::{Ending, Tally};
+use crate::tally::Tally;
 
 pub struct StandIn {
     pub journal: Journal,

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::journal::Received;
 use crate::orders;
+use crate::received::{Ending, Received};
 
 /// Distinct order ids that are told apart; later ones are counted together.
 const MAX_IDS: usize = 2_000_000;
@@ -37,14 +37,6 @@ struct Hits {
     accepted: u32,
     /// Received and not refused: accepted, or the answer was lost on its way.
     counted: u32,
-}
-
-/// How the answer to a request ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Ending {
-    Answered(u16),
-    Reset,
-    Unanswered,
 }
 
 impl Tally {
@@ -104,7 +96,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::destination::Destination;
-    use crate::journal::tests::received;
+    use crate::received::tests::received;
 
     #[test]
     fn an_order_sent_twice_is_counted_as_repeated() {

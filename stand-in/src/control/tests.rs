@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::*;
+use crate::received::Ending;
 use crate::stand_in::{Arrived, Peer};
-use crate::tally::Ending;
 
 fn control() -> Control {
     let listening = PerDestination::new(|_| None);
