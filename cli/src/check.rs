@@ -6,10 +6,11 @@ use std::path::Path;
 
 use super::document::{Document, Found};
 use super::gateway::{Gateway, refused_resources};
+use super::loading::{Loaded, load};
 use super::sharing::{self, Shared};
 use super::stats::{Needed, StatsMatcher};
 use super::story::needs;
-use super::{Failure, Loaded, document, load};
+use super::{Failure, document};
 use conversion_relay::config::Integration;
 use conversion_relay::vendors::Purpose;
 

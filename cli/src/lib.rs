@@ -2,7 +2,9 @@
 
 mod check;
 mod document;
+mod failure;
 mod gateway;
+mod loading;
 pub mod preview;
 mod printing;
 mod pull;
@@ -15,56 +17,14 @@ pub mod story;
 mod tap;
 mod terminal;
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use conversion_relay::config::{Compiled, schema};
-use document::{Found, Passed};
+use conversion_relay::config::schema;
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Exit code 1: the configuration or the event is refused, or can't be read.
-    #[error("{0}")]
-    Refused(String),
-    /// Exit code 2: incorrect usage.
-    #[error("{0}\n\n{USAGE}")]
-    Usage(String),
-    /// The output is closed, so nothing can be reported.
-    #[error("cannot write: {0}")]
-    Output(#[from] std::io::Error),
-}
-
-impl Failure {
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Failure::Refused(_) | Failure::Output(_) => 1,
-            Failure::Usage(_) => 2,
-        }
-    }
-}
-
-impl From<lexopt::Error> for Failure {
-    fn from(error: lexopt::Error) -> Self {
-        Failure::Usage(error.to_string())
-    }
-}
-
-pub const USAGE: &str = "\
-usage: conversion-relay check FILE
-       conversion-relay preview FILE EVENT.json [-H 'Name: value']... [--client-ip ADDRESS] [--path PATH]
-       conversion-relay schema
-       conversion-relay pull --console URL --file FILE [OPTION]...   (conversion-relay pull --help)
-       conversion-relay seal --config FILE PATH < SECRET      (conversion-relay seal --help)
-       conversion-relay tap [OPTION]...      (conversion-relay tap --help lists them)
-       conversion-relay --version
-
-FILE is a plugin configuration (YAML or JSON), an envoy.yaml, the file that Envoy loads the filter from, or Istio's WasmPlugin.
-EVENT.json is the body of a tracking request: one event, or a batch. - is standard input.";
+pub use failure::{Failure, USAGE};
 
 /// Runs a command. `arguments` come without the program's name.
 pub fn run(
@@ -113,64 +73,4 @@ pub fn configuration_in(file: &Path) -> Result<serde_json::Value, Failure> {
     let found =
         found.ok_or_else(|| Failure::Refused(format!("{}: no filter is configured", file.display())))?;
     Ok(found.configuration)
-}
-
-/// A configuration, compiled by the code that the gateway runs, and notes for the user.
-struct Loaded {
-    config: Compiled,
-    notes: Vec<String>,
-}
-
-/// The placeholder for a variable that is not set here, and for what can't be opened without one: digits, so that it is a valid id, and long enough for a secret.
-const PLACEHOLDER: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
-/// Compiles a configuration. `at` is where it stands, for the error.
-fn load(found: &Found, at: &str) -> Result<Loaded, Failure> {
-    let refused = |problem: &dyn std::fmt::Display| Failure::Refused(format!("{at}: {problem}"));
-    found.check_local_reply().map_err(|problem| refused(&problem))?;
-    let unset = RefCell::new(BTreeSet::new());
-    let environment = |name: &str| variable(found, name, &unset);
-    let unopened = RefCell::new(Vec::new());
-    let placeholder = |path: &str| {
-        let name = missing_secret(found, &unset.borrow())?;
-        let problem = format!("{path} can't be opened here without {name}; a placeholder stands for it");
-        unopened.borrow_mut().push(problem);
-        Some(PLACEHOLDER.to_owned())
-    };
-    let text = found.configuration.to_string();
-    let config = Compiled::load_with_placeholders(text.as_bytes(), &environment, &placeholder)
-        .map_err(|invalid| refused(&invalid))?;
-    let mut notes: Vec<String> = unset
-        .take()
-        .iter()
-        .map(|name| format!("{name} is not set here; a placeholder stands for it"))
-        .collect();
-    notes.extend(unopened.take());
-    notes.extend(config.plain_secrets.iter().map(|path| {
-        format!(
-            "{path} is a secret written out, which Envoy's config_dump shows: write ${{NAME}} and set NAME, or seal it"
-        )
-    }));
-    Ok(Loaded { config, notes })
-}
-
-fn variable(found: &Found, name: &str, unset: &RefCell<BTreeSet<String>>) -> Option<String> {
-    match found.environment(name) {
-        Passed::Literal(value) => Some(value.to_owned()),
-        Passed::No => None,
-        Passed::OfHost => Some(std::env::var(name).unwrap_or_else(|_| {
-            unset.borrow_mut().insert(name.to_owned());
-            PLACEHOLDER.to_owned()
-        })),
-    }
-}
-
-/// Returns the first variable of a configuration's `secrets` that is among the unset ones.
-fn missing_secret(found: &Found, unset: &BTreeSet<String>) -> Option<String> {
-    let secrets = found.configuration.get("secrets")?.as_array()?;
-    let names = |name: &&String| {
-        let variable = format!("${{{name}}}");
-        secrets.iter().filter_map(serde_json::Value::as_str).any(|text| text.contains(&variable))
-    };
-    unset.iter().find(names).cloned()
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use super::loading::{Loaded, load};
 use super::story::{Event, Stories};
-use super::{Failure, Loaded, document, load, printing};
+use super::{Failure, document, printing};
 use conversion_relay::config::Compiled;
 use conversion_relay::delivery::Answer;
 use conversion_relay::endpoints::{Carrier, Endpoint};

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 use serde_json::json;
 
+use super::Failure;
 use super::document::{self, Document, Found};
+use super::loading::variable;
 use super::terminal::notice;
-use super::{Failure, variable};
 use conversion_relay::sealed::{NONCE, SealingKeys, is_sealed, place};
 use conversion_relay::settings::Document as Configuration;
 

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::Failure;
 use crate::document::{self, Found};
-use crate::{Failure, load};
+use crate::loading::load;
 
 /// Checks what would stand in the file at `path`, whose content is `current` now.
 ///
