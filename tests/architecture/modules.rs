@@ -38,12 +38,13 @@ pub struct Modules(pub Vec<Module>);
 const LONGEST_DETOUR: usize = 16;
 
 impl Modules {
-    /// Reads a crate. `source` gives a file by its path from the folder of `lib.rs`.
+    /// Reads a crate. `source` gives a file by its path from the folder of `lib.rs`, or of `main.rs` where there is no library.
     pub fn read(source: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut modules = Self(Vec::new());
-        let text = source("lib.rs").expect("a crate has a lib.rs");
-        let items = parsed("lib.rs", &text);
-        modules.add(None, "lib.rs", "", items, source);
+        let root = ["lib.rs", "main.rs"].into_iter().find_map(|file| Some((file, source(file)?)));
+        let (file, text) = root.expect("a crate has a lib.rs or a main.rs");
+        let items = parsed(file, &text);
+        modules.add(None, file, "", items, source);
         modules
     }
 
