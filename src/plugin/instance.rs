@@ -2,6 +2,7 @@
 
 mod besides;
 mod giving_up;
+mod streams;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,23 +11,22 @@ use std::time::Duration;
 use log::Level;
 
 use super::answering::send;
-use super::awaiting_body::{AwaitingBody, BodySeen, Waiting};
+use super::awaiting_body::AwaitingBody;
 use super::envoy::Envoy;
 use super::heartbeat::Heartbeat;
 use super::log_limit::{LineKind, LogLimiter};
 use super::messages::SHARED_NAME;
 use super::metrics::Metrics;
 use super::recorder::Recorder;
-use super::redirects::{Redirects, StreamKey};
+use super::redirects::Redirects;
 use super::roots::{KnownRoot, RootTimer, Roots};
 use super::surroundings::CallbackHost;
 use super::turns::Turns;
-use crate::accounting::{IntegrationRef, Ledger, Note, RequestIgnored};
+use crate::accounting::{IntegrationRef, Note};
 use crate::config::Compiled;
 use crate::delivery::{Answer, Instant, Token};
-use crate::endpoints::{Carrier, Endpoint};
 use crate::relay::Relay;
-use crate::request::{Lease, Request};
+use crate::request::Lease;
 
 /// The relay of one plugin, with its metrics and its timer.
 pub struct Plugin<E> {
@@ -265,38 +265,6 @@ impl<E: Envoy> Plugin<E> {
         self.recorder.wants(self.config(), &self.envoy)
     }
 
-    /// A stream hands its request over.
-    pub fn hand_over(&mut self, stream: Current, request: Request, note: Option<Note>) {
-        if let Some(note) = note {
-            self.metrics.note(note);
-        }
-        self.step(stream, |relay, host| relay.hand_over(request, host));
-    }
-
-    /// A stream hands its request over while the collector's accepting answer passes. Returns the values of the
-    /// `set-cookie` lines to add to it.
-    pub fn hand_over_answered(&mut self, stream: Current, request: Request) -> Vec<String> {
-        self.step(stream, |relay, host| relay.hand_over_answered(request, host))
-    }
-
-    /// A stream hands over a request that nobody else answers. Returns whether it was answered at once; otherwise it waits.
-    pub fn answer(&mut self, stream: Current, request: Request) -> bool {
-        let Endpoint { acknowledged, carrier, .. } = request.endpoint;
-        let answered = self.step(stream, |relay, host| match acknowledged {
-            true => relay.deliver(request, stream.context, host),
-            false => relay.answer(request, stream.context, host),
-        });
-        if let Some(answered) = &answered {
-            send(&self.envoy, answered, carrier == Carrier::Query);
-        }
-        answered.is_some()
-    }
-
-    /// A stream that waits has ended without an answer: its client has left.
-    pub fn abandon(&mut self, stream: u32) {
-        self.relay.abandon(stream);
-    }
-
     /// Answers the waiting streams whose requests are settled, in a callback of the context `current`.
     fn answer_settled(&mut self, current: u32) {
         while let Some((stream, answered)) = self.relay.take_settled() {
@@ -305,36 +273,6 @@ impl<E: Envoy> Plugin<E> {
                 self.envoy.set_effective_context(current);
             }
         }
-    }
-
-    /// A stream waits for its body, and sets `body_seen` when it comes. Its headers take up `head_bytes`.
-    pub fn expect_body(&mut self, stream: Current, head_bytes: u64, body_seen: BodySeen) {
-        let now = self.envoy.clock();
-        self.awaiting_body.add(Waiting { stream: stream.context, head_bytes, body_seen }, now);
-        self.arm(stream, now);
-    }
-
-    /// A stream has ended because Envoy follows a redirect of the collector's in another one. Its request comes along, unless it
-    /// was handed over.
-    pub fn redirected(&mut self, stream: Current, key: StreamKey, request: Option<Request>) {
-        let now = self.envoy.clock();
-        self.redirects.add(key, request, now);
-        self.arm(stream, now);
-    }
-
-    /// Whether a new stream may follow one that was redirected.
-    pub fn expects_redirects(&self) -> bool {
-        !self.redirects.is_empty()
-    }
-
-    /// Returns the request of the stream that a new one follows, or in its place `None` if it was handed over.
-    pub fn follow_redirect(&mut self, key: &StreamKey) -> Option<Option<Request>> {
-        self.redirects.take(key)
-    }
-
-    /// A stream's request is not relayed.
-    pub fn ignore(&mut self, stream: Current, reason: RequestIgnored) {
-        self.step(stream, |_, host| host.request_ignored(reason));
     }
 
     /// Stops the timer of a root that is about to end, which would otherwise keep firing.

@@ -4,6 +4,7 @@
 //! `SIMULATION_STEPS=5000000 cargo test --release simulation` runs that many steps; `SIMULATION_SEED=n` runs only one
 //! seed, to repeat a failure.
 
+mod modes;
 mod vendors;
 
 use std::cell::RefCell;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::*;
-use vendors::{Alive, Host, Identity, Item, MODES, Vendors};
+use modes::MODES;
+use vendors::{Alive, Host, Identity, Item, Vendors};
 
 const STEPS_PER_SEED: u64 = 400;
 const IDENTITIES: [Identity; 5] = [
