@@ -5,7 +5,7 @@
 //!     make bench ARGS=--acknowledged   only the acknowledged route beside `reply: local`; writes its part of docs/performance.md
 //!     make bench ARGS=--records   only a purchase with records beside one without; writes its part of docs/performance.md
 //!     make bench ARGS=--places   only where the processor time is spent, by perf; writes its part of docs/performance.md
-//!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing. After --places the same by perf
+//!     make bench ARGS="--against other.wasm"   this module beside another build of it; writes nothing. With --places too, the same by perf
 //!
 //! Ends with 1 where the work that was to be measured was not done. A target missed is a result, not an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -19,7 +19,6 @@ mod checks;
 mod gateway;
 mod limits;
 mod load;
-mod looks;
 mod payloads;
 mod phases;
 mod places;
@@ -29,6 +28,7 @@ mod receiver;
 mod records;
 mod report;
 mod results;
+mod samples;
 mod sink;
 mod subject;
 #[path = "../tests/support/mod.rs"]

@@ -89,8 +89,10 @@ pub struct Round<'r> {
 /// Requests a second for each payload.
 pub type Rates = BTreeMap<Payload, f64>;
 
-struct Cost {
-    cpu: f64,
+/// What a slice took.
+pub struct Cost {
+    /// Processor time, in microseconds a request.
+    pub cpu: f64,
     latencies: Vec<f64>,
 }
 
@@ -153,7 +155,11 @@ impl<'r> Round<'r> {
         Ok((0.5e6 / dearest).min(OTHERS_CAN / (1 + callouts) as f64))
     }
 
-    fn cost(
+    /// Sends `count` requests to a process of an arm.
+    ///
+    /// # Errors
+    /// Where what should follow from them doesn't arrive.
+    pub fn cost(
         &self,
         arm: &Arm,
         process: usize,

@@ -1,6 +1,6 @@
 //! Where a request's processor time is spent: in the module's code, in what it asks Envoy for, elsewhere in Envoy, or in the kernel.
 //!
-//! perf looks at each gateway some thousand times a second. A look shows the function that is running and those that have called it;
+//! perf takes samples of each gateway while it is measured. A sample has the function that is running and those that have called it;
 //! Envoy keeps frame pointers, and what V8 compiles is in no file.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,17 +11,17 @@ use std::time::Duration;
 use crate::against;
 use crate::arms::{Arm, Setup};
 use crate::gateway::Wire;
-use crate::looks::{self, Place};
 use crate::payloads::Payload;
-use crate::phases::{PROCESSES, Pace, Round};
+use crate::phases::{PROCESSES, Pace, Round, middle};
 use crate::progress::Progress;
 use crate::report::{circumstances, short};
 use crate::results::{Measure, Results};
+use crate::samples::{self, Place};
 use crate::sink::Sink;
 use crate::subject::OTHERS;
 use crate::support::{TempDir, documents, root, wait_until};
 
-/// What is sent, to which arms, and how often a second. LuaJIT keeps no frame pointers, so c and d can't be looked at like this.
+/// What is sent, to which arms, and how often a second. LuaJIT keeps no frame pointers, so c and d can't be told apart like this.
 type Loads = [(Payload, &'static [char], f64); 2];
 const LOADS: Loads = [
     (Payload::Purchase, &['a', 'b', 'e', 'h', 'i', 'n'], 300.0),
@@ -33,8 +33,8 @@ const BESIDE_ANOTHER: Loads =
 /// How long perf may take to begin.
 const BEGINS: Duration = Duration::from_secs(10);
 
-/// Looks a second.
-const LOOKS: f64 = 4000.0;
+/// Samples a second.
+const FREQUENCY: f64 = 4000.0;
 
 const PLACES: [(Place, &str); 4] = [
     (Place::Module, "the module's code"),
@@ -46,10 +46,10 @@ const PLACES: [(Place, &str); 4] = [
 /// Measures only this. With `write`, docs/performance.md says what came of it. Returns its section of that page.
 ///
 /// # Errors
-/// Where perf can't be run, or the work that was to be looked at was not done.
+/// Where perf can't be run, or the work that was to be measured was not done.
 pub fn alone(pace: Pace, write: bool) -> Result<String, String> {
     let results = measure(pace, &LOADS)?;
-    let section = format!("{}\n{}", report(&pace, &results, &LOADS), without(&results));
+    let section = format!("{}\n{}", report(&pace, &results, &LOADS), at_best(&results));
     if write {
         documents::write(&root().join("docs/performance.md"), "places", &section);
     }
@@ -83,20 +83,20 @@ fn measure(pace: Pace, loads: &Loads) -> Result<Results, String> {
         say("starting the gateways");
         let round = Round::begin(number, &setups, Wire::Shipped, &sink, pace)?;
         for (payload, letters, rate) in *loads {
-            let watched: BTreeMap<u32, char> = letters
-                .iter()
-                .flat_map(|letter| (0..PROCESSES).map(move |process| (*letter, process)))
-                .map(|(letter, process)| (round.subject(Arm::of(letter), process).pid(), letter))
-                .collect();
-            let watch = Watch::begin(watched.keys(), dir.0.join("perf.data"))?;
-            round.costs_of(payload, letters, rate, &mut results, &say)?;
-            let looks = watch.end()?;
-            let requests = pace.slices * round.requests(payload, rate);
-            for (pid, letter) in &watched {
+            say(&format!("{}: {rate:.0}/s through each of {} arms", payload.name(), letters.len()));
+            let count = round.requests(payload, rate);
+            let slice = |arm: &Arm, process| {
+                let watch = Watch::begin(round.subject(arm, process).pid(), dir.0.join("perf.data"))?;
+                let cpu = round.cost(arm, process, payload, count, rate)?.cpu;
+                Ok((cpu, watch.end()?))
+            };
+            for ((letter, _), slices) in round.in_slices(letters, PROCESSES, pace.slices, slice)? {
+                results.add(Measure::Cpu(payload), letter, middle(slices.iter().map(|(cpu, _)| *cpu)));
                 for (place, _) in PLACES {
-                    let looks = looks.get(&(*pid, place)).copied().unwrap_or_default();
-                    let spent = f64::from(looks) * 1e6 / LOOKS / requests as f64;
-                    results.add(Measure::Spent(payload, place), *letter, spent);
+                    let taken =
+                        slices.iter().map(|(_, samples)| samples.get(&place).copied().unwrap_or_default());
+                    let spent = middle(taken.map(|taken| f64::from(taken) * 1e6 / FREQUENCY / count as f64));
+                    results.add(Measure::Spent(payload, place), letter, spent);
                 }
             }
         }
@@ -105,19 +105,18 @@ fn measure(pace: Pace, loads: &Loads) -> Result<Results, String> {
     Ok(results)
 }
 
-/// perf, while it looks at some processes.
+/// perf, while it takes samples of a process.
 struct Watch {
     perf: Child,
     data: PathBuf,
 }
 
 impl Watch {
-    fn begin<'p>(pids: impl Iterator<Item = &'p u32>, data: PathBuf) -> Result<Self, String> {
-        let pids: Vec<String> = pids.map(u32::to_string).collect();
+    fn begin(pid: u32, data: PathBuf) -> Result<Self, String> {
         _ = std::fs::remove_file(&data);
         let perf = Command::new("perf")
-            .args(["record", "--quiet", "--event=cpu-clock", "--call-graph=fp"])
-            .args([&format!("--freq={LOOKS}"), &format!("--pid={}", pids.join(",")), "--output"])
+            .args(["record", "--quiet", "--event=cpu-clock", "--call-graph=fp", "--strict-freq"])
+            .args([&format!("--freq={FREQUENCY}"), &format!("--pid={pid}"), "--output"])
             .arg(&data)
             .stdout(Stdio::null())
             .spawn();
@@ -125,11 +124,10 @@ impl Watch {
         let watch = Self { perf, data };
         // It writes the head of its file once it is attached.
         let begun = || std::fs::metadata(&watch.data).is_ok_and(|data| data.len() > 0);
-        if wait_until(BEGINS, begun) { Ok(watch) } else { Err("perf does not begin to look".into()) }
+        if wait_until(BEGINS, begun) { Ok(watch) } else { Err("perf does not begin to take samples".into()) }
     }
 
-    /// How often each process was seen in each place.
-    fn end(mut self) -> Result<BTreeMap<(u32, Place), u32>, String> {
+    fn end(mut self) -> Result<BTreeMap<Place, u32>, String> {
         let told = Command::new("kill").args(["-INT", &self.perf.id().to_string()]).status();
         told.and_then(|_| self.perf.wait()).map_err(|error| format!("perf: {error}"))?;
         let script = Command::new("perf")
@@ -137,8 +135,11 @@ impl Watch {
             .arg(&self.data)
             .output()
             .map_err(|error| format!("perf: {error}"))?;
-        let looks = looks::count(&String::from_utf8_lossy(&script.stdout));
-        if looks.is_empty() { Err("perf has seen nothing".into()) } else { Ok(looks) }
+        if !script.status.success() {
+            return Err(format!("perf script: {}", String::from_utf8_lossy(&script.stderr)));
+        }
+        let samples = samples::count(&String::from_utf8_lossy(&script.stdout));
+        if samples.is_empty() { Err("perf has taken no samples".into()) } else { Ok(samples) }
     }
 }
 
@@ -164,7 +165,7 @@ fn table(results: &Results, loads: &Loads) -> String {
 }
 
 /// In a sentence, what could be gained at most.
-fn without(results: &Results) -> String {
+fn at_best(results: &Results) -> String {
     let all = PLACES.map(|(place, _)| place);
     let inside = [Place::Module, Place::Calls];
     let spent =

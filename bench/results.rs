@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::looks::Place;
 use crate::payloads::Payload;
+use crate::samples::Place;
 
 /// What a number is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Measure {
     /// Envoy's processor time, in microseconds a request.
     Cpu(Payload),
-    /// That part of it, by perf.
+    /// The part of it that is spent in one place, by perf.
     Spent(Payload, Place),
     /// Latency of the tracked request, in microseconds.
     Median(Payload),

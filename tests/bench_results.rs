@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../bench/looks.rs"]
-mod looks;
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../bench/results.rs"]
 mod results;
+#[path = "../bench/samples.rs"]
+mod samples;
 
 /// In the benchmark this is what is sent.
 mod payloads {
@@ -16,9 +16,9 @@ mod payloads {
     }
 }
 
-use looks::Place;
 use payloads::Payload;
 use results::{Measure, Results, median};
+use samples::Place;
 
 const CPU: Measure = Measure::Cpu(Payload::Purchase);
 
@@ -107,12 +107,20 @@ fn a_round_that_lacks_one_of_the_arms_counts_for_no_ratio() {
 
 #[test]
 fn time_is_spent_where_the_innermost_frame_is_and_a_call_of_a_module_is_told_from_envoy_itself() {
-    let looks = looks::count(
-        "  7 \n\t 1f (/tmp/perf-7.map)\n\t 2f (/usr/bin/envoy)\n\n  7 \n\t 3f ([JIT] tid 7)\n\n\
-         \u{20} 7 \n\t ff ([kernel.kallsyms])\n\t 4f (/usr/bin/envoy)\n\t 1f (/tmp/perf-7.map)\n\t 2f (/usr/bin/envoy)\n\n\
-         \u{20} 8 \n\t ff ([kernel.kallsyms])\n\t 4f (/usr/bin/envoy)\n\n  8 \n\t 4f (/usr/bin/envoy)\n\n  8 \n\n",
-    );
-    let expected =
-        [((7, Place::Module), 2), ((7, Place::Calls), 1), ((8, Place::Envoy), 2), ((8, Place::Kernel), 1)];
-    assert_eq!(looks.into_iter().collect::<Vec<_>>(), expected);
+    let samples = [
+        ["/tmp/perf-7.map", "/usr/bin/envoy"].as_slice(),
+        &["[JIT] tid 7"],
+        &["[kernel.kallsyms]", "/usr/bin/envoy", "//anon", "/usr/bin/envoy"],
+        &["[kernel.kallsyms]", "/usr/bin/envoy"],
+        &["[nf_conntrack]", "[kernel.kallsyms]", "/usr/bin/envoy"],
+        &["[vdso]", "/usr/bin/envoy"],
+        &["/usr/bin/envoy"],
+        &[],
+    ];
+    let shown = samples.map(|files| {
+        let frames: Vec<String> = files.iter().map(|file| format!("\t 1f ({file})\n")).collect();
+        format!("  7 \n{}", frames.concat())
+    });
+    let expected = [(Place::Module, 2), (Place::Calls, 1), (Place::Envoy, 2), (Place::Kernel, 2)];
+    assert_eq!(samples::count(&shown.join("\n")).into_iter().collect::<Vec<_>>(), expected);
 }

@@ -1,4 +1,4 @@
-//! A configuration, compiled here as in the gateway, whose secrets may be unknown here.
+//! Loads a configuration as the gateway does, with placeholders for secrets that are unknown here.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

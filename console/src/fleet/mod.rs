@@ -26,15 +26,15 @@ pub struct Fleet {
     plugin: Plugin,
     served: Mutex<Option<(Arc<Current>, Arc<Served>)>>,
     /// The records that wait to be written.
-    pub records: records::Intake,
+    pub(crate) records: records::Intake,
     /// The dead letters that wait to be written.
-    pub letters: letters::Intake,
+    pub(crate) letters: letters::Intake,
     /// Where replays go, if they go anywhere.
-    pub sender: Option<Sender>,
+    pub(crate) sender: Option<Sender>,
     /// Told when a replay is wanted.
-    pub wanted: Notify,
+    pub(crate) wanted: Notify,
     /// Changes with the end of each replay.
-    pub replayed: watch::Sender<u64>,
+    pub(crate) replayed: watch::Sender<u64>,
 }
 
 /// What came in from the gateways since the console was started.

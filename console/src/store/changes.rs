@@ -1,4 +1,4 @@
-//! Changes of the configuration, and the revisions that they made.
+//! Changes of the configuration, and the revisions that they made; compiling one, and its secrets.
 
 use std::sync::Arc;
 

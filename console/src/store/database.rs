@@ -85,7 +85,7 @@ impl Store {
         &self.roster
     }
 
-    /// Writes which gateways were seen since the last time.
+    /// Writes which gateways were seen since the last time. The writer is locked before the roster, never the other way round.
     pub fn save_roster(&self) -> Result<(), Rejection> {
         self.roster.save(&mut self.writer())
     }

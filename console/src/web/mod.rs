@@ -1,4 +1,4 @@
-//! What the answers to programs and gateways share: the error, and what is read of each request, its caller and its body.
+//! What all answers share: the error, and what is read of each request, its caller and its body.
 
 mod callers;
 mod error;
