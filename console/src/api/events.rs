@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -103,8 +102,7 @@ pub async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let permit = STREAMS.try_acquire().map_err(|_| {
         let message = format!("there are {MOST_STREAMS} streams already");
-        let wait = Some(Duration::from_secs(10));
-        ApiError { retry_after: wait, ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", message) }
+        ApiError::unavailable("BUSY", message, Duration::from_secs(10))
     })?;
     let events = follow(&console.live, filter.into()).map(move |live| {
         _ = &permit; // until the stream ends

@@ -28,6 +28,5 @@ pub async fn answer(
 }
 
 fn come_again(message: &str) -> ApiError {
-    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
-    ApiError { retry_after: Some(Duration::ZERO), ..error }
+    ApiError::unavailable("UNAVAILABLE", message, Duration::ZERO)
 }

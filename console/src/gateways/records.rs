@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -21,8 +20,7 @@ pub async fn answer(
     let taken = console.fleet.records.take(&body);
     if taken.taken == 0 && taken.queue_full > 0 {
         let message = "records come faster than they are written";
-        let full = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "QUEUE_FULL", message);
-        return Err(ApiError { retry_after: Some(Duration::ZERO), ..full });
+        return Err(ApiError::unavailable("QUEUE_FULL", message, Duration::ZERO));
     }
     Ok(Json(json!(taken)).into_response())
 }

@@ -75,6 +75,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "MALFORMED", message)
     }
 
+    /// It can't be done now, but may be after `wait`.
+    pub fn unavailable(code: &'static str, message: impl Into<String>, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message) }
+    }
+
     /// The token has used up its requests for this minute.
     pub fn rate_limited(wait: Duration) -> Self {
         let message = "more than 100 requests a minute with this token";
