@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use crate::arms::Setup;
-use crate::gateway::{OTHER_MODULE, Wire, module};
+use crate::gateway::{OTHER_MODULE, module};
 use crate::payloads::Payload;
-use crate::phases::{Pace, Round};
-use crate::progress::Progress;
+use crate::phases::{Pace, rounds};
 use crate::report::{ratio, with_range};
 use crate::results::{Measure, Results};
-use crate::sink::Sink;
-use crate::subject::OTHERS;
 
 /// Requests a second: below what either takes, by a wide margin.
 const RATES: [(Payload, f64); 3] =
@@ -35,26 +32,19 @@ pub fn choose(other: &Path) -> Result<(), String> {
 }
 
 fn run(pace: Pace) -> Result<Results, String> {
-    let progress = Progress::of(pace.rounds);
-    let sink = Sink::start(OTHERS);
-    let mut results = Results::default();
     let pace = Pace { most_workers: 1, ..pace };
-    for number in 0..pace.rounds {
-        let say = |what: &str| progress.say(number, what);
-        results.begin_round(number);
-        let round = Round::begin(number, &[Setup::Relay, Setup::Other], Wire::Shipped, &sink, pace)?;
+    rounds(&[Setup::Relay, Setup::Other], pace, |round, results, say| {
         for (payload, rate) in RATES {
-            round.costs_of(payload, &['e', 'o'], rate, &mut results, &say)?;
+            round.costs_of(payload, &['e', 'o'], rate, results, say)?;
         }
         say("as many as each takes");
         for payload in [Payload::Purchase, Payload::Untracked] {
-            round.flat_out(payload, &['e', 'o'], &mut results)?;
+            round.flat_out(payload, &['e', 'o'], results)?;
         }
         say("starts and memory");
-        round.idle(&['e', 'o'], &mut results);
-        progress.end_round(number);
-    }
-    Ok(results)
+        round.idle(&['e', 'o'], results);
+        Ok(())
+    })
 }
 
 fn table(results: &Results) -> String {

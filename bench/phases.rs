@@ -249,21 +249,38 @@ impl<'r> Round<'r> {
 /// # Errors
 /// Where the work that was to be measured was not done.
 pub fn alone(payload: Payload, setups: &[Setup], pace: Pace) -> Result<(Results, Rates), String> {
+    let mut rates = Rates::new();
+    let results = rounds(setups, pace, |round, results, say| {
+        if round.number == 0 {
+            rates.insert(payload, round.rate(payload)?);
+        }
+        round.costs_of(payload, payload.arms(), rates[&payload], results, say)
+    })?;
+    Ok((results, rates))
+}
+
+/// Measures in as many rounds as `pace` has, each with new gateways, whose vendors are reached as shipped. `measure` gets the round,
+/// the results that it adds to, and what prints what is done.
+///
+/// # Errors
+/// The first of `measure`, or where the gateways don't start.
+pub fn rounds(
+    setups: &[Setup],
+    pace: Pace,
+    mut measure: impl FnMut(Round, &mut Results, &dyn Fn(&str)) -> Result<(), String>,
+) -> Result<Results, String> {
     let progress = Progress::of(pace.rounds);
     let sink = Sink::start(OTHERS);
-    let (mut results, mut rates) = (Results::default(), Rates::new());
+    let mut results = Results::default();
     for number in 0..pace.rounds {
         results.begin_round(number);
         let say = |what: &str| progress.say(number, what);
         say("starting the gateways");
         let round = Round::begin(number, setups, Wire::Shipped, &sink, pace)?;
-        if number == 0 {
-            rates.insert(payload, round.rate(payload)?);
-        }
-        round.costs_of(payload, payload.arms(), rates[&payload], &mut results, &say)?;
+        measure(round, &mut results, &say)?;
         progress.end_round(number);
     }
-    Ok((results, rates))
+    Ok(results)
 }
 
 /// What should arrive because of so many requests.

@@ -10,15 +10,11 @@ use std::time::Duration;
 
 use crate::against;
 use crate::arms::{Arm, Setup};
-use crate::gateway::Wire;
 use crate::payloads::Payload;
-use crate::phases::{PROCESSES, Pace, Round, middle};
-use crate::progress::Progress;
+use crate::phases::{PROCESSES, Pace, middle, rounds};
 use crate::report::{circumstances, short};
 use crate::results::{Measure, Results};
 use crate::samples::{self, Place};
-use crate::sink::Sink;
-use crate::subject::OTHERS;
 use crate::support::{TempDir, documents, root, wait_until};
 
 /// What is sent, to which arms, and how often a second. LuaJIT keeps no frame pointers, so c and d can't be told apart like this.
@@ -71,17 +67,11 @@ fn report(pace: &Pace, results: &Results, loads: &Loads) -> String {
 }
 
 fn measure(pace: Pace, loads: &Loads) -> Result<Results, String> {
-    let (progress, dir) = (Progress::of(pace.rounds), TempDir::new());
-    let sink = Sink::start(OTHERS);
-    let setups: BTreeSet<Setup> =
-        loads.iter().flat_map(|(_, letters, _)| *letters).map(|letter| Arm::of(*letter).setup).collect();
+    let dir = TempDir::new();
+    let letters = loads.iter().flat_map(|(_, letters, _)| *letters);
+    let setups: BTreeSet<Setup> = letters.map(|letter| Arm::of(*letter).setup).collect();
     let setups: Vec<Setup> = setups.into_iter().collect();
-    let mut results = Results::default();
-    for number in 0..pace.rounds {
-        results.begin_round(number);
-        let say = |what: &str| progress.say(number, what);
-        say("starting the gateways");
-        let round = Round::begin(number, &setups, Wire::Shipped, &sink, pace)?;
+    rounds(&setups, pace, |round, results, say| {
         for (payload, letters, rate) in *loads {
             say(&format!("{}: {rate:.0}/s through each of {} arms", payload.name(), letters.len()));
             let count = round.requests(payload, rate);
@@ -100,9 +90,8 @@ fn measure(pace: Pace, loads: &Loads) -> Result<Results, String> {
                 }
             }
         }
-        progress.end_round(number);
-    }
-    Ok(results)
+        Ok(())
+    })
 }
 
 /// perf, while it takes samples of a process.
